@@ -60,6 +60,9 @@ type Reader interface {
 	Range(lo, hi []byte) iter.Seq2[Item, error]
 	// Reverse yields the same items in descending order.
 	Reverse(lo, hi []byte) iter.Seq2[Item, error]
+	// References returns how many references the blob has, 0 when there is no
+	// such blob.
+	References(b Blob) (int64, error)
 }
 
 // Tx is a Reader that sees its own writes. Slices passed in are kept until the
@@ -77,9 +80,9 @@ type Tx interface {
 	Keep(d Draft) (Blob, error)
 	// Share adds one reference.
 	Share(b Blob) error
-	// Drop takes one reference away. The last one frees the octets some time
-	// after the commit.
-	Drop(b Blob) error
+	// Drop takes one reference away, and tells whether it was the last one,
+	// which frees the octets some time after the commit.
+	Drop(b Blob) (last bool, err error)
 	// BlobSize returns the blob's length in octets.
 	BlobSize(b Blob) (int64, error)
 }
