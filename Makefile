@@ -1,0 +1,42 @@
+# The two that do all the set-up: make run, make test.
+
+GO ?= go
+VERSION := 0.1.0
+
+.PHONY: build run test lint bench fuzz crash clean
+
+build:
+	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/tripost ./cmd/tripost
+
+# A server with two accounts, on loopback ports, in ./quickstart.
+run: build
+	@./e2e/packages.sh curl
+	./bin/tripost serve --quickstart
+
+# Unit tests, dialogues, conformance, crashes, and real mail programs.
+test: lint
+	@./e2e/packages.sh
+	$(GO) test -race -shuffle=on -timeout 20m ./...
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+
+# Go benchmarks, then a load run against the built binary.
+bench: build
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
+	$(GO) run ./e2e/load -binary bin/tripost
+
+# Every fuzz target for FUZZTIME.
+FUZZTIME ?= 1m
+fuzz:
+	GO=$(GO) FUZZTIME=$(FUZZTIME) ./e2e/fuzz.sh
+
+# Kill under load, reopen, compare with what was acknowledged: the long form.
+crash:
+	TRIPOST_CRASH_ROUNDS=$${TRIPOST_CRASH_ROUNDS:-300} $(GO) test -count=1 -timeout 4h -run 'Crash|Kill|PowerCut|Fault' -v ./store/... ./e2e/...
+
+clean:
+	rm -rf bin quickstart
