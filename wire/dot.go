@@ -1,0 +1,113 @@
+package wire
+
+import (
+	"bytes"
+	"io"
+)
+
+// dotWriter writes dot-terminated data: a POP3 multi-line response, mail data
+// of SMTP and LMTP.
+type dotWriter struct {
+	c     *Conn
+	state lineState
+}
+
+// lineState tells where in a line the octets written so far end.
+type lineState uint8
+
+const (
+	atBegin lineState = iota // nothing was written
+	afterCRLF
+	afterLF // a bare one
+	afterCR
+	within
+)
+
+// after returns the state when p, which is not empty, has been written too.
+func (s lineState) after(p []byte) lineState {
+	last := p[len(p)-1]
+	if last == '\r' {
+		return afterCR
+	}
+	if last != '\n' {
+		return within
+	}
+	if len(p) > 1 && p[len(p)-2] == '\r' || len(p) == 1 && s == afterCR {
+		return afterCRLF
+	}
+	return afterLF
+}
+
+func (s lineState) beginsLine() bool { return s == atBegin || s == afterCRLF || s == afterLF }
+
+// DotWriter returns a writer of dot-terminated data. It doubles a dot at the
+// very begin, after CRLF, and after a bare LF too, since there are readers that
+// take that for a line end. Close ends the data, completing the last line with
+// CRLF if need be; it flushes nothing. One such writer can be in use at a time.
+func (c *Conn) DotWriter() io.WriteCloser {
+	c.Opaque(true)
+	c.dot = dotWriter{c: c}
+	return &c.dot
+}
+
+func (d *dotWriter) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, d.c.werr
+	}
+	if d.state.beginsLine() && p[0] == '.' {
+		d.c.WriteString(".")
+	}
+	rest := p
+	for {
+		i := bytes.Index(rest, lfDot)
+		if i < 0 {
+			break
+		}
+		d.c.Write(rest[:i+1])
+		d.c.WriteString(".")
+		rest = rest[i+1:]
+	}
+	d.state = d.state.after(p)
+	if _, err := d.c.Write(rest); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+var lfDot = []byte("\n.")
+
+// Close ends the data.
+func (d *dotWriter) Close() error {
+	end := ".\r\n"
+	if d.state != atBegin && d.state != afterCRLF {
+		end = "\r\n.\r\n"
+	}
+	d.c.Opaque(false)
+	_, err := d.c.WriteString(end)
+	return err
+}
+
+// plainDot writes data that is known to need no stuffing.
+type plainDot struct{ *dotWriter }
+
+func (d plainDot) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		d.state = d.state.after(p)
+	}
+	return d.c.Write(p)
+}
+
+// DotCopy writes from as dot-terminated data. Without stuff the caller vouches
+// that no line begins with a dot, and nothing is looked at.
+func (c *Conn) DotCopy(from io.WriterTo, stuff bool) error {
+	c.DotWriter()
+	var w io.Writer = &c.dot
+	if !stuff {
+		w = plainDot{&c.dot}
+	}
+	if _, err := from.WriteTo(w); err != nil {
+		c.Opaque(false)
+		return err
+	}
+	return c.dot.Close()
+}
