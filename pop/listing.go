@@ -1,0 +1,79 @@
+package pop
+
+import (
+	"context"
+	"strconv"
+
+	"tripost/store"
+)
+
+// stat tells the number of messages that are not marked deleted and their
+// octets. It costs the same however large the mailbox is.
+//
+// RFC 1939 section 5, STAT.
+func (s *session) stat(context.Context, string) error {
+	d := s.drop
+	return s.ok("%d %d", d.size()-d.marked, d.octets-d.markedOctets)
+}
+
+// list tells the size of one message, or of each that is not marked deleted.
+//
+// RFC 1939 section 5, LIST.
+func (s *session) list(ctx context.Context, arg string) error {
+	return s.listing(ctx, arg, "scan listing", func(b []byte, m *store.Message) []byte {
+		return strconv.AppendInt(b, m.Size, 10)
+	})
+}
+
+// uidl tells the unique-id of one message, or of each that is not marked
+// deleted: UIDVALIDITY and UID with a dot between them, so that no two pairs
+// look the same. They stay the same for as long as the mailbox exists.
+//
+// RFC 1939 section 7, UIDL.
+func (s *session) uidl(ctx context.Context, arg string) error {
+	validity := s.drop.view.State().UIDValidity
+	return s.listing(ctx, arg, "unique-id listing", func(b []byte, m *store.Message) []byte {
+		b = strconv.AppendUint(b, uint64(validity), 10)
+		b = append(b, '.')
+		return strconv.AppendUint(b, uint64(m.UID), 10)
+	})
+}
+
+// listing answers LIST and UIDL: of message arg, or of all when arg is empty.
+// appendValue writes what stands after the message-number.
+func (s *session) listing(ctx context.Context, arg, title string, appendValue func([]byte, *store.Message) []byte) error {
+	d := s.drop
+	if err := d.load(ctx); err != nil {
+		return s.refuse(title, err)
+	}
+	if arg != "" {
+		n, err := d.number(arg)
+		if err != nil {
+			return s.refuse(title, err)
+		}
+		m := d.message(n)
+		return s.ok("%d %s", n, appendValue(nil, &m))
+	}
+	s.ok("%s follows", title)
+	b := s.conn.Out()
+	for n := 1; n <= d.size(); n++ {
+		if d.isMarked(n) {
+			continue
+		}
+		m := d.message(n)
+		b = strconv.AppendInt(b, int64(n), 10)
+		b = append(b, ' ')
+		b = appendValue(b, &m)
+		b = append(b, "\r\n"...)
+		if len(b) >= listingChunk {
+			s.conn.Done(b)
+			b = s.conn.Out()
+		}
+	}
+	s.conn.Done(append(b, ".\r\n"...))
+	return nil
+}
+
+// listingChunk is how many octets of a listing are put together before they are
+// handed to the connection.
+const listingChunk = 32 << 10

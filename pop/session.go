@@ -1,0 +1,227 @@
+package pop
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tripost/accounts"
+	"tripost/syslog"
+	"tripost/wire"
+)
+
+// session is one connection from greeting to close. One goroutine runs it.
+type session struct {
+	*Server
+	conn *wire.Conn
+	log  *syslog.Logger
+
+	state  state
+	name   string // of the last USER that no PASS has followed
+	failed int    // sign-ins
+	faults int    // lines that were no command
+
+	in    *accounts.SignedIn // set in the transaction state
+	drop  *maildrop          // likewise
+	seen  seenMarks
+	count counts
+}
+
+// counts is what the closing line in the log says.
+type counts struct {
+	retrieved, top, deleted, submitted int
+	octets                             int64 // of messages sent to the client, as stored
+}
+
+// How a session can end without anything being wrong.
+var (
+	errQuit     = errors.New("quit")
+	errShutdown = errors.New("server is shutting down")
+	errAbuse    = errors.New("too many errors")
+)
+
+// run is the session. Whatever ends it, the marks of messages that went out
+// whole are recorded, and nothing but QUIT removes messages.
+func (s *session) run(ctx context.Context) {
+	defer s.leave()
+	s.restart()
+	s.ok("%s %s POP3 server ready", s.Hostname, s.Product)
+	for {
+		if err := s.step(ctx); err != nil {
+			s.recordSeen(ctx)
+			s.logClosing(err)
+			return
+		}
+	}
+}
+
+// restart puts the session into the AUTHORIZATION state as if it had just begun
+// (RFC 2595 section 4, after STLS).
+func (s *session) restart() {
+	s.state = authorization
+	s.name = ""
+	s.conn.Secret(true)
+	s.extend()
+}
+
+// extend gives the client time for an attempt to sign in, however it spends it.
+func (s *session) extend() {
+	s.conn.SetReadTimeout(s.SignIn)
+	s.conn.SetDeadline(time.Now().Add(s.SignIn))
+}
+
+// leave gives back what the session holds.
+func (s *session) leave() {
+	s.seen.stop()
+	if s.drop != nil {
+		s.drop.view.Close()
+	}
+}
+
+// step waits for one command and answers it. An error ends the session.
+func (s *session) step(ctx context.Context) error {
+	if err := s.await(ctx); err != nil {
+		return err
+	}
+	line, err := s.conn.ReadLine(s.longestLine())
+	if errors.Is(err, wire.ErrLineTooLong) {
+		return s.fault("line too long")
+	}
+	if err != nil {
+		return fmt.Errorf("read a command: %w", err)
+	}
+	return s.dispatch(ctx, line)
+}
+
+// longestLine is how much of a line is read. Before sign-in any line may turn
+// out to be an AUTH, so dispatch checks the others.
+func (s *session) longestLine() int {
+	if s.state == authorization {
+		return max(s.Limits.Line, s.Limits.AuthLine)
+	}
+	return s.Limits.Line
+}
+
+// dispatch runs one command line.
+func (s *session) dispatch(ctx context.Context, line []byte) error {
+	verb, arg := split(line)
+	cmd := s.commands[verb]
+	s.logCommand(verb, arg, cmd != nil)
+	const lineEnd = 2
+	switch {
+	case len(line)+lineEnd > s.Limits.Line && verb != "AUTH":
+		return s.fault("line too long")
+	case bytes.IndexByte(line, 0) >= 0:
+		return s.fault("a command cannot hold a NUL octet")
+	case cmd == nil:
+		return s.fault("unknown command")
+	case cmd.in&s.state == 0 && s.state == authorization:
+		return s.no("%s: sign in first", verb)
+	case cmd.in&s.state == 0:
+		return s.no("%s: you are signed in already", verb)
+	}
+	arg, ok := cmd.check(arg)
+	if !ok && cmd.usage == "" {
+		return s.no("%s takes no argument", verb)
+	}
+	if !ok {
+		return s.no("usage: %s %s", verb, cmd.usage)
+	}
+	return cmd.run(s, ctx, arg)
+}
+
+// fault answers a line that is no command. Who sends many of them speaks some
+// other protocol, or looks for holes.
+func (s *session) fault(reason string) error {
+	s.faults++
+	if s.faults >= s.Limits.Faults {
+		s.no("%s; too many errors, closing the connection", reason)
+		return errAbuse
+	}
+	return s.no("%s", reason)
+}
+
+// await returns when a command waits to be read. What has been answered goes
+// out first, and messages that have thereby reached the client are marked Seen
+// soon, whether the client goes on or not.
+func (s *session) await(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return s.shutdown()
+	}
+	if s.seen.due() {
+		if err := s.settle(ctx); err != nil {
+			return err
+		}
+	}
+	line := s.waitingLine()
+	if line == nil {
+		if err := s.waitInput(ctx); err != nil {
+			return err
+		}
+		line = s.waitingLine()
+	}
+	if s.log.On(syslog.Raw) {
+		s.conn.Secret(s.state == authorization || mayHoldSecret(line))
+	}
+	return nil
+}
+
+// waitingLine returns the next command if it has been received whole.
+func (s *session) waitingLine() []byte {
+	n := s.conn.Buffered()
+	if n == 0 {
+		return nil
+	}
+	b, err := s.conn.Peek(n)
+	i := bytes.IndexByte(b, '\n')
+	if err != nil || i < 0 {
+		return nil
+	}
+	return b[:i+1]
+}
+
+// mayHoldSecret reports whether a line is one that the log must not show. Of a
+// line that is not there yet nothing is known, so it may.
+func mayHoldSecret(line []byte) bool {
+	verb, _ := split(line)
+	return line == nil || verb == "PASS" || verb == "APOP" || verb == "AUTH"
+}
+
+// waitInput sends what has been answered and waits for input. When a message is
+// on its way to be marked Seen, the wait is broken off for that.
+func (s *session) waitInput(ctx context.Context) error {
+	if err := s.conn.Flush(); err != nil {
+		s.seen.forget()
+		return fmt.Errorf("send a reply: %w", err)
+	}
+	if s.conn.Buffered() > 0 { // the beginning of a line, whose rest may be long in coming
+		s.recordSeen(ctx)
+		return nil
+	}
+	for {
+		err := s.conn.WaitInput(ctx, nil)
+		switch {
+		case errors.Is(err, wire.ErrWoken):
+			s.recordSeen(ctx)
+		case err != nil && ctx.Err() != nil:
+			return s.shutdown()
+		case err != nil:
+			return fmt.Errorf("wait for a command: %w", err)
+		default:
+			return nil
+		}
+	}
+}
+
+// shutdown says goodbye between two commands. No UPDATE state is entered.
+func (s *session) shutdown() error {
+	s.no("%s server is shutting down", codeTemporary)
+	return errShutdown
+}
+
+// noop does nothing.
+//
+// RFC 1939 section 5, NOOP.
+func (s *session) noop(context.Context, string) error { return s.ok("nothing done") }
