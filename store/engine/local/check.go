@@ -1,0 +1,259 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"go.etcd.io/bbolt"
+
+	"tripost/store/engine"
+)
+
+// checker is one run of Check over one state.
+type checker struct {
+	e      *Engine
+	ctx    context.Context
+	report func(engine.Fault)
+	result engine.CheckResult
+
+	layers  layers
+	covered checkpoint
+	end     position
+	noted   map[uint64]segmentNote // as the engine keeps count
+	counted map[uint64]int64       // live octets as the body map says
+}
+
+type segmentNote struct {
+	segment    *segment
+	size, live int64
+}
+
+// Check reads everything; see [engine.Engine]. Updates go on meanwhile, and it
+// looks at the state at its beginning. No file is removed until it is done.
+func (e *Engine) Check(ctx context.Context, report func(engine.Fault)) (engine.CheckResult, error) {
+	if err := e.running.enter(); err != nil {
+		return engine.CheckResult{}, err
+	}
+	defer e.running.leave()
+	e.segments.pin()
+	defer e.segments.unpin()
+	c := &checker{e: e, ctx: ctx, report: report, counted: map[uint64]int64{}}
+	if err := c.begin(); err != nil {
+		return c.result, err
+	}
+	defer c.layers.tx.Rollback()
+	for _, part := range []func() error{c.pages, c.keys, c.files, c.accounts, c.journal} {
+		if err := part(); err != nil {
+			return c.result, err
+		}
+	}
+	return c.result, nil
+}
+
+// begin takes the state between two groups, so that all parts of it agree.
+func (c *checker) begin() error {
+	var err error
+	stopped := c.e.onCommitter(func() {
+		if c.layers, err = c.e.layersNow(); err != nil {
+			return
+		}
+		c.noted = c.e.segments.notes()
+		c.covered = c.e.checkpoints.covered()
+		c.end = c.e.committer.journal.end
+	})
+	return errors.Join(stopped, err)
+}
+
+// notes returns what is known of every segment.
+func (s *segmentSet) notes() map[uint64]segmentNote {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	notes := make(map[uint64]segmentNote, len(s.byNumber))
+	for number, seg := range s.byNumber {
+		notes[number] = segmentNote{seg, seg.size, seg.live}
+	}
+	return notes
+}
+
+func (c *checker) fault(place, format string, args ...any) {
+	c.report(engine.Fault{Place: place, Text: fmt.Sprintf(format, args...)})
+}
+
+// pages checks the index file's own structure.
+func (c *checker) pages() error {
+	c.result.DiskOctets += c.layers.tx.Size()
+	return c.e.index.db.View(func(tx *bbolt.Tx) error {
+		for err := range tx.Check() {
+			c.fault(indexName, "%v", err)
+		}
+		return c.ctx.Err()
+	})
+}
+
+// keys reads every key, and every blob.
+func (c *checker) keys() error {
+	for it, err := range c.layers.forward(nil, nil) {
+		if err != nil {
+			return err
+		}
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		if !reserved(it.Key) {
+			c.result.Keys++
+			continue
+		}
+		b, ok := blobOfKey(it.Key)
+		entry, err := parseBodyEntry(it.Value)
+		if !ok || err != nil {
+			c.fault(fmt.Sprintf("key %x", it.Key), "not an entry of the body map")
+			continue
+		}
+		c.blob(b, entry)
+	}
+	return nil
+}
+
+func (c *checker) blob(b engine.Blob, entry bodyEntry) {
+	c.result.Blobs++
+	c.result.BlobOctets += entry.length
+	c.counted[entry.segment] += entry.footprint()
+	place := fmt.Sprintf("blob %d", b)
+	if entry.refs == 0 {
+		c.fault(place, "has no reference but is there")
+	}
+	if entry.refs > 1<<40 {
+		c.fault(place, "has %d references", entry.refs)
+	}
+	if next := c.e.nextBlob.Load(); uint64(b) >= next {
+		c.fault(place, "has a number not yet given out, the next is %d", next)
+	}
+	opened, err := c.e.openEntry(b, entry)
+	if err != nil {
+		c.fault(place, "%v", err)
+		return
+	}
+	defer opened.Close()
+	if entry.segment != 0 {
+		c.header(b, entry, opened)
+	}
+	if _, err := opened.WriteTo(io.Discard); err != nil {
+		c.fault(place, "%v", err)
+	}
+}
+
+// header compares a body's record with its entry.
+func (c *checker) header(b engine.Blob, entry bodyEntry, opened *body) {
+	buf := make([]byte, recordHeaderSize)
+	if _, err := opened.file.ReadAt(buf, entry.offset); err != nil {
+		c.fault(fmt.Sprintf("blob %d", b), "reading %s at offset %d: %v", opened.name, entry.offset, err)
+		return
+	}
+	r, ok := parseRecordHeader(buf, c.noted[entry.segment].segment.seed)
+	if !ok || r.kind != kindBody || r.id != uint64(b) || int64(r.length) != entry.length || r.sum != entry.sum {
+		c.fault(opened.name, "record at offset %d is not that of blob %d", entry.offset, b)
+	}
+}
+
+// files looks for body files that nothing knows of.
+func (c *checker) files() error {
+	files, err := c.e.largeOnDisk()
+	if err != nil {
+		return err
+	}
+	for b := range files {
+		if c.e.large.expects(b) {
+			continue
+		}
+		// A file may have become a blob's since Check began.
+		if _, err := c.e.lookup(b); errors.Is(err, engine.ErrNoBlob) && !c.e.large.expects(b) {
+			if _, err := os.Stat(c.e.largePath(b)); err == nil {
+				c.fault(largeName(b), "body file belongs to no blob")
+			}
+		}
+	}
+	return nil
+}
+
+// expects reports whether a file may be there without a blob that has it.
+func (l *largeFiles) expects(b engine.Blob) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.drafts[b] {
+		return true
+	}
+	for _, name := range l.doubtful {
+		if name == largeName(b) {
+			return true
+		}
+	}
+	for _, files := range l.dropped {
+		for _, f := range files {
+			if f.blob == b {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// accounts compares the count of live octets that compaction goes by.
+func (c *checker) accounts() error {
+	for number, n := range c.noted {
+		c.result.DiskOctets += n.size
+		if n.live != c.counted[number] {
+			c.fault(segmentName(number), "%d live octets counted, %d in the body map", n.live, c.counted[number])
+		}
+	}
+	c.result.DiskOctets += c.counted[0]
+	return nil
+}
+
+// journal reads what replay would need if the process ended now.
+func (c *checker) journal() error {
+	at := c.covered.position
+	for number := c.covered.segment; number <= c.end.segment; number++ {
+		n, ok := c.noted[number]
+		if !ok {
+			continue // a number that was tried and failed, or none at all
+		}
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		if number != at.segment {
+			at = position{number, segmentHeaderSize, n.segment.header.firstSeq - 1}
+		}
+		if err := c.walk(n, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) walk(n segmentNote, from position) error {
+	seg, err := c.e.segments.acquire(from.segment)
+	if err != nil {
+		c.fault(segmentName(from.segment), "%v", err)
+		return nil
+	}
+	defer c.e.segments.release(seg)
+	w := newWalker(seg.file, seg.name, seg.seed, from.offset, n.size)
+	for seq := from.seq + 1; w.offset < n.size; seq++ {
+		at := w.offset
+		g, err := w.group(seq)
+		if err == nil {
+			err = eachChange(g.changes, func([]byte, []byte) error { return nil })
+		}
+		if errors.Is(err, errNotWhole) || errors.Is(err, errChanges) {
+			c.fault(seg.name, "offset %d: %v", at, err)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
