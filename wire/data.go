@@ -139,7 +139,7 @@ func (d *DataReader) next() ([]byte, error) {
 	for {
 		in := d.c.in[d.c.r:d.c.w]
 		if d.begin && undecided(in) || len(in) == 0 {
-			if err := d.c.fill(nil, false); err != nil {
+			if err := d.c.fill(nil); err != nil {
 				return nil, err
 			}
 			continue
@@ -152,7 +152,7 @@ func (d *DataReader) next() ([]byte, error) {
 			d.c.r += n
 			return in[:n], nil
 		}
-		if err := d.c.fill(nil, false); err != nil { // a CR, and what follows it counts
+		if err := d.c.fill(nil); err != nil { // a CR, and what follows it counts
 			return nil, err
 		}
 	}

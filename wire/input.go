@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -77,9 +76,9 @@ func (c *Conn) pollInput() (int, error) {
 }
 
 // fill reads more input into the buffer, behind what is there, after sending
-// what has been written. idle says that the peer is not within a command, so
-// that a nudge ends the wait; ctx, if not nil, does so too.
-func (c *Conn) fill(ctx context.Context, idle bool) error {
+// what has been written. Between commands stop says whether there is a reason
+// to wait no longer; within one it is nil.
+func (c *Conn) fill(stop func() error) error {
 	if err := c.beforeRead(); err != nil {
 		return err
 	}
@@ -88,7 +87,7 @@ func (c *Conn) fill(ctx context.Context, idle bool) error {
 		c.w = copy(c.in, c.in[c.r:c.w])
 		c.r = 0
 	}
-	n, err := c.waitRead(ctx, idle, nil)
+	n, err := c.waitRead(stop, nil)
 	c.w += n
 	return err
 }
@@ -99,7 +98,7 @@ func (c *Conn) readInto(p []byte) (int, error) {
 		return 0, err
 	}
 	c.releaseInput()
-	return c.waitRead(nil, false, p)
+	return c.waitRead(nil, p)
 }
 
 // beforeRead sends the output, since the peer may be waiting for it, and gives
@@ -113,17 +112,16 @@ func (c *Conn) beforeRead() error {
 }
 
 // waitRead reads at least one octet or returns an error. A deadline that passed
-// before its time was set by a nudge: the read goes on, unless the session is
-// idle and there is a reason to stop.
-func (c *Conn) waitRead(ctx context.Context, idle bool, into []byte) (int, error) {
+// before its time was set by a nudge: the read goes on, unless stop has a reason.
+func (c *Conn) waitRead(stop func() error, into []byte) (int, error) {
 	for {
 		c.armRead()
-		if idle {
-			if err := c.reasonToStop(ctx); err != nil {
+		if stop != nil {
+			if err := stop(); err != nil {
 				return 0, err
 			}
 		}
-		n, err := c.readOnce(idle, into)
+		n, err := c.readOnce(stop != nil, into)
 		if n > 0 {
 			return n, nil
 		}
@@ -131,7 +129,7 @@ func (c *Conn) waitRead(ctx context.Context, idle bool, into []byte) (int, error
 			return 0, readError(err)
 		}
 		if c.armed && !c.readDeadline.IsZero() && !time.Now().Before(c.readDeadline) {
-			if idle {
+			if stop != nil {
 				return 0, ErrIdle
 			}
 			return 0, readError(err)
@@ -146,23 +144,6 @@ func readError(err error) error {
 		return err
 	}
 	return fmt.Errorf("read from the peer: %w", err)
-}
-
-// reasonToStop returns why a wait for a new command should end.
-func (c *Conn) reasonToStop(ctx context.Context) error {
-	if err := c.stopped(); err != nil {
-		return err
-	}
-	if ctx == nil {
-		return nil
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if c.woken.CompareAndSwap(true, false) {
-		return ErrWoken
-	}
-	return nil
 }
 
 // readOnce reads once, from the socket or what lies over it.
@@ -222,7 +203,7 @@ func (c *Conn) Peek(n int) ([]byte, error) {
 		return nil, err
 	}
 	for c.Buffered() == 0 {
-		if err := c.fill(nil, true); err != nil {
+		if err := c.fill(c.stopped); err != nil {
 			return nil, err
 		}
 	}

@@ -58,12 +58,12 @@ func (c *Conn) readLine(max int) ([]byte, error) {
 // fillLine reads more of a line. first says that nothing of it is there yet.
 func (c *Conn) fillLine(first bool) error {
 	if first {
-		return c.fill(nil, true)
+		return c.fill(c.stopped)
 	}
 	if c.lineLimit.IsZero() && c.config.Read > 0 {
 		c.lineLimit = time.Now().Add(c.config.Read)
 	}
-	return unexpected(c.fill(nil, false))
+	return unexpected(c.fill(nil))
 }
 
 // endLine consumes n octets, with which the line ends.

@@ -79,7 +79,7 @@ func (l *LiteralReader) Left() int64 { return l.left }
 // fill makes sure that something is buffered.
 func (l *LiteralReader) fill() error {
 	for l.c.Buffered() == 0 {
-		if err := l.c.fill(nil, false); err != nil {
+		if err := l.c.fill(nil); err != nil {
 			return unexpected(err)
 		}
 	}

@@ -33,12 +33,26 @@ func (c *Conn) WaitInput(ctx context.Context, wake <-chan struct{}) error {
 		return err
 	}
 	unwatch := c.watch(ctx, wake)
-	err := c.fill(ctx, true)
+	err := c.fill(func() error { return c.reasonToStop(ctx) })
 	unwatch()
 	if (err == nil || errors.Is(err, ErrIdle)) && c.woken.CompareAndSwap(true, false) {
 		return ErrWoken
 	}
 	return err
+}
+
+// reasonToStop returns why a wait for a new command should end.
+func (c *Conn) reasonToStop(ctx context.Context) error {
+	if err := c.stopped(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if c.woken.CompareAndSwap(true, false) {
+		return ErrWoken
+	}
+	return nil
 }
 
 // inputNow looks for input that has already arrived.
