@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"tripost/store/engine"
+)
+
+// Usage is what an account holds in its mailboxes, and may hold. What was
+// expunged and can be restored does not count.
+type Usage struct {
+	Octets, Messages         int64
+	OctetLimit, MessageLimit int64 // 0: none
+}
+
+func (a *account) usage() Usage {
+	return Usage{a.octets, a.messages, a.octetLimit, a.messageLimit}
+}
+
+// fits tells whether so much more stays within the limits.
+func (a *account) fits(octets, messages int64) bool {
+	return (a.octetLimit == 0 || octets <= a.octetLimit-a.octets) &&
+		(a.messageLimit == 0 || messages <= a.messageLimit-a.messages)
+}
+
+// newValidity gives out a UIDVALIDITY: the time in seconds, or one more than
+// the last where that is later, so that no two mailboxes of the account and no
+// two mailboxes of one name ever have the same.
+func (a *account) newValidity(now uint32) (uint32, error) {
+	if a.lastValidity == math.MaxUint32 {
+		return 0, fmt.Errorf("account has no UIDVALIDITY left")
+	}
+	a.lastValidity = max(now, a.lastValidity+1)
+	return a.lastValidity, nil
+}
+
+// CreateAccount makes an account with its INBOX.
+func (tx *Tx) CreateAccount() (AccountID, error) {
+	value, err := tx.r.Get(nextAccountKey())
+	if err != nil {
+		return 0, err
+	}
+	id := uint64(1)
+	if value != nil {
+		if id, err = decodeID(value); err != nil {
+			return 0, err
+		}
+	}
+	tx.tx.Put(nextAccountKey(), appendID(nil, id+1))
+	a, acct := AccountID(id), account{nextMailbox: 1}
+	if _, err := tx.addMailbox(a, &acct, Inbox, kindSelectable, nil, ""); err != nil {
+		return 0, err
+	}
+	acct.modSeq++
+	tx.putAccount(a, &acct)
+	return a, nil
+}
+
+// RemoveAccount takes an account away with all its mailboxes. Its messages are
+// kept for [Options.Undelete] like other expunged ones; they are moved there
+// after the transaction, by [Store.Run].
+func (tx *Tx) RemoveAccount(a AccountID) error {
+	acct, err := readAccount(tx.r, a)
+	if err != nil {
+		return fmt.Errorf("removing account %d: %w", a, err)
+	}
+	boxes, err := readMailboxes(tx.r, a)
+	if err != nil {
+		return err
+	}
+	for i := range boxes {
+		if err := tx.dropContents(&acct, boxKey{a, boxes[i].id}, &boxes[i].mailbox); err != nil {
+			return err
+		}
+	}
+	for _, part := range []byte{partName, partSubscription} {
+		if err := tx.deletePart(a, part); err != nil {
+			return err
+		}
+	}
+	tx.tx.Delete(accountKey(a))
+	return nil
+}
+
+// deletePart deletes an account's keys of one part.
+func (tx *Tx) deletePart(a AccountID, part byte) error {
+	prefix := appendAccountPart(nil, a, part)
+	var keys [][]byte
+	for item, err := range tx.r.Range(prefix, prefixEnd(prefix)) {
+		if err != nil {
+			return err
+		}
+		keys = append(keys, append([]byte(nil), item.Key...))
+	}
+	for _, k := range keys {
+		tx.tx.Delete(k)
+	}
+	return nil
+}
+
+// SetQuota limits what an account may hold; 0 is no limit. What it holds beyond
+// a new limit stays.
+func (tx *Tx) SetQuota(a AccountID, octets, messages int64) error {
+	if octets < 0 || messages < 0 {
+		return fmt.Errorf("setting the quota of account %d: below zero", a)
+	}
+	acct, err := readAccount(tx.r, a)
+	if err != nil {
+		return fmt.Errorf("setting the quota of account %d: %w", a, err)
+	}
+	acct.octetLimit, acct.messageLimit = octets, messages
+	tx.putAccount(a, &acct)
+	return nil
+}
+
+// Usage returns what an account holds and may hold.
+func (s *Store) Usage(ctx context.Context, a AccountID) (u Usage, err error) {
+	err = s.engine.View(ctx, func(r engine.Reader) error {
+		acct, err := readAccount(r, a)
+		u = acct.usage()
+		return err
+	})
+	return u, err
+}

@@ -1,0 +1,153 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+)
+
+// NewMessage is what an append is given.
+type NewMessage struct {
+	Body  Body
+	Flags FlagSet
+	Date  time.Time // internal date; zero: now
+}
+
+// Appended tells where a message came to lie.
+type Appended struct {
+	UIDValidity uint32
+	UID         UID
+	Mailbox     MailboxID
+}
+
+// Append puts a message into a mailbox and adds a reference of its own to the
+// body. It needs [RightInsert]; the flags are set as far as the rights to
+// change them reach. [ErrOverQuota]: the account's limits do not allow it.
+func (tx *Tx) Append(id Identity, dst MailboxRef, m NewMessage) (Appended, error) {
+	size, err := tx.tx.BlobSize(m.Body)
+	if err == nil {
+		if err = tx.tx.Share(m.Body); err == nil {
+			var done Appended
+			if done, err = tx.append(&id, dst, m, size); err == nil {
+				return done, nil
+			}
+		}
+	}
+	return Appended{}, fmt.Errorf("appending to mailbox %q: %w", dst.Name, err)
+}
+
+// append puts a message into a mailbox; the body's reference becomes the
+// message's.
+func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64) (Appended, error) {
+	k, err := find(tx.r, dst)
+	if err != nil {
+		return Appended{}, err
+	}
+	st, rights, err := enterState(tx.r, id, k, RightInsert)
+	if err != nil {
+		return Appended{}, err
+	}
+	acct, err := readAccount(tx.r, k.account)
+	if err != nil {
+		return Appended{}, err
+	}
+	if !acct.fits(size, 1) {
+		return Appended{}, ErrOverQuota
+	}
+	flags, err := tx.flagsIn(k, &st, m.Flags, rights&RightWrite != 0)
+	if err != nil {
+		return Appended{}, err
+	}
+	date := m.Date
+	if date.IsZero() {
+		date = tx.now
+	}
+	acct.modSeq++
+	e := entry{Message: Message{Flags: flags & settable(rights), Size: size, Date: date.Unix(), Body: m.Body}}
+	if err := tx.insert(k, &st, &acct, &e); err != nil {
+		return Appended{}, err
+	}
+	tx.putState(k, &st)
+	tx.putAccount(k.account, &acct)
+	return Appended{st.UIDValidity, e.UID, k.mailbox}, nil
+}
+
+// insert writes a message as the newest of its mailbox under the account's
+// present modseq, and counts it.
+func (tx *Tx) insert(k boxKey, st *state, acct *account, e *entry) error {
+	if st.UIDNext == math.MaxUint32 {
+		return ErrUIDs
+	}
+	e.UID = st.UIDNext
+	st.UIDNext++
+	e.ModSeq, e.created, e.saved = acct.modSeq, acct.modSeq, tx.now.Unix()
+	st.HighestModSeq = acct.modSeq
+	st.count(e, 1)
+	acct.octets += e.Size
+	acct.messages++
+	tx.putEntry(k, e)
+	return nil
+}
+
+// flagsIn turns flags by name into the mailbox's bits. With add, keywords that
+// the mailbox does not have yet become its keywords; without, they are left
+// out.
+func (tx *Tx) flagsIn(k boxKey, st *state, f FlagSet, add bool) (Flags, error) {
+	flags := f.System & systemFlags
+	if len(f.Keywords) == 0 {
+		return flags, nil
+	}
+	table, err := tx.keywords(k, st)
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range f.Keywords {
+		bit := keywordBit(table, name)
+		if bit == 0 && add {
+			if bit, table, err = addKeyword(table, name); err != nil {
+				return 0, err
+			}
+		}
+		flags |= bit
+	}
+	tx.setKeywords(k, st, table)
+	return flags, nil
+}
+
+// keywords returns a mailbox's keywords, read with the state's first use.
+func (tx *Tx) keywords(k boxKey, st *state) ([]string, error) {
+	if st.keywords == 0 || st.Keywords != nil {
+		return st.Keywords, nil
+	}
+	table, err := readKeywords(tx.r, k)
+	st.Keywords = table
+	return table, err
+}
+
+// setKeywords writes a mailbox's keywords when there are more than before.
+func (tx *Tx) setKeywords(k boxKey, st *state, table []string) {
+	if len(table) == int(st.keywords) {
+		return
+	}
+	st.Keywords, st.keywords = table, uint32(len(table))
+	tx.tx.Put(keywordsKey(k.account, k.mailbox), appendKeywords(nil, table))
+}
+
+// Append keeps a draft and puts it into a mailbox, in one transaction: see
+// [Tx.Append]. The draft must still be closed. A zero date means now.
+func (s *Store) Append(ctx context.Context, id Identity, dst MailboxRef, d *Draft, f FlagSet, date time.Time) (done Appended, err error) {
+	d.Finish()
+	err = s.Update(ctx, func(tx *Tx) error {
+		b, err := tx.Keep(d)
+		if err != nil {
+			return err
+		}
+		done, err = tx.append(&id, dst, NewMessage{b, f, date}, d.Size())
+		return err
+	})
+	if err != nil {
+		return Appended{}, fmt.Errorf("appending to mailbox %q: %w", dst.Name, err)
+	}
+	return done, nil
+}

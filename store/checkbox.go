@@ -1,0 +1,141 @@
+package store
+
+import (
+	"encoding/binary"
+)
+
+// checkedBox is what the contents of one mailbox are compared by.
+type checkedBox struct {
+	k           boxKey
+	state       state // as its record says
+	found       bool
+	counted     state // as its messages say
+	flags       Flags // of all messages
+	lastUID     UID
+	lastModSeq  ModSeq
+	lastCreated ModSeq
+	changes     uint32
+	keywords    int
+}
+
+// contents goes through what an account's mailboxes hold, mailbox by mailbox.
+func (c *checker) contents(acct *checkedAccount) error {
+	prefix := appendAccountPart(nil, acct.id, partContents)
+	var box *checkedBox
+	err := c.each(prefix, func(key, value []byte) {
+		id := MailboxID(binary.BigEndian.Uint32(key[len(prefix):]))
+		if box == nil || box.k.mailbox != id {
+			c.finish(acct, box)
+			box = c.begin(acct, id)
+		}
+		c.item(box, key[len(prefix)+4], key, value)
+	})
+	c.finish(acct, box)
+	return err
+}
+
+func (c *checker) begin(acct *checkedAccount, id MailboxID) *checkedBox {
+	box := &checkedBox{k: boxKey{acct.id, id}}
+	var err error
+	box.state, box.found, err = readState(c.r, box.k)
+	if err != nil {
+		c.fault(stateKey(acct.id, id), "%v", err)
+	}
+	box.counted.RecentBase = box.state.RecentBase
+	return box
+}
+
+func (c *checker) item(box *checkedBox, item byte, key, value []byte) {
+	switch item {
+	case itemMessage:
+		c.message(box, key, value)
+	case itemState: // read already
+	case itemChange:
+		c.change(box, key, value)
+	case itemKeywords:
+		list, err := decodeKeywords(value)
+		if err != nil {
+			c.fault(key, "%v", err)
+		}
+		box.keywords = len(list)
+	default:
+		c.fault(key, "what is this?")
+	}
+}
+
+func (c *checker) message(box *checkedBox, key, value []byte) {
+	var e entry
+	if err := e.decode(uidOf(key), value); err != nil {
+		c.fault(key, "%v", err)
+		return
+	}
+	box.counted.count(&e, 1)
+	box.flags |= e.Flags
+	box.lastUID = e.UID
+	if e.created < box.lastCreated {
+		c.fault(key, "message %d came at modseq %d, the one before it at %d", e.UID, e.created, box.lastCreated)
+	}
+	box.lastCreated = e.created
+	box.lastModSeq = max(box.lastModSeq, e.ModSeq)
+	c.hold(key, &e)
+}
+
+func (c *checker) change(box *checkedBox, key, value []byte) {
+	box.changes++
+	var ch change
+	if err := ch.decode(value, true); err != nil {
+		c.fault(key, "%v", err)
+		return
+	}
+	q := modSeqOf(key)
+	box.lastModSeq = max(box.lastModSeq, q)
+	if box.found && q <= box.state.Floor {
+		c.fault(key, "change at modseq %d, but changes up to %d are forgotten", q, box.state.Floor)
+	}
+	for _, set := range []UIDSet{ch.flagged, ch.gone} {
+		if n := len(set); n > 0 && box.found && set[n-1].Hi >= box.state.UIDNext {
+			c.fault(key, "change of message %d, but UIDNEXT is %d", set[n-1].Hi, box.state.UIDNext)
+		}
+	}
+}
+
+// finish compares a mailbox's state with what was found.
+func (c *checker) finish(acct *checkedAccount, box *checkedBox) {
+	if box == nil {
+		return
+	}
+	key := stateKey(box.k.account, box.k.mailbox)
+	m, named := acct.boxes[box.k.mailbox]
+	if !named || !box.found {
+		if !c.note[box.k] {
+			c.fault(key, "contents of mailbox %d, which does not exist", box.k.mailbox)
+		}
+		return
+	}
+	st, n := &box.state, &box.counted
+	c.res.Messages += int64(n.Exists)
+	acct.messages += int64(st.Exists)
+	acct.octets += st.Octets
+	if st.Exists != n.Exists || st.Octets != n.Octets || st.Unseen != n.Unseen || st.Deleted != n.Deleted || st.Recent != n.Recent {
+		c.fault(key, "%q says %d messages, %d octets, %d unseen, %d deleted, %d recent; it holds %d, %d, %d, %d, %d", m.name,
+			st.Exists, st.Octets, st.Unseen, st.Deleted, st.Recent, n.Exists, n.Octets, n.Unseen, n.Deleted, n.Recent)
+	}
+	switch {
+	case st.UIDValidity != m.validity:
+		c.fault(key, "UIDVALIDITY is %d in the state and %d in the mailbox", st.UIDValidity, m.validity)
+	case box.lastUID >= st.UIDNext:
+		c.fault(key, "message %d, but UIDNEXT is %d", box.lastUID, st.UIDNext)
+	case st.RecentBase > st.UIDNext:
+		c.fault(key, "recent from %d, but UIDNEXT is %d", st.RecentBase, st.UIDNext)
+	case box.lastModSeq > st.HighestModSeq:
+		c.fault(key, "modseq %d, but the highest is %d", box.lastModSeq, st.HighestModSeq)
+	case st.HighestModSeq > acct.record.modSeq:
+		c.fault(key, "highest modseq is %d, but the account is at %d", st.HighestModSeq, acct.record.modSeq)
+	case box.changes != st.changes:
+		c.fault(key, "%d change records, but the state says %d", box.changes, st.changes)
+	case box.keywords != int(st.keywords):
+		c.fault(key, "%d keywords, but the state says %d", box.keywords, st.keywords)
+	case box.flags>>FirstKeyword>>box.keywords != 0:
+		c.fault(key, "messages have keywords that the mailbox has no names for")
+	}
+}

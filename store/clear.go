@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+
+	"tripost/store/engine"
+)
+
+// clearChunk is how many messages of a removed mailbox one transaction clears
+// away.
+const clearChunk = 1000
+
+// clearRemoved clears away the contents of all mailboxes that were removed. It
+// may be cut short at any point and be run by several at once.
+func (s *Store) clearRemoved(ctx context.Context) error {
+	for {
+		k, found, err := s.nextRemoved(ctx)
+		if err != nil || !found {
+			return err
+		}
+		for more := true; more; {
+			err := s.Update(ctx, func(tx *Tx) (err error) {
+				more, err = tx.clearSome(k)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// nextRemoved finds a mailbox whose contents are to be cleared away.
+func (s *Store) nextRemoved(ctx context.Context) (k boxKey, found bool, err error) {
+	prefix := []byte{spaceStore, partRemoved}
+	err = s.engine.View(ctx, func(r engine.Reader) error {
+		for item, err := range r.Range(prefix, prefixEnd(prefix)) {
+			if err != nil {
+				return err
+			}
+			k = removedOf(item.Key)
+			found = true
+			break
+		}
+		return nil
+	})
+	return k, found, err
+}
+
+func removedOf(key []byte) boxKey {
+	return boxKey{
+		AccountID(binary.BigEndian.Uint64(key[2:])),
+		MailboxID(binary.BigEndian.Uint32(key[10:])),
+	}
+}
+
+// clearSome throws some messages of a removed mailbox away, or when there are
+// none left the rest of its contents. more is false when nothing is left.
+func (tx *Tx) clearSome(k boxKey) (more bool, err error) {
+	note := appendRemovedKey(nil, k.account, k.mailbox)
+	value, err := tx.r.Get(note)
+	if err != nil || value == nil { // somebody else has done it
+		return false, err
+	}
+	var gone removed
+	if err := gone.decode(value); err != nil {
+		return false, err
+	}
+	entries, err := tx.firstMessages(k, clearChunk)
+	if err != nil {
+		return false, err
+	}
+	b := bin{account: k.account, mailbox: k.mailbox, modSeq: gone.modSeq, at: gone.at, name: gone.name}
+	if err := tx.throwAway(&b, entries); err != nil {
+		return false, err
+	}
+	for i := range entries {
+		tx.tx.Delete(messageKey(k.account, k.mailbox, entries[i].UID))
+	}
+	if len(entries) == clearChunk {
+		tx.tx.Put(note, gone.append(nil)) // whoever runs beside us conflicts
+		return true, nil
+	}
+	if more, err = tx.forgetChanges(k, ^ModSeq(0), clearChunk); err != nil || more {
+		return more, err
+	}
+	tx.tx.Delete(keywordsKey(k.account, k.mailbox))
+	tx.tx.Delete(note)
+	return false, nil
+}
+
+// firstMessages reads the n messages with the lowest UIDs.
+func (tx *Tx) firstMessages(k boxKey, n int) ([]entry, error) {
+	lo, hi := messageRange(k.account, k.mailbox, 1, ^UID(0))
+	var entries []entry
+	for item, err := range tx.r.Range(lo, hi) {
+		if err != nil {
+			return nil, err
+		}
+		if len(entries) == n {
+			break
+		}
+		var e entry
+		if err := e.decode(uidOf(item.Key), item.Value); err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// forgetChanges deletes at most n of a mailbox's change records up to a modseq,
+// the oldest first, and tells whether there are more.
+func (tx *Tx) forgetChanges(k boxKey, upTo ModSeq, n int) (more bool, err error) {
+	lo, hi := changeRange(k.account, k.mailbox, 0)
+	var keys [][]byte
+	for item, err := range tx.r.Range(lo, hi) {
+		if err != nil {
+			return false, err
+		}
+		if modSeqOf(item.Key) > upTo {
+			break
+		}
+		if len(keys) == n {
+			more = true
+			break
+		}
+		keys = append(keys, slices.Clone(item.Key))
+	}
+	for _, key := range keys {
+		tx.tx.Delete(key)
+	}
+	return more, nil
+}

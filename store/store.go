@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"tripost/message"
+	"tripost/store/engine"
+)
+
+// Options are what a store can be told. The zero value is useful.
+type Options struct {
+	// Undelete is how long expunged messages can be restored; 0: not at all.
+	Undelete time.Duration
+	// Limits bound what the scan of a message keeps.
+	Limits message.Limits
+	// Now tells the time; nil: time.Now.
+	Now func() time.Time
+	// IndexOctets bounds the memory of indexes that no session uses at the
+	// moment; 0: 16 MiB, below 0: none are kept.
+	IndexOctets int64
+	// Logf takes what [Store.Run] has to say, with the System Log's levels;
+	// nil: nothing is said.
+	Logf func(level int, text string)
+	// MaxMailboxes bounds the names of one account; 0: 10,000.
+	MaxMailboxes int
+	// KeepChanges bounds the change records of one mailbox by number and age: a
+	// client that knew the mailbox before reads the whole of it. 0: 10,000
+	// records, 30 days.
+	KeepChanges    int
+	KeepChangesFor time.Duration
+}
+
+func (o *Options) setDefaults() {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.IndexOctets == 0 {
+		o.IndexOctets = 16 << 20
+	}
+	if o.Logf == nil {
+		o.Logf = func(int, string) {}
+	}
+	if o.MaxMailboxes == 0 {
+		o.MaxMailboxes = 10000
+	}
+	if o.KeepChanges == 0 {
+		o.KeepChanges = 10000
+	}
+	if o.KeepChangesFor == 0 {
+		o.KeepChangesFor = 30 * 24 * time.Hour
+	}
+}
+
+// Store is the mail store on one engine. It is safe for concurrent use.
+type Store struct {
+	engine   engine.Engine
+	o        Options
+	pictures pictures
+	scanners sync.Pool     // of *message.Scanner
+	clearing chan struct{} // tells Run that a mailbox was removed
+}
+
+// format is the version of the schema of this package's records.
+const format = 1
+
+// upgrades lead from one version of the schema to the next: upgrades[n] takes a
+// store from version n+1 to n+2. Each may be run again after it was cut short.
+var upgrades = [...]func(context.Context, engine.Engine) error{}
+
+// New puts a store on an open engine: it writes the schema's version into an
+// empty one, brings an older one up to date in place, and refuses a newer one
+// with [engine.ErrNewerFormat]. The store takes the engine over: [Store.Close]
+// closes it.
+func New(ctx context.Context, e engine.Engine, o Options) (*Store, error) {
+	o.setDefaults()
+	if err := upgrade(ctx, e); err != nil {
+		return nil, fmt.Errorf("opening the mail store: %w", err)
+	}
+	s := &Store{engine: e, o: o, clearing: make(chan struct{}, 1)}
+	s.scanners.New = func() any { return message.NewScanner(o.Limits) }
+	s.pictures.init(e, o.IndexOctets)
+	return s, nil
+}
+
+// upgrade brings the schema to the present version, one durable step at a time.
+func upgrade(ctx context.Context, e engine.Engine) error {
+	found, err := readFormat(ctx, e)
+	if err != nil {
+		return err
+	}
+	if found > format {
+		return fmt.Errorf("its records have version %d, this program knows up to %d: %w", found, format, engine.ErrNewerFormat)
+	}
+	for v := found; v < format; v++ {
+		if v > 0 { // 0: an empty store has nothing to bring along
+			if err := upgrades[v-1](ctx, e); err != nil {
+				return fmt.Errorf("upgrading records from version %d: %w", v, err)
+			}
+		}
+		value := appendID(nil, v+1)
+		if err := e.Update(ctx, func(tx engine.Tx) error {
+			tx.Put(formatKey(), value)
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readFormat(ctx context.Context, e engine.Engine) (found uint64, err error) {
+	err = e.View(ctx, func(r engine.Reader) error {
+		value, err := r.Get(formatKey())
+		if err != nil || value == nil {
+			return err
+		}
+		found, err = decodeID(value)
+		return err
+	})
+	return found, err
+}
+
+// Close closes the engine. Views must have been closed and Run have returned.
+func (s *Store) Close() error { return s.engine.Close() }
+
+// Engine returns the engine below.
+func (s *Store) Engine() engine.Engine { return s.engine }
+
+// validityAt returns the least UIDVALIDITY that may be given out at a time.
+func validityAt(t time.Time) uint32 {
+	return uint32(min(max(t.Unix(), 1), math.MaxUint32))
+}
