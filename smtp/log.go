@@ -1,0 +1,112 @@
+package smtp
+
+import (
+	"strings"
+
+	"tripost/syslog"
+)
+
+// events writes what a session does to the System Log, under SMTPI. What becomes
+// of a message is told by the queue.
+type events struct{ log *syslog.Logger }
+
+// command tells of a command; what AUTH carries is secret.
+func (e events) command(verb, arg string) {
+	if !e.log.On(syslog.Protocol) {
+		return
+	}
+	if verb == "AUTH" {
+		mechanism, rest, _ := strings.Cut(arg, " ")
+		if arg = mechanism; rest != "" {
+			arg += " ***"
+		}
+	}
+	if arg != "" {
+		verb += " " + arg
+	}
+	e.log.Log(syslog.Protocol, "cmd: "+verb)
+}
+
+// response tells of a client's line within a sign-in.
+func (e events) response() {
+	if e.log.On(syslog.Protocol) {
+		e.log.Log(syslog.Protocol, "cmd: ***")
+	}
+}
+
+// reply tells of one line of a reply.
+func (e events) reply(line []byte) {
+	if e.log.On(syslog.Protocol) {
+		e.log.Log(syslog.Protocol, "rsp: "+string(line))
+	}
+}
+
+// received tells of a message that the queue has taken. The queue's own line has
+// all about it.
+func (e events) received(id, protocol string) {
+	if e.log.On(syslog.Protocol) {
+		e.log.Log(syslog.Protocol, "["+id+"] received by "+protocol,
+			syslog.Field{Key: "event", Value: "received"},
+			syslog.Field{Key: "id", Value: id})
+	}
+}
+
+// recipientRefused tells of a recipient that was not taken, and why.
+func (e events) recipientRefused(from, addr string, r reply) {
+	if e.log.On(syslog.Problem) {
+		e.log.Log(syslog.Problem, "recipient <"+addr+"> of <"+from+"> refused: "+r.enhanced+" "+r.text,
+			syslog.Field{Key: "event", Value: "refused"},
+			syslog.Field{Key: "from", Value: from},
+			syslog.Field{Key: "recipient", Value: addr},
+			syslog.Field{Key: "code", Value: r.code})
+	}
+}
+
+// messageRefused tells of a message that was not taken. The cause is logged in
+// full where the client is told only that we failed.
+func (e events) messageRefused(from string, r reply, err error) {
+	level := syslog.Problem
+	if r.code < 500 {
+		level = syslog.Failure
+	}
+	if e.log.On(level) {
+		e.log.Log(level, "message of <"+from+"> refused: "+err.Error(),
+			syslog.Field{Key: "event", Value: "refused"},
+			syslog.Field{Key: "from", Value: from},
+			syslog.Field{Key: "code", Value: r.code})
+	}
+}
+
+// failed tells of a failure of ours that the client sees as a temporary one.
+func (e events) failed(doing string, err error) {
+	e.log.Logf(syslog.Failure, "%s: %v", doing, err)
+}
+
+// earlyTalker tells of a client that spoke before it was greeted.
+func (e events) earlyTalker() {
+	e.log.Log(syslog.Problem, "the client speaks before the greeting",
+		syslog.Field{Key: "event", Value: "early-talker"})
+}
+
+// dataAhead tells of mail data that was sent before the go-ahead.
+func (e events) dataAhead() {
+	e.log.Log(syslog.Problem, "mail data sent before it was asked for, connection closed",
+		syslog.Field{Key: "event", Value: "data-ahead"})
+}
+
+// http tells of a browser on our port.
+func (e events) http(verb string) {
+	e.log.Logf(syslog.Problem, "HTTP request (%s) on the SMTP port, connection closed", verb)
+}
+
+// closed tells of the end of a session.
+func (e events) closed(s *session, err error) {
+	switch {
+	case err == errQuit || gone(err):
+		if e.log.On(syslog.Protocol) {
+			e.log.Log(syslog.Protocol, "closing connection")
+		}
+	default:
+		e.log.Logf(syslog.Problem, "closing connection: %v", err)
+	}
+}

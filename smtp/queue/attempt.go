@@ -1,0 +1,208 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tripost/store"
+)
+
+// state is what one attempt made of one recipient.
+type state uint8
+
+const (
+	delivered state = iota + 1 // the peer has taken it
+	deferred                   // to be tried again
+	failed                     // the sender gets it back
+)
+
+// result is what one attempt made of one recipient, and why.
+type result struct {
+	recipient recipient
+	state     state
+	enhanced  string // RFC 3463, "5.1.1"
+	reply     string // the peer's reply, or our own reason, in one line
+	remote    bool   // reply is the peer's
+}
+
+// attempt is one try to send a message to one destination, after the fact.
+type attempt struct {
+	id             uint64
+	name           string // of the destination
+	when           time.Time
+	via            string // the peer: "mx.company.test [192.0.2.7]"
+	results        []result
+	administrative bool // not a try at all: somebody decided
+}
+
+// settle records what an attempt has brought, with the reports that it makes
+// necessary, in one transaction. ErrNoItem: the message was removed while the
+// attempt was under way.
+func (q *Queue) settle(ctx context.Context, a *attempt) error {
+	m, d, err := q.load(ctx, a.id, a.name)
+	if err != nil {
+		return err
+	}
+	if !a.when.Before(m.created.Add(q.o.ExpireAfter)) {
+		a.expire()
+	}
+	reports, warned := q.reports(ctx, m, d, a)
+	defer closeAll(reports)
+
+	err = q.store.Update(ctx, q.outcome(a, reports, warned))
+	if undeliverable(err) && len(reports) > 0 {
+		q.log.reportLost(a.id, m.from, err)
+		closeAll(reports)
+		reports = nil
+		err = q.store.Update(ctx, q.outcome(a, nil, warned))
+	}
+	if err != nil {
+		return fmt.Errorf("record attempt of %d to %q: %w", a.id, a.name, err)
+	}
+	q.log.attempted(m, d, a)
+	for _, p := range reports {
+		q.log.enqueued(p)
+	}
+	return nil
+}
+
+// load reads a message and one of its destinations.
+func (q *Queue) load(ctx context.Context, id uint64, name string) (m *message, d *destination, err error) {
+	err = q.store.View(ctx, func(r *store.Snapshot) (err error) {
+		if m, err = getMessage(r, id); err == nil {
+			d, err = getDestination(r, id, name)
+		}
+		return err
+	})
+	return m, d, err
+}
+
+// expire gives up what is still deferred (RFC 3463: 4.4.7).
+func (a *attempt) expire() {
+	for i := range a.results {
+		if r := &a.results[i]; r.state == deferred {
+			r.state, r.enhanced = failed, "4.4.7"
+		}
+	}
+}
+
+// outcome is the transaction. It may run more than once.
+func (q *Queue) outcome(a *attempt, reports []*parcel, warned bool) func(*store.Tx) error {
+	return func(tx *store.Tx) error {
+		d, err := takeDestination(tx, a.id, a.name)
+		if err != nil {
+			return err
+		}
+		d.apply(a)
+		d.warned = d.warned || warned
+		if len(d.recipients) == 0 {
+			err = removeDestination(tx, d)
+		} else {
+			d.next = a.when.Add(q.pause(d.attempts))
+			putDestination(tx, d)
+		}
+		for _, p := range reports {
+			if err == nil {
+				err = p.record(tx)
+			}
+		}
+		return err
+	}
+}
+
+// apply leaves the recipients that are deferred, or that the attempt did not
+// reach.
+func (d *destination) apply(a *attempt) {
+	results := make(map[string]*result, len(a.results))
+	for i := range a.results {
+		results[a.results[i].recipient.address] = &a.results[i]
+	}
+	var left []recipient
+	for _, r := range d.recipients {
+		res := results[r.address]
+		switch {
+		case res == nil:
+			left = append(left, r)
+		case res.state == deferred:
+			r.reply = res.reply
+			d.lastError = res.reply
+			left = append(left, r)
+		}
+	}
+	d.recipients = left
+	if !a.administrative {
+		d.attempts++
+		d.tried = a.when
+	}
+}
+
+// pause returns how long to wait after so many attempts.
+func (q *Queue) pause(attempts int) time.Duration {
+	i := min(max(attempts-1, 0), len(q.o.Retry)-1)
+	return q.o.Retry[i]
+}
+
+// reports makes the messages to the sender that the attempt calls for. Where a
+// failure cannot be reported now, its recipients are deferred instead, so that
+// the sender hears of it later.
+func (q *Queue) reports(ctx context.Context, m *message, d *destination, a *attempt) (made []*parcel, warned bool) {
+	if m.from == "" {
+		return nil, false // never a report about a report: RFC 5321 section 6.1
+	}
+	if some := a.having(failed); len(some) > 0 {
+		p, err := q.report(ctx, m, a, some, failed)
+		switch {
+		case err == nil:
+			made = append(made, p)
+		case undeliverable(err):
+			q.log.reportLost(a.id, m.from, err)
+		default:
+			q.log.reportPostponed(a.id, m.from, err)
+			a.postpone()
+		}
+	}
+	late := q.o.WarnAfter > 0 && !d.warned && !a.when.Before(m.created.Add(q.o.WarnAfter))
+	if some := a.having(deferred); late && len(some) > 0 {
+		p, err := q.report(ctx, m, a, some, deferred)
+		if err != nil {
+			q.log.reportLost(a.id, m.from, err)
+			return made, undeliverable(err)
+		}
+		return append(made, p), true
+	}
+	return made, false
+}
+
+// postpone keeps failed recipients in the queue.
+func (a *attempt) postpone() {
+	for i := range a.results {
+		if a.results[i].state == failed {
+			a.results[i].state = deferred
+		}
+	}
+}
+
+func (a *attempt) having(s state) []result {
+	var some []result
+	for _, r := range a.results {
+		if r.state == s {
+			some = append(some, r)
+		}
+	}
+	return some
+}
+
+// undeliverable tells that a report will not reach the sender, however often it
+// is tried.
+func undeliverable(err error) bool {
+	var refused *RecipientError
+	return errors.As(err, &refused) || errors.Is(err, ErrTooLong)
+}
+
+func closeAll(reports []*parcel) {
+	for _, p := range reports {
+		p.close()
+	}
+}

@@ -1,0 +1,94 @@
+package queue
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+
+	"tripost/accounts"
+	"tripost/syslog"
+)
+
+// Source tells how the submitter of a message is known. It decides who may
+// relay, and is what the Received field reports.
+type Source struct {
+	// Protocol is the word after "with": SMTP, ESMTP, ESMTPS, ESMTPA or ESMTPSA
+	// (RFC 3848), LMTP, XMIT for POP, API.
+	Protocol string
+	// Module is the part of the server that took the message: "SMTP", "POP".
+	Module string
+	Remote netip.Addr // zero: unknown, as for a Unix socket
+	Helo   string     // as the client named itself; not trusted
+	// Account is who signed in; nil for a stranger or a client address.
+	Account *accounts.Account
+	// Client is true for an address that may relay without signing in.
+	Client bool
+	// Internal is true for the server's own reports, which may go anywhere.
+	Internal bool
+	Log      *syslog.Logger // the session's
+}
+
+// Envelope is an SMTP envelope with its source.
+type Envelope struct {
+	From       string   // reverse-path without <>; "" is the null reverse-path
+	Recipients []string // forward-paths without <>, as given
+	Source     Source
+	Submission bool  // by a user's mail program: Date and Message-ID are added when missing
+	Size       int64 // octets, as announced; 0 is unknown
+	Body8Bit   bool  // announced as BODY=8BITMIME (RFC 6152)
+	SMTPUTF8   bool  // RFC 6531
+}
+
+// Receipt tells what became of a submitted message.
+type Receipt struct {
+	ID     string // queue id, decimal, as the reply and the Received field show it
+	Local  int    // copies stored in mailboxes
+	Remote int    // recipients that wait to be sent
+}
+
+// maxPath is the longest path taken, in octets. RFC 5321 section 4.5.3.1.3
+// asks for 256; the routes of gateways are longer.
+const maxPath = 1024
+
+var errBadPath = errors.New("path with control characters or too long")
+
+// check refuses what could break out of a header field or a command line.
+// Sessions check the grammar; this is the last line for all other submitters.
+func (e *Envelope) check() error {
+	if len(e.Recipients) == 0 {
+		return ErrNoRecipients
+	}
+	if !safePath(e.From) {
+		return errBadPath
+	}
+	for _, r := range e.Recipients {
+		if r == "" || !safePath(r) {
+			return &RecipientError{Address: clean(r, 64), Code: 553, Enhanced: "5.1.3",
+				Reason: "not a valid address", Err: errBadPath}
+		}
+	}
+	return nil
+}
+
+func safePath(s string) bool {
+	return len(s) <= maxPath && strings.IndexFunc(s, unsafe) < 0
+}
+
+func unsafe(r rune) bool { return r < ' ' || r == 0x7f }
+
+// clean makes text of a peer fit for a header field or a report: control
+// characters become '?', and what is longer than max octets is cut.
+func clean(s string, max int) string {
+	if len(s) > max {
+		s = s[:max]
+	}
+	if strings.IndexFunc(s, unsafe) < 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if unsafe(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,276 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"tripost/store"
+)
+
+// Item is one message that waits, as an administrator sees it.
+type Item struct {
+	ID         string
+	From       string // reverse-path; empty: null
+	Recipients []ItemRecipient
+	Size       int64     // octets that are sent
+	Created    time.Time // when it was submitted
+	Next       time.Time // the earliest attempt of its destinations; zero when all are held
+	Attempts   int       // the most that one destination has had
+	Held       bool      // some destination is held
+	LastError  string    // of the latest attempt that failed
+}
+
+// ItemRecipient is one address that has not yet got the message.
+type ItemRecipient struct {
+	Address string
+	Host    string // the domain or host it is sent to
+	Status  string // "queued", "held", or the peer's last reply to it
+}
+
+// pageSize is how many messages one transaction of a listing reads.
+const pageSize = 256
+
+// Items yields what waits, in the order of submission. It reads in pages, so a
+// long listing holds up nobody and may miss what changes meanwhile.
+func (q *Queue) Items(ctx context.Context) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		from := []byte{keyMessage}
+		for from != nil {
+			var page []Item
+			err := q.store.View(ctx, func(r *store.Snapshot) (err error) {
+				page, from, err = readPage(r, from)
+				return err
+			})
+			if err != nil {
+				yield(Item{}, err)
+				return
+			}
+			for _, it := range page {
+				if !yield(it, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// readPage reads messages beginning at a key and returns where the next page
+// begins; nil: nowhere.
+func readPage(r *store.Snapshot, from []byte) (page []Item, next []byte, err error) {
+	for it, err := range r.Range(store.SpaceQueue, from, []byte{keyMessage + 1}) {
+		if err != nil {
+			return nil, nil, err
+		}
+		id, err := idOf(it.Key)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(page) == pageSize {
+			return page, messageKey(id), nil
+		}
+		m, err := decodeMessage(id, it.Value)
+		if err != nil {
+			return nil, nil, err
+		}
+		dests, err := destinations(r, id)
+		if err != nil {
+			return nil, nil, err
+		}
+		page = append(page, item(m, dests))
+	}
+	return page, nil, nil
+}
+
+func item(m *message, dests []*destination) Item {
+	it := Item{ID: formatID(m.id), From: m.from, Size: m.size, Created: m.created}
+	var tried time.Time
+	for _, d := range dests {
+		it.Attempts = max(it.Attempts, d.attempts)
+		if d.held {
+			it.Held = true
+		} else if it.Next.IsZero() || d.next.Before(it.Next) {
+			it.Next = d.next
+		}
+		if d.lastError != "" && !d.tried.Before(tried) {
+			it.LastError, tried = d.lastError, d.tried
+		}
+		for _, r := range d.recipients {
+			it.Recipients = append(it.Recipients, ItemRecipient{Address: r.address, Host: d.host, Status: d.status(&r)})
+		}
+	}
+	return it
+}
+
+func (d *destination) status(r *recipient) string {
+	switch {
+	case d.held:
+		return "held"
+	case r.reply != "":
+		return r.reply
+	case d.lastError != "":
+		return d.lastError
+	default:
+		return "queued"
+	}
+}
+
+// Item returns one message that waits, or ErrNoItem.
+func (q *Queue) Item(ctx context.Context, id string) (it Item, err error) {
+	n, err := parseID(id)
+	if err != nil {
+		return it, err
+	}
+	err = q.store.View(ctx, func(r *store.Snapshot) error {
+		m, err := getMessage(r, n)
+		if err != nil {
+			return err
+		}
+		dests, err := destinations(r, n)
+		if err == nil {
+			it = item(m, dests)
+		}
+		return err
+	})
+	return it, err
+}
+
+// Retry makes the next attempt of a message due now, for all destinations that
+// are not held.
+func (q *Queue) Retry(ctx context.Context, id string) error {
+	return q.change(ctx, id, "retried by an administrator", func(d *destination, now time.Time) {
+		d.next = now
+	})
+}
+
+// Hold keeps a message from being sent, or lets it go on. An attempt in flight
+// is not stopped. A message that is let go is due at once.
+func (q *Queue) Hold(ctx context.Context, id string, on bool) error {
+	text := "released by an administrator"
+	if on {
+		text = "held by an administrator"
+	}
+	return q.change(ctx, id, text, func(d *destination, now time.Time) {
+		if d.held && !on {
+			d.next = now
+		}
+		d.held = on
+	})
+}
+
+// change applies fn to all destinations of a message.
+func (q *Queue) change(ctx context.Context, id, text string, fn func(d *destination, now time.Time)) error {
+	n, err := parseID(id)
+	if err != nil {
+		return err
+	}
+	now := q.o.Now()
+	err = q.store.Update(ctx, func(tx *store.Tx) error {
+		if _, err := getMessage(&tx.Snapshot, n); err != nil {
+			return err
+		}
+		dests, err := destinations(&tx.Snapshot, n)
+		if err != nil {
+			return err
+		}
+		for _, d := range dests {
+			tx.Delete(store.SpaceQueue, dueKey(d.next, d.id, d.name()))
+			fn(d, now)
+			putDestination(tx, d)
+		}
+		return wakeSender(tx)
+	})
+	if err == nil {
+		q.log.changed(id, text)
+	}
+	return err
+}
+
+// Drop removes a message from the queue without telling the sender.
+func (q *Queue) Drop(ctx context.Context, id string) error {
+	n, err := parseID(id)
+	if err != nil {
+		return err
+	}
+	err = q.store.Update(ctx, func(tx *store.Tx) error {
+		dests, err := destinations(&tx.Snapshot, n)
+		if err != nil {
+			return err
+		}
+		if len(dests) == 0 {
+			m, err := getMessage(&tx.Snapshot, n)
+			if err != nil {
+				return err
+			}
+			return removeMessage(tx, m)
+		}
+		for _, d := range dests {
+			if err := removeDestination(tx, d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		q.log.changed(id, "dropped by an administrator")
+	}
+	return err
+}
+
+// Bounce gives a message up and tells its sender so.
+func (q *Queue) Bounce(ctx context.Context, id string) error {
+	n, err := parseID(id)
+	if err != nil {
+		return err
+	}
+	var dests []*destination
+	err = q.store.View(ctx, func(r *store.Snapshot) (err error) {
+		if _, err = getMessage(r, n); err == nil {
+			dests, err = destinations(r, n)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, d := range dests {
+		a := &attempt{id: n, name: d.name(), when: q.o.Now(), administrative: true}
+		for _, r := range d.recipients {
+			a.results = append(a.results, result{recipient: r, state: failed,
+				enhanced: "5.0.0", reply: "given up by an administrator"})
+		}
+		if err := q.settle(ctx, a); err != nil && !errors.Is(err, ErrNoItem) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Bodies yields every body to which the queue holds a reference, for the check
+// of the store.
+func Bodies(r *store.Snapshot) iter.Seq2[store.Body, error] {
+	return func(yield func(store.Body, error) bool) {
+		for it, err := range r.Range(store.SpaceQueue, []byte{keyMessage}, []byte{keyMessage + 1}) {
+			var m *message
+			if err == nil {
+				m, err = decodeKeyed(it.Key, it.Value)
+			}
+			if err != nil {
+				yield(0, err)
+				return
+			}
+			if !yield(m.body, nil) {
+				return
+			}
+		}
+	}
+}
+
+func decodeKeyed(key, value []byte) (*message, error) {
+	id, err := idOf(key)
+	if err != nil {
+		return nil, err
+	}
+	return decodeMessage(id, value)
+}

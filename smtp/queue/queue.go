@@ -1,0 +1,99 @@
+package queue
+
+import (
+	"time"
+
+	"tripost/accounts"
+	"tripost/router"
+	"tripost/store"
+	"tripost/syslog"
+)
+
+// Defaults of [Options].
+const (
+	defaultMaxSize     = 50 << 20
+	defaultMaxHops     = 100 // RFC 5321 section 6.3
+	defaultMaxItems    = 1_000_000
+	defaultWarnAfter   = 4 * time.Hour
+	defaultExpireAfter = 5 * 24 * time.Hour // RFC 5321 section 4.5.4.1
+	defaultIndividual  = "X-Real-To"
+
+	// maxExpanded bounds what one envelope can grow to by lists.
+	maxExpanded = 10_000
+	// maxNesting bounds lists in lists.
+	maxNesting = 10
+)
+
+// Options of a [Queue]. Zero values take the defaults.
+type Options struct {
+	Hostname    string          // of this server, for Received and reports
+	Product     string          // name and version: "tripost 0.1.0"
+	MaxSize     int64           // octets of a message; default 50 MiB
+	MaxHops     int             // Received fields a message may carry; default 100
+	Individual  string          // name of the field that keeps the individual recipients of a unified account; default "X-Real-To"
+	MaxItems    int             // messages that may wait; default 1,000,000
+	Retry       []time.Duration // pauses between attempts, the last one repeats; default 5m 10m 30m 1h 2h 4h
+	WarnAfter   time.Duration   // when the sender is told of a delay; default 4h; negative: never
+	ExpireAfter time.Duration   // when a message is given up; default 5 days
+	Now         func() time.Time
+	Log         *syslog.Log // tags QUEUE, LOCAL and SMTP; nil: silent
+}
+
+func (o *Options) defaults() {
+	if o.Hostname == "" {
+		o.Hostname = "localhost"
+	}
+	if o.Product == "" {
+		o.Product = "tripost"
+	}
+	if o.MaxSize <= 0 {
+		o.MaxSize = defaultMaxSize
+	}
+	if o.MaxHops <= 0 {
+		o.MaxHops = defaultMaxHops
+	}
+	if o.Individual == "" {
+		o.Individual = defaultIndividual
+	}
+	if o.MaxItems <= 0 {
+		o.MaxItems = defaultMaxItems
+	}
+	if len(o.Retry) == 0 {
+		o.Retry = []time.Duration{5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour}
+	}
+	if o.WarnAfter == 0 {
+		o.WarnAfter = defaultWarnAfter
+	}
+	if o.ExpireAfter <= 0 {
+		o.ExpireAfter = defaultExpireAfter
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = syslog.Discard()
+	}
+}
+
+// Queue takes messages in and keeps what waits to go out. It is safe for
+// concurrent use and holds nothing but a block of unused ids in memory.
+type Queue struct {
+	store  *store.Store
+	router *router.Router
+	dir    *accounts.Directory
+	o      Options
+	ids    counter
+	log    events
+}
+
+// New returns the queue of a store.
+func New(st *store.Store, r *router.Router, d *accounts.Directory, o Options) *Queue {
+	o.defaults()
+	return &Queue{
+		store:  st,
+		router: r,
+		dir:    d,
+		o:      o,
+		log:    newEvents(o.Log),
+	}
+}

@@ -1,0 +1,197 @@
+package queue
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"tripost/store"
+)
+
+// recordVersion is the first octet of every record. A reader takes this version
+// and older ones.
+const recordVersion = 1
+
+// message is the record of one message that waits: what all its destinations
+// share.
+type message struct {
+	id      uint64 // from the key
+	from    string
+	account string // address of the account that submitted it; empty for others
+	body    store.Body
+	offset  int64 // octets at the head of the body that are not sent: our own fields for local copies
+	size    int64 // octets that are sent
+	created time.Time
+	bits8   bool   // some octet is above 127
+	pending uint32 // destinations left; the last one takes the record with it
+}
+
+// destination is the record of one message's recipients that go to one place.
+type destination struct {
+	id         uint64 // from the key
+	host       string
+	port       int
+	direct     bool // host itself is asked, not its MX
+	attempts   int
+	next       time.Time
+	tried      time.Time // last attempt; zero: none yet
+	held       bool
+	warned     bool // the sender knows of the delay
+	lastError  string
+	recipients []recipient
+}
+
+// recipient is one address that still waits.
+type recipient struct {
+	address  string // what the peer is given
+	original string // what the submitter gave, when that was something else
+	reply    string // the last temporary reply to it
+}
+
+// name returns what tells a destination from the others of a message. Hosts are
+// at most 255 octets, or an IP address.
+func (d *destination) name() string {
+	if !d.direct {
+		return d.host
+	}
+	return fmt.Sprintf("=%s:%d", d.host, d.port)
+}
+
+// encoder appends the parts of a record.
+type encoder struct{ b []byte }
+
+func (e *encoder) uint(v uint64) { e.b = binary.AppendUvarint(e.b, v) }
+func (e *encoder) time(t time.Time) {
+	if t.IsZero() {
+		e.uint(0)
+		return
+	}
+	e.uint(uint64(max(t.UnixMilli(), 1)))
+}
+
+func (e *encoder) string(s string) {
+	e.uint(uint64(len(s)))
+	e.b = append(e.b, s...)
+}
+
+func (e *encoder) bits(set ...bool) {
+	var v uint64
+	for i, on := range set {
+		if on {
+			v |= 1 << i
+		}
+	}
+	e.uint(v)
+}
+
+// decoder takes the parts off again. The first fault sticks.
+type decoder struct {
+	b   []byte
+	err error
+}
+
+func (d *decoder) uint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.b, d.err = nil, errRecord
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) time() time.Time {
+	if v := d.uint(); v != 0 {
+		return time.UnixMilli(int64(v))
+	}
+	return time.Time{}
+}
+
+func (d *decoder) string() string {
+	n := d.uint()
+	if n > uint64(len(d.b)) {
+		d.b, d.err = nil, errRecord
+		return ""
+	}
+	s := string(d.b[:n])
+	d.b = d.b[n:]
+	return s
+}
+
+// version checks the first octet.
+func (d *decoder) version() {
+	if len(d.b) == 0 || d.b[0] == 0 || d.b[0] > recordVersion {
+		d.b, d.err = nil, errRecord
+		return
+	}
+	d.b = d.b[1:]
+}
+
+func (m *message) encode() []byte {
+	e := encoder{b: []byte{recordVersion}}
+	e.string(m.from)
+	e.string(m.account)
+	e.uint(uint64(m.body))
+	e.uint(uint64(m.offset))
+	e.uint(uint64(m.size))
+	e.time(m.created)
+	e.bits(m.bits8)
+	e.uint(uint64(m.pending))
+	return e.b
+}
+
+func decodeMessage(id uint64, b []byte) (*message, error) {
+	d := decoder{b: b}
+	d.version()
+	m := &message{
+		id:      id,
+		from:    d.string(),
+		account: d.string(),
+		body:    store.Body(d.uint()),
+		offset:  int64(d.uint()),
+		size:    int64(d.uint()),
+		created: d.time(),
+		bits8:   d.uint()&1 != 0,
+		pending: uint32(d.uint()),
+	}
+	if d.err != nil {
+		return nil, fmt.Errorf("message %d: %w", id, d.err)
+	}
+	return m, nil
+}
+
+func (t *destination) encode() []byte {
+	e := encoder{b: []byte{recordVersion}}
+	e.string(t.host)
+	e.uint(uint64(t.port))
+	e.bits(t.direct, t.held, t.warned)
+	e.uint(uint64(t.attempts))
+	e.time(t.next)
+	e.time(t.tried)
+	e.string(t.lastError)
+	e.uint(uint64(len(t.recipients)))
+	for _, r := range t.recipients {
+		e.string(r.address)
+		e.string(r.original)
+		e.string(r.reply)
+	}
+	return e.b
+}
+
+func decodeDestination(id uint64, b []byte) (*destination, error) {
+	d := decoder{b: b}
+	d.version()
+	t := &destination{id: id, host: d.string(), port: int(d.uint())}
+	bits := d.uint()
+	t.direct, t.held, t.warned = bits&1 != 0, bits&2 != 0, bits&4 != 0
+	t.attempts = int(d.uint())
+	t.next, t.tried = d.time(), d.time()
+	t.lastError = d.string()
+	for n := d.uint(); n > 0 && d.err == nil; n-- {
+		t.recipients = append(t.recipients, recipient{d.string(), d.string(), d.string()})
+	}
+	if d.err != nil {
+		return nil, fmt.Errorf("destination of message %d: %w", id, d.err)
+	}
+	return t, nil
+}

@@ -1,0 +1,306 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"tripost/accounts"
+	"tripost/router"
+	"tripost/store"
+)
+
+// What a recipient is accepted for, as the reply to RCPT says it.
+const (
+	whyLocal    = "will be delivered here"
+	whyList     = "will be passed on to its members"
+	whyDiscard  = "accepted"
+	whySignedIn = "will relay mail for a signed-in user"
+	whyClient   = "will relay mail from a client address"
+	whyRoute    = "will be passed on by a rule of this server"
+)
+
+// Check routes one recipient for a source, without a message: it is the answer
+// to RCPT. why says on what ground the address is taken. A refusal is a
+// [*RecipientError]; any other error means that the answer could not be found
+// now, which is temporary.
+func (q *Queue) Check(ctx context.Context, addr string, src Source) (res router.Result, why string, err error) {
+	res, err = q.route(ctx, addr)
+	if err != nil {
+		return res, "", err
+	}
+	if why, err = q.admit(ctx, addr, &res, &src); err != nil {
+		return res, "", err
+	}
+	if res.Kind == router.Local {
+		err = q.room(ctx, addr, &res)
+	}
+	return res, why, err
+}
+
+func (q *Queue) route(ctx context.Context, addr string) (router.Result, error) {
+	res, err := q.router.Route(ctx, addr, router.ForMail, false)
+	if err != nil {
+		return res, fmt.Errorf("route %q: %w", addr, err)
+	}
+	return res, nil
+}
+
+// admit decides whether this source may send to where the address leads.
+func (q *Queue) admit(ctx context.Context, addr string, res *router.Result, src *Source) (why string, err error) {
+	switch res.Kind {
+	case router.Refused:
+		return "", refused(addr, res)
+	case router.Local, router.List, router.Discard, router.Remote:
+	default:
+		return "", fmt.Errorf("route %q: no result", addr)
+	}
+	if res.Relay {
+		return q.mayRelay(ctx, addr, src)
+	}
+	switch res.Kind {
+	case router.Local:
+		return whyLocal, nil
+	case router.List:
+		return whyList, nil
+	case router.Discard:
+		return whyDiscard, nil
+	default:
+		return whyRoute, nil
+	}
+}
+
+// refused turns the router's refusal into the error of a recipient.
+func refused(addr string, res *router.Result) *RecipientError {
+	e := &RecipientError{Address: addr, Code: res.Code, Enhanced: res.Enhanced, Reason: res.Reason}
+	if e.Code < 400 || e.Code > 599 {
+		if e.Code = 550; res.Temporary {
+			e.Code = 451
+		}
+	}
+	if e.Enhanced == "" {
+		if e.Enhanced = "5.1.1"; e.Code < 500 {
+			e.Enhanced = "4.3.0"
+		}
+	}
+	if e.Reason == "" {
+		e.Reason = "no such recipient"
+	}
+	return e
+}
+
+// mayRelay decides who may send to the outside: signed-in users whose account
+// and domain have the service, and client addresses.
+func (q *Queue) mayRelay(ctx context.Context, addr string, src *Source) (why string, err error) {
+	switch {
+	case src.Internal:
+		return whyRoute, nil
+	case src.Account != nil:
+		d, err := q.dir.Domain(ctx, src.Account.Domain)
+		if err != nil {
+			return "", fmt.Errorf("services of %q: %w", src.Account.Domain, err)
+		}
+		if src.Account.Services&d.Services&accounts.Relay == 0 {
+			return "", &RecipientError{Address: addr, Code: 550, Enhanced: "5.7.1",
+				Reason: "this account may not send to other hosts"}
+		}
+		return whySignedIn, nil
+	case src.Client:
+		return whyClient, nil
+	default:
+		return "", &RecipientError{Address: addr, Code: 550, Enhanced: "5.7.1",
+			Reason: "not a recipient of this server; sign in to send to other hosts"}
+	}
+}
+
+// room refuses a local recipient whose quota is used up, so that the others of
+// the message need not wait for that mailbox.
+func (q *Queue) room(ctx context.Context, addr string, res *router.Result) error {
+	var u store.Usage
+	err := q.store.View(ctx, func(r *store.Snapshot) (err error) {
+		u, err = r.Usage(res.Account.ID)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("quota of %q: %w", res.Account.Address(), err)
+	}
+	if u.OctetLimit > 0 && u.Octets >= u.OctetLimit || u.MessageLimit > 0 && u.Messages >= u.MessageLimit {
+		return overQuota(addr)
+	}
+	return nil
+}
+
+func overQuota(addr string) *RecipientError {
+	return &RecipientError{Address: addr, Code: 452, Enhanced: "4.2.2",
+		Reason: "the mailbox is over its quota", Err: store.ErrOverQuota}
+}
+
+// plan is where all recipients of one envelope lead.
+type plan struct {
+	copies    []*copyTo
+	dests     []*destination
+	discarded []string
+
+	seen    map[string]bool         // addresses routed, against loops and doubles
+	byPlace map[place]*copyTo       // copies
+	byName  map[string]*destination // dests
+	count   int
+}
+
+// place is a local mailbox.
+type place struct {
+	account store.AccountID
+	mailbox string
+}
+
+// copyTo is one copy for one local mailbox.
+type copyTo struct {
+	account     accounts.Account
+	mailbox     string   // empty: INBOX
+	individuals []string // whom it is for, when a whole domain shares the account
+	address     string   // one that led here, for refusals
+}
+
+// plan routes all recipients, and the members of lists among them, and merges
+// what leads to the same place.
+func (q *Queue) plan(ctx context.Context, env *Envelope) (*plan, error) {
+	p := &plan{seen: make(map[string]bool, len(env.Recipients))}
+	for _, addr := range env.Recipients {
+		if p.double(addr) {
+			continue
+		}
+		res, err := q.route(ctx, addr)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := q.admit(ctx, addr, &res, &env.Source); err != nil {
+			return nil, err
+		}
+		if err := q.put(ctx, p, addr, addr, &res, 0); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// double tells whether the address was met before, and remembers it.
+func (p *plan) double(addr string) bool {
+	if p.seen[addr] {
+		return true
+	}
+	p.seen[addr] = true
+	return false
+}
+
+// put enters one routed address in the plan. original is the recipient of the
+// envelope that led there.
+func (q *Queue) put(ctx context.Context, p *plan, addr, original string, res *router.Result, depth int) error {
+	if p.count++; p.count > maxExpanded {
+		return &RecipientError{Address: original, Code: 550, Enhanced: "5.5.3",
+			Reason: "leads to too many recipients"}
+	}
+	switch res.Kind {
+	case router.Local:
+		p.addLocal(res, addr)
+	case router.Remote:
+		p.addRemote(res, original)
+	case router.List:
+		return q.expand(ctx, p, original, res, depth+1)
+	default:
+		p.discarded = append(p.discarded, addr)
+	}
+	return nil
+}
+
+// expand routes the members of a list. Who may send to the list may reach its
+// members, wherever they are. A member that is refused for good is left out; the
+// list is refused when none remains.
+func (q *Queue) expand(ctx context.Context, p *plan, original string, list *router.Result, depth int) error {
+	if depth > maxNesting {
+		return &RecipientError{Address: original, Code: 550, Enhanced: "5.4.6", Reason: "lists nested too deeply"}
+	}
+	var last *RecipientError
+	taken := 0
+	for _, addr := range list.Addresses {
+		if p.double(addr) {
+			taken++
+			continue
+		}
+		res, err := q.route(ctx, addr)
+		if err != nil {
+			return err
+		}
+		if res.Kind == router.Refused {
+			last = refused(original, &res)
+			if last.Temporary() {
+				return last
+			}
+			q.log.memberRefused(original, addr, last)
+			continue
+		}
+		if err := q.put(ctx, p, addr, original, &res, depth); err != nil {
+			return err
+		}
+		taken++
+	}
+	if taken == 0 && last != nil {
+		return last
+	}
+	return nil
+}
+
+// addLocal adds a copy, or a further individual to one that is there.
+func (p *plan) addLocal(res *router.Result, addr string) {
+	mailbox := res.Mailbox
+	if strings.EqualFold(mailbox, "INBOX") {
+		mailbox = ""
+	}
+	at := place{res.Account.ID, mailbox}
+	c := p.byPlace[at]
+	if c == nil {
+		if p.byPlace == nil {
+			p.byPlace = make(map[place]*copyTo)
+		}
+		c = &copyTo{account: res.Account, mailbox: mailbox, address: addr}
+		p.byPlace[at] = c
+		p.copies = append(p.copies, c)
+	}
+	c.add(res.Individual)
+}
+
+func (c *copyTo) add(individual string) {
+	if individual == "" {
+		return
+	}
+	for _, have := range c.individuals {
+		if strings.EqualFold(have, individual) {
+			return
+		}
+	}
+	c.individuals = append(c.individuals, individual)
+}
+
+// addRemote adds a recipient to its destination.
+func (p *plan) addRemote(res *router.Result, original string) {
+	d := &destination{host: strings.ToLower(res.Host), port: res.Port, direct: res.Direct}
+	name := d.name()
+	if have := p.byName[name]; have != nil {
+		d = have
+	} else {
+		if p.byName == nil {
+			p.byName = make(map[string]*destination)
+		}
+		p.byName[name] = d
+		p.dests = append(p.dests, d)
+	}
+	for _, r := range d.recipients {
+		if r.address == res.Address {
+			return
+		}
+	}
+	r := recipient{address: res.Address}
+	if original != res.Address {
+		r.original = original
+	}
+	d.recipients = append(d.recipients, r)
+}

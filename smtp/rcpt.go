@@ -1,0 +1,50 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+
+	"tripost/smtp/queue"
+)
+
+// rcptTo adds a recipient. The reply says on what ground the address is taken.
+//
+// RFC 5321 section 4.1.1.3, RCPT; section 4.5.3.1.10 for too many.
+func (s *session) rcptTo(arg string) error {
+	rest, ok := cutKeyword(arg, "TO:")
+	if !ok {
+		return s.refuse(501, "5.5.2", "use RCPT TO:<address>")
+	}
+	path, rest, err := parseForwardPath(rest)
+	if err != nil {
+		return s.refuse(err.code(), err.enhanced(addressee), err.Error())
+	}
+	params, perr := parseParams(rest)
+	if perr != nil {
+		return s.refuse(501, "5.5.4", perr.Error())
+	}
+	if len(params) > 0 {
+		return s.refuse(555, "5.5.4", "parameter "+params[0].key+" is not known here")
+	}
+	if len(s.mail.recipients) >= s.server.config.Limits.Recipients {
+		return s.refuse(452, "4.5.3", "too many recipients, send the rest in another message")
+	}
+	return s.admit(path)
+}
+
+// admit asks the queue whether the recipient can be taken.
+func (s *session) admit(path string) error {
+	ctx := context.WithoutCancel(s.ctx)
+	_, why, err := s.server.config.Queue.Check(ctx, path, s.source())
+	if err != nil {
+		r := replyTo(err)
+		var refused *queue.RecipientError
+		if !errors.As(err, &refused) {
+			s.events.failed("check recipient <"+path+">", err)
+		}
+		s.events.recipientRefused(s.mail.from, path, r)
+		return s.refuse(r.code, r.enhanced, r.text)
+	}
+	s.mail.recipients = append(s.mail.recipients, path)
+	return s.ok(250, "2.1.5", "<"+path+"> "+why)
+}

@@ -1,0 +1,314 @@
+package send
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"tripost/syslog"
+	"tripost/wire"
+)
+
+// Timeouts bound the waits for the peer. Zero values take the defaults, which
+// are those of RFC 5321 section 4.5.3.2 where it names one.
+type Timeouts struct {
+	Connect   time.Duration // default 30 s
+	Handshake time.Duration // TLS; default 1 minute
+	Command   time.Duration // greeting, EHLO, MAIL, RCPT; default 5 minutes
+	DataStart time.Duration // reply to DATA; default 2 minutes
+	DataBlock time.Duration // each piece of the message; default 3 minutes
+	DataEnd   time.Duration // reply to the message; default 10 minutes
+	Quit      time.Duration // reply to QUIT; default 10 s
+}
+
+func (t Timeouts) defaults() Timeouts {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d <= 0 {
+			*d = def
+		}
+	}
+	set(&t.Connect, 30*time.Second)
+	set(&t.Handshake, time.Minute)
+	set(&t.Command, 5*time.Minute)
+	set(&t.DataStart, 2*time.Minute)
+	set(&t.DataBlock, 3*time.Minute)
+	set(&t.DataEnd, 10*time.Minute)
+	set(&t.Quit, 10*time.Second)
+	return t
+}
+
+// Client connects to hosts.
+type Client struct {
+	Hostname string // as we name ourselves in EHLO
+	Timeouts Timeouts
+	Log      *syslog.Logger // tag SMTP; each connection is a session of it
+	RootCAs  *x509.CertPool // for verified certificates; nil: the system's
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Login is how to sign in at a smart host. With it the certificate is verified,
+// and nothing is sent without TLS.
+type Login struct{ User, Password string }
+
+// ErrInsecure is returned when a peer that needs credentials offers no TLS.
+var ErrInsecure = errors.New("credentials are not sent without TLS")
+
+// errTLS marks a failed handshake, after which a stranger may be talked to
+// without TLS.
+var errTLS = errors.New("TLS handshake failed")
+
+// Conn is a connection to a host that has been greeted. One goroutine uses it.
+type Conn struct {
+	client   *Client
+	target   Target
+	nc       net.Conn // the socket, or TLS over it
+	wire     *wire.Conn
+	timeouts Timeouts
+	log      *syslog.Logger
+	unwatch  func() bool // of the context
+
+	extensions map[string]string // keyword in upper case to its parameters
+	broken     bool
+}
+
+// Connect opens a connection: greeting, EHLO (or HELO), STARTTLS when offered,
+// AUTH when login is given. To a stranger it is better to send in clear than
+// not at all, so a failed handshake is followed by another try without TLS
+// (RFC 7435). ctx ends the connection, now and later.
+func (cl *Client) Connect(ctx context.Context, t Target, login *Login) (*Conn, error) {
+	c, err := cl.connect(ctx, t, login, true)
+	if errors.Is(err, errTLS) && login == nil && ctx.Err() == nil {
+		c, err = cl.connect(ctx, t, nil, false)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", t, err)
+	}
+	return c, nil
+}
+
+func (cl *Client) connect(ctx context.Context, t Target, login *Login, useTLS bool) (*Conn, error) {
+	c := &Conn{client: cl, target: t, timeouts: cl.Timeouts.defaults(), log: cl.Log.Session(t.Addr)}
+	if err := c.dial(ctx); err != nil {
+		return nil, err
+	}
+	socket := c.nc
+	c.unwatch = context.AfterFunc(ctx, func() { _ = socket.Close() })
+	err := c.open(ctx, login, useTLS)
+	if err != nil {
+		c.abort()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Conn) dial(ctx context.Context) (err error) {
+	dial := c.client.Dial
+	if dial == nil {
+		var d net.Dialer
+		dial = d.DialContext
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeouts.Connect)
+	defer cancel()
+	if c.nc, err = dial(ctx, "tcp", c.target.Addr.String()); err != nil {
+		return err
+	}
+	c.wrap()
+	c.logf("connected to %s", c.target)
+	return nil
+}
+
+// wrap puts the line reader over the connection.
+func (c *Conn) wrap() {
+	c.wire = wire.NewConn(c.nc, wire.Config{
+		Read:  c.timeouts.Command,
+		Write: c.timeouts.DataBlock,
+		Log:   c.log,
+	})
+}
+
+// implicitTLS is the port on which TLS comes first (RFC 8314 section 3.3).
+const implicitTLS = 465
+
+// open brings a connection to the point where mail can be sent.
+func (c *Conn) open(ctx context.Context, login *Login, useTLS bool) error {
+	if c.target.Addr.Port() == implicitTLS {
+		if err := c.handshake(ctx, login != nil); err != nil {
+			return err
+		}
+	}
+	if r, err := c.reply("greeting"); err != nil {
+		return err
+	} else if r.Code != 220 {
+		return &ReplyError{r, "greeting"}
+	}
+	if err := c.hello(); err != nil {
+		return err
+	}
+	if _, offered := c.extensions["STARTTLS"]; offered && useTLS && c.wire.TLS() == nil {
+		if err := c.startTLS(ctx, login != nil); err != nil {
+			return err
+		}
+	}
+	if login == nil {
+		return nil
+	}
+	return c.signIn(login)
+}
+
+// hello names ourselves and learns what the peer offers.
+func (c *Conn) hello() error {
+	c.extensions = map[string]string{}
+	r, err := c.command("EHLO " + c.client.Hostname)
+	if err != nil {
+		return err
+	}
+	if !r.OK() {
+		r, err = c.command("HELO " + c.client.Hostname)
+		if err == nil && !r.OK() {
+			err = &ReplyError{r, "HELO"}
+		}
+		return err
+	}
+	for _, line := range r.lines[1:] {
+		keyword, params, _ := strings.Cut(line, " ")
+		c.extensions[strings.ToUpper(keyword)] = params
+	}
+	return nil
+}
+
+// startTLS turns TLS on: RFC 3207. A refusal leaves the connection in clear.
+func (c *Conn) startTLS(ctx context.Context, verify bool) error {
+	r, err := c.command("STARTTLS")
+	if err != nil {
+		return err
+	}
+	if r.Code != 220 {
+		if verify {
+			return &ReplyError{r, "STARTTLS"}
+		}
+		return nil
+	}
+	if c.wire.Buffered() > 0 {
+		return fmt.Errorf("octets after the reply to STARTTLS: %w", errReply)
+	}
+	if err := c.handshake(ctx, verify); err != nil {
+		return err
+	}
+	return c.hello()
+}
+
+func (c *Conn) handshake(ctx context.Context, verify bool) error {
+	t := tls.Client(c.nc, &tls.Config{
+		ServerName:         c.target.Name,
+		RootCAs:            c.client.RootCAs,
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: !verify, // opportunistic: RFC 7435
+	})
+	ctx, cancel := context.WithTimeout(ctx, c.timeouts.Handshake)
+	defer cancel()
+	if err := t.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errTLS, err)
+	}
+	c.nc = t
+	c.wrap()
+	return nil
+}
+
+// signIn sends the credentials: RFC 4954, RFC 4616.
+func (c *Conn) signIn(login *Login) error {
+	if c.wire.TLS() == nil {
+		return ErrInsecure
+	}
+	secret := "\x00" + login.User + "\x00" + login.Password
+	c.logf("cmd: AUTH PLAIN ***")
+	c.wire.Opaque(true)
+	_, err := c.wire.WriteString("AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte(secret)) + "\r\n")
+	c.wire.Opaque(false)
+	if err != nil {
+		return err
+	}
+	r, err := c.reply("AUTH")
+	if err == nil && !r.OK() {
+		err = &ReplyError{r, "AUTH"}
+	}
+	return err
+}
+
+// command sends a command and reads its reply.
+func (c *Conn) command(line string) (Reply, error) {
+	c.put(line)
+	verb, _, _ := strings.Cut(line, " ")
+	return c.reply(verb)
+}
+
+// put writes a command; it goes out with the next read.
+func (c *Conn) put(line string) {
+	c.logf("cmd: %s", line)
+	_, _ = c.wire.WriteString(line + "\r\n") // an error sticks and comes out of the read
+}
+
+// reply reads the reply to a command.
+func (c *Conn) reply(command string) (Reply, error) {
+	r, err := readReply(c.wire)
+	if err != nil {
+		c.broken = true
+		return r, fmt.Errorf("reply to %s: %w", command, err)
+	}
+	c.logf("rsp: %s", r)
+	if r.Code == 421 {
+		c.broken = true // the peer closes: RFC 5321 section 3.8
+	}
+	return r, nil
+}
+
+func (c *Conn) logf(format string, args ...any) {
+	if c.log.On(syslog.Protocol) {
+		c.log.Logf(syslog.Protocol, format, args...)
+	}
+}
+
+// Target returns the host.
+func (c *Conn) Target() Target { return c.target }
+
+// Broken tells that nothing more can be sent.
+func (c *Conn) Broken() bool { return c.broken }
+
+// maxSize returns the largest message the peer takes, 0 when it does not say
+// (RFC 1870).
+func (c *Conn) maxSize() int64 {
+	n, err := strconv.ParseInt(strings.TrimSpace(c.extensions["SIZE"]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func (c *Conn) has(extension string) bool {
+	_, ok := c.extensions[extension]
+	return ok
+}
+
+// Close says goodbye if that is possible, and closes the connection.
+func (c *Conn) Close() {
+	if !c.broken {
+		c.wire.SetReadTimeout(c.timeouts.Quit)
+		_, _ = c.command("QUIT") // nothing depends on the reply
+	}
+	c.abort()
+}
+
+func (c *Conn) abort() {
+	c.broken = true
+	if c.unwatch != nil {
+		c.unwatch()
+	}
+	_ = c.nc.Close()
+	c.logf("connection closed")
+}

@@ -1,0 +1,215 @@
+package send
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Errors of a destination that will not go away by waiting.
+var (
+	// ErrNullMX: the domain says that it takes no mail (RFC 7505).
+	ErrNullMX = errors.New("the domain takes no mail")
+	// ErrNoDomain: there is no such domain, or it has no address.
+	ErrNoDomain = errors.New("no such mail domain")
+	// ErrSelf: the way there leads back to this server (RFC 5321 section 5.1).
+	ErrSelf = errors.New("mail for the domain leads back to this server")
+)
+
+// DNS is what is asked. [net.Resolver] is one.
+type DNS interface {
+	LookupMX(ctx context.Context, name string) ([]*net.MX, error)
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// NewDNS returns a resolver that asks the server at "host:port" or "host"; the
+// system's own when server is empty.
+func NewDNS(server string) *net.Resolver {
+	if server == "" {
+		return net.DefaultResolver
+	}
+	if _, _, err := net.SplitHostPort(server); err != nil {
+		server = net.JoinHostPort(strings.Trim(server, "[]"), "53")
+	}
+	var d net.Dialer
+	return &net.Resolver{
+		PreferGo: true,
+		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return d.DialContext(ctx, network, server)
+		},
+	}
+}
+
+const (
+	maxExchangers = 20 // hosts of one domain that are looked at
+	maxTargets    = 30 // addresses of one domain that are tried
+)
+
+// Route is where a message shall go.
+type Route struct {
+	Host   string // a mail domain, or with Direct a host; an IP address or address literal is always a host
+	Port   int    // 0: the finder's
+	Direct bool
+}
+
+// Target is one address of a host.
+type Target struct {
+	Name string // of the host
+	Addr netip.AddrPort
+}
+
+// String returns "mx.company.test [192.0.2.7]".
+func (t Target) String() string {
+	if t.Name == t.Addr.Addr().String() {
+		return "[" + t.Name + "]"
+	}
+	return t.Name + " [" + t.Addr.Addr().String() + "]"
+}
+
+// Finder finds the hosts that take mail for a domain.
+type Finder struct {
+	DNS  DNS
+	Port int                       // default 25
+	Self func(netip.AddrPort) bool // addresses at which this server listens; nil: none
+}
+
+// Targets returns the addresses to be tried, in this order: those of the MX
+// hosts by preference, equals in random order, or of the domain itself when it
+// has no MX (RFC 5321 section 5.1). Where one of them is this server, it and all
+// that are not preferred to it are left out.
+//
+// Errors are ErrNullMX, ErrNoDomain and ErrSelf; all others are temporary.
+func (f *Finder) Targets(ctx context.Context, r Route) ([]Target, error) {
+	port := uint16(25)
+	if f.Port > 0 {
+		port = uint16(f.Port)
+	}
+	if r.Port > 0 {
+		port = uint16(r.Port)
+	}
+	if a, ok := literal(r.Host); ok {
+		return f.withoutSelf([]exchanger{{name: a.String(), addrs: []netip.Addr{a}}}, port)
+	}
+	hosts := []exchanger{{name: r.Host}}
+	if !r.Direct {
+		var err error
+		if hosts, err = f.exchangers(ctx, r.Host); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.resolve(ctx, hosts); err != nil {
+		return nil, err
+	}
+	return f.withoutSelf(hosts, port)
+}
+
+// exchanger is a host that takes mail for a domain.
+type exchanger struct {
+	name  string
+	pref  uint16
+	addrs []netip.Addr
+}
+
+// literal reads an IP address, or an address literal of RFC 5321 section 4.1.3.
+func literal(host string) (netip.Addr, bool) {
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		host = strings.TrimSuffix(inner, "]")
+		if len(host) > 5 && strings.EqualFold(host[:5], "IPv6:") {
+			host = host[5:]
+		}
+	}
+	a, err := netip.ParseAddr(host)
+	return a, err == nil
+}
+
+// exchangers asks for the MX records of a domain.
+func (f *Finder) exchangers(ctx context.Context, domain string) ([]exchanger, error) {
+	records, err := f.DNS.LookupMX(ctx, absolute(domain))
+	if err != nil && len(records) == 0 { // with some, only the malformed ones are missing
+		if notFound(err) {
+			return []exchanger{{name: domain}}, nil
+		}
+		return nil, fmt.Errorf("look up MX of %q: %w", domain, err)
+	}
+	if len(records) == 1 && strings.Trim(records[0].Host, ".") == "" {
+		return nil, ErrNullMX
+	}
+	rand.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
+	slices.SortStableFunc(records, func(a, b *net.MX) int { return int(a.Pref) - int(b.Pref) })
+	var hosts []exchanger
+	for _, mx := range records {
+		if name := strings.TrimSuffix(mx.Host, "."); name != "" && len(hosts) < maxExchangers {
+			hosts = append(hosts, exchanger{name: name, pref: mx.Pref})
+		}
+	}
+	if len(hosts) == 0 {
+		return nil, ErrNullMX
+	}
+	return hosts, nil
+}
+
+// resolve fills in the addresses. A host that cannot be resolved does not matter
+// while another one can.
+func (f *Finder) resolve(ctx context.Context, hosts []exchanger) error {
+	var temporary error
+	found := 0
+	for i := range hosts {
+		h := &hosts[i]
+		if a, ok := literal(h.name); ok {
+			h.addrs = []netip.Addr{a}
+		} else if addrs, err := f.DNS.LookupNetIP(ctx, "ip", absolute(h.name)); err == nil {
+			h.addrs = addrs
+		} else if !notFound(err) {
+			temporary = fmt.Errorf("look up addresses of %q: %w", h.name, err)
+		}
+		found += len(h.addrs)
+	}
+	switch {
+	case found > 0:
+		return nil
+	case temporary != nil:
+		return temporary
+	default:
+		return ErrNoDomain
+	}
+}
+
+// withoutSelf leaves out this server and what is not preferred to it.
+func (f *Finder) withoutSelf(hosts []exchanger, port uint16) ([]Target, error) {
+	self, limit := false, uint16(0)
+	for _, h := range hosts {
+		for _, a := range h.addrs {
+			if f.Self != nil && f.Self(netip.AddrPortFrom(a.Unmap(), port)) && (!self || h.pref < limit) {
+				self, limit = true, h.pref
+			}
+		}
+	}
+	var targets []Target
+	for _, h := range hosts {
+		if self && h.pref >= limit {
+			continue
+		}
+		for _, a := range h.addrs {
+			if len(targets) < maxTargets {
+				targets = append(targets, Target{Name: h.name, Addr: netip.AddrPortFrom(a.Unmap(), port)})
+			}
+		}
+	}
+	if len(targets) == 0 {
+		return nil, ErrSelf
+	}
+	return targets, nil
+}
+
+// absolute keeps the system's search list out of it.
+func absolute(name string) string { return strings.TrimSuffix(name, ".") + "." }
+
+func notFound(err error) bool {
+	var d *net.DNSError
+	return errors.As(err, &d) && d.IsNotFound
+}

@@ -1,0 +1,211 @@
+package send
+
+import (
+	"errors"
+	"io"
+	"strconv"
+)
+
+// Message is what is handed over, with its envelope.
+type Message struct {
+	From       string   // reverse-path without <>; "" is the null reverse-path
+	Recipients []string // without <>
+	Size       int64    // octets of Body
+	Body8Bit   bool     // some octet is above 127
+	Body       io.Reader
+}
+
+// Result is what the peer said about one recipient.
+type Result struct {
+	Reply Reply // the one that decided
+	Err   error // not the peer's word: the connection failed, or we did not ask
+}
+
+// Errors of messages that the peer cannot take.
+var (
+	ErrTooLong  = errors.New("message exceeds the peer's size limit")
+	ErrNonASCII = errors.New("the peer takes no addresses that are not ASCII")
+	errRead     = errors.New("read the message")
+)
+
+// Send hands one message over and returns a result for each recipient, in their
+// order. Who was taken has a positive reply to the whole message. When the
+// connection fails, recipients that the peer has not refused by then get the
+// error; the peer may have the message all the same when that was after its last
+// octet.
+//
+// RFC 5321 section 3.3, RFC 2920 where offered.
+func (c *Conn) Send(m Message) []Result {
+	results := make([]Result, len(m.Recipients))
+	if limit := c.maxSize(); limit > 0 && m.Size > limit {
+		return fill(results, Result{Err: ErrTooLong})
+	}
+	if !c.has("SMTPUTF8") && !ascii(m) {
+		return fill(results, Result{Err: ErrNonASCII})
+	}
+	c.wire.SetReadTimeout(c.timeouts.Command)
+	some, err := c.envelope(m, results)
+	switch {
+	case err != nil:
+		return c.fail(results, err)
+	case !some:
+		c.reset()
+		return results
+	}
+	r, err := c.data(m)
+	if err != nil {
+		return c.fail(results, err)
+	}
+	for i := range results {
+		if results[i].Err == nil && results[i].Reply.OK() {
+			results[i].Reply = r
+		}
+	}
+	return results
+}
+
+// ascii tells whether the envelope can be sent without SMTPUTF8.
+func ascii(m Message) bool {
+	for _, path := range append([]string{m.From}, m.Recipients...) {
+		for i := range len(path) {
+			if path[i] >= 0x80 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func fill(results []Result, with Result) []Result {
+	for i := range results {
+		results[i] = with
+	}
+	return results
+}
+
+// fail gives the error to all whom the peer has not refused.
+func (c *Conn) fail(results []Result, err error) []Result {
+	c.broken = true
+	for i := range results {
+		if r := &results[i]; r.Reply.Code == 0 || r.Reply.OK() {
+			*r = Result{Err: err}
+		}
+	}
+	return results
+}
+
+// mailCommand renders MAIL with the parameters that the peer knows.
+func (c *Conn) mailCommand(m Message) string {
+	line := "MAIL FROM:<" + m.From + ">"
+	if c.has("SIZE") {
+		line += " SIZE=" + strconv.FormatInt(m.Size, 10)
+	}
+	if m.Body8Bit && c.has("8BITMIME") {
+		line += " BODY=8BITMIME"
+	}
+	if c.has("SMTPUTF8") && !ascii(m) {
+		line += " SMTPUTF8"
+	}
+	return line
+}
+
+// maxGroup is how many RCPT go in one group: so few that commands and replies
+// fit into the buffers of the connection (RFC 2920 section 3.1).
+const maxGroup = 100
+
+// envelope sends MAIL and all RCPT, in groups where the peer takes that, and
+// tells whether some recipient was accepted.
+func (c *Conn) envelope(m Message, results []Result) (some bool, err error) {
+	if !c.has("PIPELINING") {
+		return c.stepwise(m, results)
+	}
+	c.put(c.mailCommand(m))
+	var mail Reply
+	for from := 0; from < len(results); from += maxGroup {
+		group := m.Recipients[from:min(from+maxGroup, len(results))]
+		for _, to := range group {
+			c.put("RCPT TO:<" + to + ">")
+		}
+		if from == 0 {
+			if mail, err = c.reply("MAIL"); err != nil {
+				return false, err
+			}
+		}
+		for i := range group {
+			r, err := c.reply("RCPT")
+			if err != nil {
+				return false, err
+			}
+			if results[from+i].Reply = r; r.OK() {
+				some = true
+			}
+		}
+	}
+	if !mail.OK() {
+		fill(results, Result{Reply: mail})
+		some = false
+	}
+	return some, nil
+}
+
+// stepwise waits for each reply.
+func (c *Conn) stepwise(m Message, results []Result) (some bool, err error) {
+	mail, err := c.command(c.mailCommand(m))
+	if err != nil {
+		return false, err
+	}
+	if !mail.OK() {
+		fill(results, Result{Reply: mail})
+		return false, nil
+	}
+	for i, to := range m.Recipients {
+		r, err := c.command("RCPT TO:<" + to + ">")
+		if err != nil {
+			return false, err
+		}
+		if results[i].Reply = r; r.OK() {
+			some = true
+		}
+	}
+	return some, nil
+}
+
+// data sends the message and returns the reply that decides.
+func (c *Conn) data(m Message) (Reply, error) {
+	c.wire.SetReadTimeout(c.timeouts.DataStart)
+	r, err := c.command("DATA")
+	if err != nil {
+		return r, err
+	}
+	if r.Code != 354 {
+		if r.OK() { // 250 to DATA: this peer cannot be understood
+			return r, errReply
+		}
+		c.reset()
+		return r, nil
+	}
+	w := c.wire.DotWriter()
+	if _, err := io.Copy(writer{w}, m.Body); err != nil {
+		// A message that cannot be read to its end must not be ended either.
+		return r, errors.Join(errRead, err)
+	}
+	if err := w.Close(); err != nil {
+		return r, err
+	}
+	c.wire.SetReadTimeout(c.timeouts.DataEnd)
+	return c.reply("the message")
+}
+
+// writer hides everything but Write, so that io.Copy uses its own buffer.
+type writer struct{ io.Writer }
+
+// reset ends a transaction that has come to nothing.
+func (c *Conn) reset() {
+	if c.broken {
+		return
+	}
+	c.wire.SetReadTimeout(c.timeouts.Command)
+	if r, err := c.command("RSET"); err != nil || !r.OK() {
+		c.broken = true
+	}
+}

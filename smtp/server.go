@@ -1,0 +1,127 @@
+package smtp
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"time"
+
+	"tripost/accounts"
+	"tripost/smtp/queue"
+	"tripost/syslog"
+	"tripost/wire"
+)
+
+// Mode is what a server is for.
+type Mode uint8
+
+const (
+	// MX takes mail from other hosts for local recipients, and for any recipient
+	// from users who sign in and from client addresses.
+	MX Mode = iota
+	// Submission takes mail from users, who must sign in first (RFC 6409
+	// section 4.3).
+	Submission
+)
+
+// Limits of a session. Zero values take the defaults.
+type Limits struct {
+	Line        int   // octets of a command line with its end; default 2,048
+	AuthLine    int   // of AUTH and of what follows it; default 12,288 (RFC 4954 section 4)
+	Recipients  int   // of one message; default 1,000
+	Errors      int   // refused or unknown commands after which the session is closed; default 20
+	MessageSize int64 // octets; default 50 MiB
+}
+
+// Timeouts of a session. Zero values take the defaults.
+type Timeouts struct {
+	Command  time.Duration // wait for a command; default 5 minutes (RFC 5321 section 4.5.3.2.7)
+	Data     time.Duration // wait for more of the mail data; default 5 minutes
+	SignIn   time.Duration // from connection to sign-in on a submission server; default 60 s
+	Greeting time.Duration // how long a stranger on an MX must wait silently for the greeting, to be told from a program that does not listen; default 0, no wait
+}
+
+// Config says how a server works.
+type Config struct {
+	Mode     Mode
+	Hostname string
+	Product  string // name and version; the version is not told to clients
+	Limits   Limits
+	Timeouts Timeouts
+	Queue    *queue.Queue
+	Auth     *accounts.Authenticator // nil: nobody can sign in
+	Clients  *Clients                // who may relay without signing in, on an MX; nil: nobody
+	Log      *syslog.Logger          // for sessions whose connection brings no logger
+	Now      func() time.Time        // nil: time.Now
+}
+
+func (c *Config) defaults() {
+	l, t := &c.Limits, &c.Timeouts
+	setDefault(&l.Line, 2048)
+	setDefault(&l.AuthLine, 12288)
+	setDefault(&l.Recipients, 1000)
+	setDefault(&l.Errors, 20)
+	setDefault(&l.MessageSize, 50<<20)
+	setDefault(&t.Command, 5*time.Minute)
+	setDefault(&t.Data, 5*time.Minute)
+	setDefault(&t.SignIn, time.Minute)
+	if c.Hostname == "" {
+		c.Hostname = "localhost"
+	}
+	if c.Product == "" {
+		c.Product = "tripost"
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+}
+
+func setDefault[T int | int64 | time.Duration](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
+}
+
+// Server runs sessions of one mode. It is safe for concurrent use.
+type Server struct {
+	config  Config
+	product string // name alone
+	table   map[string]command
+}
+
+// New returns a server.
+func New(c Config) *Server {
+	c.defaults()
+	name, _, _ := strings.Cut(c.Product, " ")
+	return &Server{config: c, product: name, table: commandTable()}
+}
+
+// Serve runs one session and returns when it is over. It does not close the
+// connection. When ctx ends the session ends after the command in progress, with
+// reply 421; wire.Server interrupts the wait for the next one.
+func (s *Server) Serve(ctx context.Context, c *wire.Conn) {
+	log := c.Logger()
+	if log == nil {
+		log = s.config.Log
+	}
+	remote := c.Remote().Addr()
+	session := &session{
+		server: s,
+		ctx:    ctx,
+		conn:   c,
+		events: events{log},
+		remote: remote,
+		client: s.config.Mode == MX && s.config.Clients.Match(remote),
+		start:  s.config.Now(),
+	}
+	session.run()
+}
+
+// Client tells whether an address may relay without signing in.
+func (s *Server) Client(a netip.Addr) bool { return s.config.Clients.Match(a) }
+
+// Busy returns the line for a client over a limit of connections, for
+// wire.Server.
+func (s *Server) Busy(reason string) string {
+	return "421 4.3.2 " + s.config.Hostname + " " + reason + "\r\n"
+}

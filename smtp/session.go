@@ -1,0 +1,200 @@
+package smtp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/netip"
+	"strings"
+	"time"
+
+	"tripost/accounts"
+	"tripost/smtp/queue"
+	"tripost/syslog"
+	"tripost/wire"
+)
+
+// session is one connection. One goroutine runs it.
+type session struct {
+	server *Server
+	ctx    context.Context
+	conn   *wire.Conn
+	events events
+	remote netip.Addr
+	client bool      // a client address
+	start  time.Time // of the session, for the time to sign in
+
+	helo  string // as the client named itself; empty: it has not
+	esmtp bool   // by EHLO
+	user  *accounts.SignedIn
+	mail  *transaction // under way, or nil
+
+	errors int // refused commands
+}
+
+// transaction is a mail transaction (RFC 5321 section 3.3).
+type transaction struct {
+	from       string
+	size       int64 // as announced; 0: not
+	body8Bit   bool
+	recipients []string
+}
+
+// errQuit ends a session after its last reply.
+var errQuit = errors.New("session is over")
+
+// run serves the session to its end.
+func (s *session) run() {
+	err := s.greet()
+	for err == nil {
+		err = s.step()
+	}
+	s.farewell(err)
+	s.events.closed(s, err)
+}
+
+// greet sends the greeting, on an MX perhaps after a pause: a program that sends
+// its commands without waiting for ours is not a mail server.
+func (s *session) greet() error {
+	if pause := s.server.config.Timeouts.Greeting; pause > 0 && s.server.config.Mode == MX && !s.client {
+		s.conn.SetReadTimeout(pause)
+		switch err := s.conn.WaitInput(s.ctx, nil); {
+		case err == nil:
+			s.events.earlyTalker()
+		case !errors.Is(err, wire.ErrIdle):
+			return err
+		}
+	}
+	s.conn.SetReadTimeout(s.server.config.Timeouts.Command)
+	if s.mustSignIn() {
+		s.conn.SetDeadline(s.start.Add(s.server.config.Timeouts.SignIn))
+	}
+	s.write(220, "", s.server.config.Hostname+" ESMTP "+s.server.product)
+	return nil
+}
+
+// mustSignIn tells whether the session waits for its user to sign in.
+func (s *session) mustSignIn() bool {
+	return s.server.config.Mode == Submission && s.user == nil
+}
+
+// step reads and runs one command.
+func (s *session) step() error {
+	if err := s.hideSecrets(); err != nil {
+		return err
+	}
+	line, err := s.conn.ReadLine(s.server.config.Limits.AuthLine)
+	s.conn.Secret(false)
+	switch {
+	case errors.Is(err, wire.ErrLineTooLong):
+		return s.refuse(500, "5.5.2", "line too long")
+	case err != nil:
+		return err
+	}
+	verb, arg, err := s.split(line)
+	if err != nil {
+		return s.refuse(500, "5.5.2", err.Error())
+	}
+	if isHTTP(verb, arg) {
+		s.events.http(verb)
+		s.write(421, "4.7.0", s.server.config.Hostname+" speaks SMTP, not HTTP")
+		return errQuit
+	}
+	return s.dispatch(verb, arg)
+}
+
+// hideSecrets keeps an AUTH command with an initial response out of the log of
+// raw octets: it has to be known as one before it is read.
+func (s *session) hideSecrets() error {
+	if !s.events.log.On(syslog.Raw) {
+		return nil
+	}
+	head, err := s.conn.Peek(4)
+	if err != nil {
+		return err
+	}
+	s.conn.Secret(bytes.EqualFold(head, []byte("AUTH"[:len(head)])))
+	return nil
+}
+
+var (
+	errLineLong  = errors.New("line too long")
+	errLineOctet = errors.New("command line with a control character")
+)
+
+// split takes a command line apart. The verb comes in upper case.
+func (s *session) split(line []byte) (verb, arg string, err error) {
+	if i := bytes.IndexByte(line, ' '); i < 0 {
+		verb = string(line)
+	} else {
+		verb, arg = string(line[:i]), strings.TrimRight(string(line[i+1:]), " ")
+	}
+	verb = strings.ToUpper(verb)
+	s.events.command(verb, arg)
+	if verb != "AUTH" && len(line)+2 > s.server.config.Limits.Line {
+		return "", "", errLineLong
+	}
+	for _, c := range line {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return "", "", errLineOctet
+		}
+	}
+	return verb, arg, nil
+}
+
+// farewell tells the client why the session ends, where it can still hear it.
+func (s *session) farewell(err error) {
+	host := s.server.config.Hostname
+	switch {
+	case errors.Is(err, errQuit):
+	case errors.Is(err, errTooManyErrors):
+		s.write(421, "4.7.0", host+" too many errors, closing the connection")
+	case errors.Is(err, context.Canceled):
+		s.write(421, "4.3.2", host+" is shutting down")
+	case errors.Is(err, wire.ErrIdle) && s.mustSignIn():
+		s.write(421, "4.7.0", host+" not signed in within the time allowed")
+	case errors.Is(err, wire.ErrIdle):
+		s.write(421, "4.4.2", host+" idle for too long")
+	case errors.Is(err, wire.ErrEndless):
+		s.write(421, "4.7.0", host+" line without an end")
+	}
+}
+
+// source tells the queue who submits.
+func (s *session) source() queue.Source {
+	src := queue.Source{
+		Protocol: s.protocol(),
+		Module:   "SMTP",
+		Remote:   s.remote,
+		Helo:     s.helo,
+		Client:   s.client,
+		Log:      s.events.log,
+	}
+	if s.user != nil {
+		src.Account = &s.user.Account
+	}
+	return src
+}
+
+// protocol is the word for the Received field: RFC 3848.
+func (s *session) protocol() string {
+	if !s.esmtp {
+		return "SMTP"
+	}
+	switch secure := s.conn.TLS() != nil; {
+	case secure && s.user != nil:
+		return "ESMTPSA"
+	case secure:
+		return "ESMTPS"
+	case s.user != nil:
+		return "ESMTPA"
+	default:
+		return "ESMTP"
+	}
+}
+
+// gone tells whether an error means that the client is no longer there.
+func gone(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
