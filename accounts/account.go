@@ -1,0 +1,315 @@
+package accounts
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"tripost/store"
+)
+
+// maxRealName bounds the octets of Account.RealName.
+const maxRealName = 255
+
+// Account is who owns mailboxes.
+type Account struct {
+	ID       store.AccountID
+	Local    string // canonical, "jsmith"
+	Domain   string // canonical, "company.test"
+	RealName string
+	Services Service // its own; those that count are on in the domain too
+	Quota    int64   // octets of mail it may keep, 0 without limit
+	Locked   bool    // it receives mail, but nobody can sign in
+	Created  time.Time
+}
+
+// Address returns the canonical address, "jsmith@company.test".
+func (a Account) Address() string { return a.Local + "@" + a.Domain }
+
+// Identity returns as whom the account acts in the store.
+func (a Account) Identity() store.Identity {
+	return store.Identity{Account: a.ID, Name: a.Address()}
+}
+
+// AddAccount makes an account with all services on, its INBOX and the initial
+// mailboxes. An address without a domain is one of the Main Domain. Without a
+// password ("") nobody can sign in to it yet.
+func (d *Directory) AddAccount(ctx context.Context, addr, password string) (Account, error) {
+	var cred *credentials
+	if password != "" {
+		derived, err := d.derive(password)
+		if err != nil {
+			return Account{}, fmt.Errorf("adding account %q: %w", clip(addr), err)
+		}
+		cred = &derived
+	}
+	var acct Account
+	err := d.update(ctx, func(w *writer) (err error) {
+		acct, err = w.addAccount(addr, cred, d.mailboxes, d.now())
+		return err
+	})
+	if err != nil {
+		return Account{}, fmt.Errorf("adding account %q: %w", clip(addr), err)
+	}
+	return acct, nil
+}
+
+func (w *writer) addAccount(addr string, cred *credentials, mailboxes []InitialMailbox, now time.Time) (Account, error) {
+	local, dom, err := w.freeName(addr)
+	if err != nil {
+		return Account{}, err
+	}
+	id, err := w.tx.CreateAccount()
+	if err != nil {
+		return Account{}, err
+	}
+	if err := w.addMailboxes(id, mailboxes); err != nil {
+		return Account{}, err
+	}
+	acct := Account{ID: id, Local: local, Domain: dom, Services: AllServices, Created: now.UTC().Truncate(time.Second)}
+	w.put(objectKey(dom, local), encodeObject(object{id: id}))
+	w.put(byAgeKey(dom, id), newRecord().b)
+	w.put(idKey(keyAccount, id), encodeAccount(acct))
+	if cred != nil {
+		w.put(idKey(keyPassword, id), encodeCredentials(*cred))
+	}
+	return acct, nil
+}
+
+func (w *writer) addMailboxes(id store.AccountID, mailboxes []InitialMailbox) error {
+	if err := w.tx.Subscribe(id, "INBOX", true); err != nil {
+		return err
+	}
+	for _, m := range mailboxes {
+		ref := store.MailboxRef{Account: id, Name: m.Name}
+		if err := w.tx.CreateMailbox(store.System(), ref, store.CreateOptions{SpecialUse: m.SpecialUse}); err != nil {
+			return fmt.Errorf("making mailbox %q: %w", m.Name, err)
+		}
+		if err := w.tx.Subscribe(id, m.Name, true); err != nil {
+			return fmt.Errorf("subscribing mailbox %q: %w", m.Name, err)
+		}
+	}
+	return nil
+}
+
+// freeName reads the address of something new, and returns its canonical parts
+// if nothing has that name yet.
+func (w *writer) freeName(addr string) (local, domain string, err error) {
+	local, domain = splitAddress(addr)
+	if local, err = CanonicalName(local); err != nil {
+		return "", "", err
+	}
+	dom, err := w.Domain(domain)
+	if err != nil {
+		return "", "", err
+	}
+	_, found, err := w.object(dom.Name, local)
+	if err == nil && found {
+		err = ErrExists
+	}
+	return local, dom.Name, err
+}
+
+// Account returns the account with this address, or with this alias. An address
+// without a domain is one of the Main Domain. ErrNoDomain, ErrNoAccount.
+func (d *Directory) Account(ctx context.Context, addr string) (Account, error) {
+	var acct Account
+	err := d.View(ctx, func(n *Names) (err error) {
+		acct, err = n.account(addr)
+		return err
+	})
+	return acct, err
+}
+
+func (n *Names) account(addr string) (Account, error) {
+	obj, err := n.Lookup(splitAddress(addr))
+	if err != nil {
+		return Account{}, err
+	}
+	return *obj.Account, nil
+}
+
+// AccountByID returns the account with this id, or ErrNoAccount.
+func (d *Directory) AccountByID(ctx context.Context, id store.AccountID) (Account, error) {
+	var acct Account
+	err := d.View(ctx, func(n *Names) (err error) {
+		acct, err = n.AccountByID(id)
+		return err
+	})
+	return acct, err
+}
+
+// AccountByID returns the account with this id, or ErrNoAccount.
+func (n *Names) AccountByID(id store.AccountID) (Account, error) {
+	b, err := n.get(idKey(keyAccount, id))
+	if err != nil {
+		return Account{}, err
+	}
+	if b == nil {
+		return Account{}, fmt.Errorf("account %d: %w", id, ErrNoAccount)
+	}
+	return decodeAccount(id, b)
+}
+
+// Oldest returns the account of a domain (canonical name) that was made first,
+// or ErrNoAccount.
+func (n *Names) Oldest(domain string) (Account, error) {
+	prefix := byAgePrefix(domain)
+	key, err := n.first(prefix)
+	if err != nil {
+		return Account{}, err
+	}
+	if key == nil {
+		return Account{}, fmt.Errorf("domain %q is empty: %w", domain, ErrNoAccount)
+	}
+	return n.AccountByID(idAt(key[len(prefix):]))
+}
+
+// Accounts returns the accounts of a domain, given by name or alias, or of all
+// domains for "", ordered by domain and name.
+func (d *Directory) Accounts(ctx context.Context, domain string) ([]Account, error) {
+	var all []Account
+	err := d.View(ctx, func(n *Names) (err error) {
+		all, err = n.accounts(domain)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing accounts of %q: %w", clip(domain), err)
+	}
+	return all, nil
+}
+
+func (n *Names) accounts(domain string) ([]Account, error) {
+	if domain != "" {
+		dom, err := n.Domain(domain)
+		if err != nil {
+			return nil, err
+		}
+		domain = dom.Name
+	}
+	var all []Account
+	err := n.each([]byte{keyAccount}, func(key, value []byte) error {
+		acct, err := decodeAccount(idAt(key[1:]), value)
+		if err == nil && (domain == "" || acct.Domain == domain) {
+			all = append(all, acct)
+		}
+		return err
+	})
+	slices.SortFunc(all, func(a, b Account) int {
+		return cmp.Or(cmp.Compare(a.Domain, b.Domain), cmp.Compare(a.Local, b.Local))
+	})
+	return all, err
+}
+
+// SetAccount lets change alter an account: its real name, services, quota and
+// lock. The rest stays. change may be called more than once.
+func (d *Directory) SetAccount(ctx context.Context, addr string, change func(*Account) error) (Account, error) {
+	var acct Account
+	err := d.update(ctx, func(w *writer) (err error) {
+		acct, err = w.setAccount(addr, change)
+		return err
+	})
+	if err != nil {
+		return Account{}, fmt.Errorf("setting account %q: %w", clip(addr), err)
+	}
+	return acct, nil
+}
+
+func (w *writer) setAccount(addr string, change func(*Account) error) (Account, error) {
+	old, err := w.account(addr)
+	if err != nil {
+		return Account{}, err
+	}
+	acct := old
+	if err := change(&acct); err != nil {
+		return Account{}, err
+	}
+	if acct.ID != old.ID || acct.Address() != old.Address() || !acct.Created.Equal(old.Created) {
+		return Account{}, fmt.Errorf("id, name and time of creation stay: %w", ErrBadValue)
+	}
+	if acct.Quota < 0 {
+		return Account{}, fmt.Errorf("quota %d: %w: 0 is without limit", acct.Quota, ErrBadValue)
+	}
+	if !isRealName(acct.RealName) {
+		return Account{}, fmt.Errorf("real name: %w: one line of UTF-8, at most %d octets", ErrBadValue, maxRealName)
+	}
+	acct.Services &= AllServices
+	if acct.Quota != old.Quota {
+		if err := w.tx.SetQuota(acct.ID, acct.Quota, 0); err != nil {
+			return Account{}, err
+		}
+	}
+	w.put(idKey(keyAccount, acct.ID), encodeAccount(acct))
+	return acct, nil
+}
+
+func isRealName(s string) bool {
+	return len(s) <= maxRealName && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+// SetPassword gives an account a new password; with "" it has none any more.
+func (d *Directory) SetPassword(ctx context.Context, addr, password string) error {
+	var cred credentials
+	var err error
+	if password != "" {
+		cred, err = d.derive(password)
+	}
+	if err == nil {
+		err = d.update(ctx, func(w *writer) error { return w.setPassword(addr, cred) })
+	}
+	if err != nil {
+		return fmt.Errorf("setting the password of %q: %w", clip(addr), err)
+	}
+	return nil
+}
+
+func (w *writer) setPassword(addr string, cred credentials) error {
+	acct, err := w.account(addr)
+	if err != nil {
+		return err
+	}
+	if cred.hash == "" {
+		w.delete(idKey(keyPassword, acct.ID))
+		return nil
+	}
+	w.put(idKey(keyPassword, acct.ID), encodeCredentials(cred))
+	return nil
+}
+
+// RemoveAccount removes an account, given by its own address, with its aliases,
+// mailboxes and messages.
+func (d *Directory) RemoveAccount(ctx context.Context, addr string) error {
+	err := d.update(ctx, func(w *writer) error { return w.removeAccount(addr) })
+	if err != nil {
+		return fmt.Errorf("removing account %q: %w", clip(addr), err)
+	}
+	return nil
+}
+
+func (w *writer) removeAccount(addr string) error {
+	obj, err := w.Lookup(splitAddress(addr))
+	if err != nil {
+		return err
+	}
+	acct := *obj.Account
+	if obj.Alias != "" {
+		return fmt.Errorf("it is an alias of %s: %w", acct.Address(), ErrNoAccount)
+	}
+	aliases, err := w.aliasesOf(acct)
+	if err != nil {
+		return err
+	}
+	for _, a := range aliases {
+		w.deleteAlias(a.Domain, a.Local, acct.ID)
+	}
+	w.delete(objectKey(acct.Domain, acct.Local))
+	w.delete(byAgeKey(acct.Domain, acct.ID))
+	w.delete(idKey(keyPassword, acct.ID))
+	w.delete(idKey(keyAccount, acct.ID))
+	return w.tx.RemoveAccount(acct.ID)
+}

@@ -1,0 +1,24 @@
+// Package accounts keeps the directory of domains, accounts and aliases, and
+// decides who may sign in and as whom.
+//
+// # Promises
+//
+//   - Every change is one transaction: a new account appears together with its
+//     mailboxes and its password, a removed one goes together with its aliases.
+//   - A domain has one name space: accounts and aliases never share a name.
+//   - Names are compared without case and kept in lower case.
+//   - Nothing is cached: what an administrator changed counts for the next
+//     sign-in and the next recipient.
+//   - No password is kept, only what checks it: an argon2id hash, and the keys
+//     of SCRAM-SHA-256, both derived when the password is set.
+//   - A sign-in that fails says neither by its answer nor by its duration
+//     whether the name exists.
+//
+// # Parts
+//
+// A [Directory] reads and changes the records, which are in the store's
+// directory space. An [Authenticator] signs users in for all protocols: by name
+// and password or by a SASL exchange, with a growing delay for those who guess.
+// Both may be shared by goroutines. Where a login name leads is the router's
+// business, asked through [LoginRouter].
+package accounts

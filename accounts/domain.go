@@ -1,0 +1,292 @@
+package accounts
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// maxDomainAliases bounds the record of one domain.
+const maxDomainAliases = 200
+
+// Domain is a set of accounts and aliases with one name space.
+type Domain struct {
+	Name     string   // canonical, see [CanonicalDomain]
+	Main     bool     // names without a domain belong to it
+	Aliases  []string // further names, canonical
+	Services Service  // what its accounts may do at most
+	Created  time.Time
+}
+
+// AddDomain makes a domain with all services on. The first one is the Main
+// Domain. ErrExists when the name is a domain or an alias of one.
+func (d *Directory) AddDomain(ctx context.Context, name string) (Domain, error) {
+	secret, err := d.random(secretLength)
+	if err != nil {
+		return Domain{}, err
+	}
+	var dom Domain
+	err = d.update(ctx, func(w *writer) (err error) {
+		dom, err = w.addDomain(name, d.now(), secret)
+		return err
+	})
+	if err != nil {
+		return Domain{}, fmt.Errorf("adding domain %q: %w", clip(name), err)
+	}
+	return dom, nil
+}
+
+func (w *writer) addDomain(name string, now time.Time, secret []byte) (Domain, error) {
+	canonical, err := ownDomain(name)
+	if err != nil {
+		return Domain{}, err
+	}
+	if err := w.domainIsFree(canonical); err != nil {
+		return Domain{}, err
+	}
+	main, err := w.Main()
+	if err != nil {
+		return Domain{}, err
+	}
+	dom := Domain{Name: canonical, Main: main == "", Services: AllServices, Created: now.UTC().Truncate(time.Second)}
+	w.put(domainKey(canonical), encodeDomain(dom))
+	if dom.Main {
+		w.setMain(canonical)
+	}
+	return dom, w.ensureSecret(secret)
+}
+
+func (w *writer) domainIsFree(name string) error {
+	b, err := w.get(domainKey(name))
+	if err == nil && b != nil {
+		err = fmt.Errorf("domain %q: %w", name, ErrExists)
+	}
+	return err
+}
+
+func (w *writer) setMain(name string) {
+	w.put([]byte{keyMain}, newRecord().text(name).b)
+	w.main = name
+}
+
+// Domain returns a domain by its name or by one of its aliases, or ErrNoDomain.
+func (d *Directory) Domain(ctx context.Context, name string) (Domain, error) {
+	var dom Domain
+	err := d.View(ctx, func(n *Names) (err error) {
+		dom, err = n.Domain(name)
+		return err
+	})
+	return dom, err
+}
+
+// MainDomain returns the Main Domain, or ErrNoDomain when there is no domain yet.
+func (d *Directory) MainDomain(ctx context.Context) (Domain, error) {
+	return d.Domain(ctx, "")
+}
+
+// Domains returns all domains, the Main Domain first, the others by name.
+func (d *Directory) Domains(ctx context.Context) ([]Domain, error) {
+	var all []Domain
+	err := d.View(ctx, func(n *Names) (err error) {
+		all, err = n.domains()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing domains: %w", err)
+	}
+	return all, nil
+}
+
+func (n *Names) domains() ([]Domain, error) {
+	main, err := n.Main()
+	if err != nil {
+		return nil, err
+	}
+	var all []Domain
+	err = n.each([]byte{keyDomain}, func(key, value []byte) error {
+		dom, aliasOf, err := decodeDomain(string(key[1:]), value)
+		if err != nil || aliasOf != "" {
+			return err
+		}
+		dom.Main = dom.Name == main
+		all = append(all, dom)
+		return nil
+	})
+	slices.SortStableFunc(all, func(a, b Domain) int {
+		switch {
+		case a.Main:
+			return -1
+		case b.Main:
+			return 1
+		}
+		return cmp.Compare(a.Name, b.Name)
+	})
+	return all, err
+}
+
+// Main returns the canonical name of the Main Domain, "" when there is none.
+func (n *Names) Main() (string, error) {
+	if n.main != "" {
+		return n.main, nil
+	}
+	b, err := n.get([]byte{keyMain})
+	if err != nil || b == nil {
+		return "", err
+	}
+	f := readRecord(b)
+	n.main = f.text()
+	return n.main, f.end(keyMain)
+}
+
+// Domain returns a domain by its name or by one of its aliases, the Main Domain
+// for "". ErrNoDomain: it is not ours.
+func (n *Names) Domain(name string) (Domain, error) {
+	main, err := n.Main()
+	if err != nil {
+		return Domain{}, err
+	}
+	canonical := main
+	if name != "" {
+		if canonical, err = CanonicalDomain(name); err != nil {
+			return Domain{}, fmt.Errorf("domain %q: %w", clip(name), ErrNoDomain)
+		}
+	}
+	dom, aliasOf, err := n.domainRecord(canonical)
+	if err == nil && aliasOf != "" {
+		dom, _, err = n.domainRecord(aliasOf)
+	}
+	dom.Main = dom.Name == main
+	return dom, err
+}
+
+func (n *Names) domainRecord(canonical string) (d Domain, aliasOf string, err error) {
+	b, err := n.get(domainKey(canonical))
+	if err != nil {
+		return Domain{}, "", err
+	}
+	if b == nil {
+		return Domain{}, "", fmt.Errorf("domain %q: %w", canonical, ErrNoDomain)
+	}
+	return decodeDomain(canonical, b)
+}
+
+// SetDomain lets change alter a domain: its aliases, its services, and Main
+// from false to true, which takes it from the other one. Name and Created stay.
+// change may be called more than once.
+func (d *Directory) SetDomain(ctx context.Context, name string, change func(*Domain) error) (Domain, error) {
+	var dom Domain
+	err := d.update(ctx, func(w *writer) (err error) {
+		dom, err = w.setDomain(name, change)
+		return err
+	})
+	if err != nil {
+		return Domain{}, fmt.Errorf("setting domain %q: %w", clip(name), err)
+	}
+	return dom, nil
+}
+
+func (w *writer) setDomain(name string, alter func(*Domain) error) (Domain, error) {
+	old, err := w.Domain(name)
+	if err != nil {
+		return Domain{}, err
+	}
+	dom := old
+	dom.Aliases = slices.Clone(old.Aliases)
+	if err := alter(&dom); err != nil {
+		return Domain{}, err
+	}
+	switch {
+	case dom.Name != old.Name || !dom.Created.Equal(old.Created):
+		return Domain{}, fmt.Errorf("name and time of creation stay: %w", ErrBadValue)
+	case old.Main && !dom.Main:
+		return Domain{}, fmt.Errorf("make another domain the Main Domain instead: %w", ErrMainDomain)
+	}
+	dom.Services &= AllServices
+	if err := w.replaceDomainAliases(&dom, old.Aliases); err != nil {
+		return Domain{}, err
+	}
+	if dom.Main && !old.Main {
+		w.setMain(dom.Name)
+	}
+	w.put(domainKey(dom.Name), encodeDomain(dom))
+	return dom, nil
+}
+
+// replaceDomainAliases makes the names in dom.Aliases lead to dom, and the old
+// ones that are not among them lead nowhere.
+func (w *writer) replaceDomainAliases(dom *Domain, old []string) error {
+	if len(dom.Aliases) > maxDomainAliases {
+		return fmt.Errorf("%d aliases: %w: at most %d", len(dom.Aliases), ErrBadValue, maxDomainAliases)
+	}
+	for i, name := range dom.Aliases {
+		canonical, err := ownDomain(name)
+		if err != nil {
+			return err
+		}
+		dom.Aliases[i] = canonical
+	}
+	slices.Sort(dom.Aliases)
+	dom.Aliases = slices.Compact(dom.Aliases)
+	for _, name := range old {
+		if !slices.Contains(dom.Aliases, name) {
+			w.delete(domainKey(name))
+		}
+	}
+	for _, name := range dom.Aliases {
+		if slices.Contains(old, name) {
+			continue
+		}
+		if err := w.domainIsFree(name); err != nil {
+			return err
+		}
+		w.put(domainKey(name), encodeDomainAlias(dom.Name))
+	}
+	return nil
+}
+
+// RemoveDomain removes a domain that has no accounts any more, by its own name.
+func (d *Directory) RemoveDomain(ctx context.Context, name string) error {
+	err := d.update(ctx, func(w *writer) error { return w.removeDomain(name) })
+	if err != nil {
+		return fmt.Errorf("removing domain %q: %w", clip(name), err)
+	}
+	return nil
+}
+
+func (w *writer) removeDomain(name string) error {
+	dom, err := w.Domain(name)
+	if err != nil {
+		return err
+	}
+	if canonical, err := CanonicalDomain(name); err != nil || canonical != dom.Name {
+		return fmt.Errorf("its name is %q: %w", dom.Name, ErrNoDomain)
+	}
+	used, err := w.first(objectPrefix(dom.Name))
+	if err != nil {
+		return err
+	}
+	if used != nil {
+		return ErrNotEmpty
+	}
+	if dom.Main {
+		if err := w.isOnlyDomain(); err != nil {
+			return err
+		}
+		w.delete([]byte{keyMain})
+	}
+	for _, alias := range dom.Aliases {
+		w.delete(domainKey(alias))
+	}
+	w.delete(domainKey(dom.Name))
+	return nil
+}
+
+func (w *writer) isOnlyDomain() error {
+	all, err := w.domains()
+	if err == nil && len(all) > 1 {
+		err = ErrMainDomain
+	}
+	return err
+}

@@ -1,0 +1,41 @@
+package accounts
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"tripost/syslog"
+)
+
+// The System Log lines of signing in. A login name is shown as it was typed,
+// shortened; a password never.
+
+func logSignIn(log *syslog.Logger, e *exchange, in *SignedIn) {
+	log.Log(syslog.Major, fmt.Sprintf("'%s' connected(%s) [%s]->[%s]", clip(e.login), e.mechanism, shown(e.at.Remote), shown(e.at.Local)),
+		syslog.Field{Key: "event", Value: "login"},
+		syslog.Field{Key: "login", Value: clip(e.login)},
+		syslog.Field{Key: "account", Value: in.Identity.Name},
+		syslog.Field{Key: "mechanism", Value: e.mechanism},
+		syslog.Field{Key: "tls", Value: e.at.TLS})
+}
+
+func logRefusal(log *syslog.Logger, e *exchange, err error) {
+	reason := err.Error()
+	if errors.Is(err, ErrCredentials) && e.detail != "" {
+		reason = e.detail // the client is told less
+	}
+	log.Log(syslog.Failure, fmt.Sprintf("login('%s') failed: %s", clip(e.login), reason),
+		syslog.Field{Key: "event", Value: "login refused"},
+		syslog.Field{Key: "login", Value: clip(e.login)},
+		syslog.Field{Key: "mechanism", Value: e.mechanism},
+		syslog.Field{Key: "reason", Value: reason},
+		syslog.Field{Key: "remote", Value: shown(e.at.Remote)})
+}
+
+func shown(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return "local"
+	}
+	return addr.Unmap().String()
+}

@@ -1,0 +1,235 @@
+package accounts
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"tripost/store"
+)
+
+// The directory space. Every key begins with one octet that names its kind;
+// names in keys are canonical and hold no zero octet; ids are eight octets, big
+// end first. Every value begins with recordVersion.
+//
+//	D domain             a domain, or an alias name of one
+//	O domain 0 local     what a name stands for: account or alias, and the account's id
+//	A id                 an account
+//	P id                 what checks its password
+//	B id local           an alias of the account
+//	I domain 0 id        the accounts of a domain by age
+//	M                    the name of the Main Domain
+//	K                    the secret that the salts of unknown names are made from
+const (
+	keyDomain   = 'D'
+	keyObject   = 'O'
+	keyAccount  = 'A'
+	keyPassword = 'P'
+	keyAliasOf  = 'B'
+	keyByAge    = 'I'
+	keyMain     = 'M'
+	keySecret   = 'K'
+)
+
+// recordVersion is the first octet of every value. A reader that meets another
+// one refuses the record.
+const recordVersion = 1
+
+// errRecord is returned for a value that cannot be read.
+var errRecord = errors.New("directory record is damaged or of a later version")
+
+func domainKey(domain string) []byte { return append([]byte{keyDomain}, domain...) }
+
+func objectKey(domain, local string) []byte {
+	return append(objectPrefix(domain), local...)
+}
+
+func objectPrefix(domain string) []byte {
+	k := make([]byte, 0, 2+len(domain)+maxName)
+	k = append(k, keyObject)
+	k = append(k, domain...)
+	return append(k, 0)
+}
+
+func idKey(kind byte, id store.AccountID) []byte {
+	return binary.BigEndian.AppendUint64([]byte{kind}, uint64(id))
+}
+
+func aliasOfKey(id store.AccountID, local string) []byte {
+	return append(idKey(keyAliasOf, id), local...)
+}
+
+func byAgePrefix(domain string) []byte {
+	return append(append([]byte{keyByAge}, domain...), 0)
+}
+
+func byAgeKey(domain string, id store.AccountID) []byte {
+	return binary.BigEndian.AppendUint64(byAgePrefix(domain), uint64(id))
+}
+
+// after returns the first key behind all keys with the prefix.
+func after(prefix []byte) []byte {
+	hi := append([]byte(nil), prefix...)
+	for i := len(hi) - 1; i >= 0; i-- {
+		if hi[i]++; hi[i] != 0 {
+			return hi[:i+1]
+		}
+	}
+	return nil
+}
+
+// record builds a value: fields one after the other, strings with their length.
+type record struct{ b []byte }
+
+func newRecord() *record { return &record{b: []byte{recordVersion}} }
+
+func (r *record) number(n uint64) *record {
+	r.b = binary.AppendUvarint(r.b, n)
+	return r
+}
+
+func (r *record) text(s string) *record {
+	r.b = append(binary.AppendUvarint(r.b, uint64(len(s))), s...)
+	return r
+}
+
+func (r *record) time(t time.Time) *record {
+	r.b = binary.AppendVarint(r.b, t.Unix())
+	return r
+}
+
+// fields reads a value. After the first field that is not there all others are
+// zero and err is set, so that it is asked once, at the end.
+type fields struct {
+	b   []byte
+	err error
+}
+
+func readRecord(b []byte) *fields {
+	if len(b) == 0 || b[0] != recordVersion {
+		return &fields{err: errRecord}
+	}
+	return &fields{b: b[1:]}
+}
+
+func (f *fields) number() uint64 {
+	n, size := binary.Uvarint(f.b)
+	if size <= 0 {
+		f.fail()
+		return 0
+	}
+	f.b = f.b[size:]
+	return n
+}
+
+func (f *fields) text() string {
+	n := f.number()
+	if n > uint64(len(f.b)) {
+		f.fail()
+		return ""
+	}
+	s := string(f.b[:n])
+	f.b = f.b[n:]
+	return s
+}
+
+func (f *fields) time() time.Time {
+	n, size := binary.Varint(f.b)
+	if size <= 0 {
+		f.fail()
+		return time.Time{}
+	}
+	f.b = f.b[size:]
+	return time.Unix(n, 0).UTC()
+}
+
+func (f *fields) fail() { f.b, f.err = nil, errRecord }
+
+// end returns what went wrong in reading a record of kind.
+func (f *fields) end(kind byte) error {
+	if f.err == nil && len(f.b) > 0 {
+		f.err = errRecord
+	}
+	if f.err != nil {
+		return fmt.Errorf("reading a record of kind %c: %w", kind, f.err)
+	}
+	return nil
+}
+
+// Services are kept as those that are off, so that one added later is on.
+
+func encodeDomain(d Domain) []byte {
+	r := newRecord().number(0).number(uint64(AllServices &^ d.Services)).time(d.Created).number(uint64(len(d.Aliases)))
+	for _, a := range d.Aliases {
+		r.text(a)
+	}
+	return r.b
+}
+
+func encodeDomainAlias(of string) []byte { return newRecord().number(1).text(of).b }
+
+// decodeDomain returns the domain, or the name of the one that this is an alias of.
+func decodeDomain(name string, b []byte) (d Domain, aliasOf string, err error) {
+	f := readRecord(b)
+	if f.number() == 1 {
+		aliasOf = f.text()
+		return d, aliasOf, f.end(keyDomain)
+	}
+	d = Domain{Name: name, Services: AllServices &^ Service(f.number()), Created: f.time()}
+	for range min(f.number(), uint64(len(b))) {
+		d.Aliases = append(d.Aliases, f.text())
+	}
+	return d, "", f.end(keyDomain)
+}
+
+// object is what a name stands for.
+type object struct {
+	alias bool
+	id    store.AccountID
+}
+
+func encodeObject(o object) []byte {
+	kind := uint64(0)
+	if o.alias {
+		kind = 1
+	}
+	return newRecord().number(kind).number(uint64(o.id)).b
+}
+
+func decodeObject(b []byte) (object, error) {
+	f := readRecord(b)
+	o := object{alias: f.number() == 1, id: store.AccountID(f.number())}
+	return o, f.end(keyObject)
+}
+
+func encodeAccount(a Account) []byte {
+	locked := uint64(0)
+	if a.Locked {
+		locked = 1
+	}
+	return newRecord().text(a.Local).text(a.Domain).text(a.RealName).number(uint64(AllServices &^ a.Services)).
+		number(uint64(a.Quota)).number(locked).time(a.Created).b
+}
+
+func decodeAccount(id store.AccountID, b []byte) (Account, error) {
+	f := readRecord(b)
+	a := Account{
+		ID: id, Local: f.text(), Domain: f.text(), RealName: f.text(),
+		Services: AllServices &^ Service(f.number()), Quota: int64(f.number()),
+		Locked: f.number() == 1, Created: f.time(),
+	}
+	return a, f.end(keyAccount)
+}
+
+func encodeCredentials(c credentials) []byte {
+	return newRecord().text(c.hash).text(c.scram.salt).number(uint64(c.scram.rounds)).
+		text(string(c.scram.storedKey)).text(string(c.scram.serverKey)).b
+}
+
+func decodeCredentials(b []byte) (credentials, error) {
+	f := readRecord(b)
+	c := credentials{hash: f.text()}
+	c.scram = scramKeys{salt: f.text(), rounds: int(f.number()), storedKey: []byte(f.text()), serverKey: []byte(f.text())}
+	return c, f.end(keyPassword)
+}
