@@ -1,0 +1,88 @@
+package imap
+
+import (
+	"context"
+	"strings"
+
+	"tripost/accounts"
+)
+
+// capabilities are what the server can do, each with its condition. A capability
+// stands here only when it is whole.
+var capabilities = []struct {
+	name string
+	when func(*session) bool
+}{
+	{"IMAP4rev1", always},
+	{"LITERAL+", always},  // RFC 7888
+	{"SASL-IR", early},    // RFC 4959
+	{"ID", always},        // RFC 2971
+	{"ENABLE", always},    // RFC 5161
+	{"IDLE", always},      // RFC 2177
+	{"NAMESPACE", always}, // RFC 2342
+	{"STARTTLS", func(s *session) bool { return early(s) && s.c.CanTLS() }},
+	{"LOGINDISABLED", func(s *session) bool { return early(s) && !s.srv.cfg.Auth.Allowed(s.attempt()) }},
+	{"UIDPLUS", late},            // RFC 4315
+	{"UNSELECT", late},           // RFC 3691
+	{"CHILDREN", late},           // RFC 3348
+	{"SPECIAL-USE", late},        // RFC 6154
+	{"CREATE-SPECIAL-USE", late}, // RFC 6154
+	{"MOVE", late},               // RFC 6851
+	{"STATUS=SIZE", late},        // RFC 8438
+}
+
+func always(*session) bool  { return true }
+func early(s *session) bool { return s.state == notAuthenticated }
+func late(s *session) bool  { return s.state != notAuthenticated }
+
+// capabilities lists what this session can do now. Before sign-in those are left
+// out that mean nothing then, and the SASL mechanisms that would work are named.
+func (s *session) capabilities() string {
+	var b strings.Builder
+	for _, c := range capabilities {
+		if c.when(s) {
+			b.WriteString(" " + c.name)
+		}
+	}
+	if early(s) {
+		for _, m := range s.srv.cfg.Auth.Mechanisms(s.attempt()) {
+			b.WriteString(" AUTH=" + m)
+		}
+	}
+	return b.String()[1:]
+}
+
+// attempt describes the connection to those who decide about a sign-in.
+func (s *session) attempt() accounts.Attempt {
+	return accounts.Attempt{
+		Service: accounts.IMAP,
+		Remote:  s.c.Remote().Addr(),
+		Local:   s.c.Local().Addr(),
+		TLS:     s.c.TLS() != nil,
+		Log:     s.log,
+	}
+}
+
+// capability answers CAPABILITY, RFC 3501 section 6.1.1.
+func (s *session) capability(_ context.Context, cmd *command) (completion, error) {
+	if err := cmd.args.end(); err != nil {
+		return completion{}, err
+	}
+	s.line("CAPABILITY " + s.capabilities())
+	return ok("Done"), nil
+}
+
+// enable answers ENABLE, RFC 5161. What is not known, or cannot be enabled, is
+// passed over in silence; nothing needs enabling so far.
+func (s *session) enable(_ context.Context, cmd *command) (completion, error) {
+	p := &cmd.args
+	for n := 0; p.err == nil && (n == 0 || p.more()); n++ {
+		p.space()
+		p.atom()
+	}
+	if err := p.end(); err != nil {
+		return completion{}, err
+	}
+	s.line("ENABLED")
+	return ok("Done"), nil
+}

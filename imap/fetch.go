@@ -1,0 +1,293 @@
+package imap
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+
+	"tripost/message"
+	"tripost/store"
+	"tripost/store/engine"
+	"tripost/syslog"
+)
+
+// fetch answers FETCH and UID FETCH. RFC 3501 section 6.4.5.
+func (s *session) fetch(ctx context.Context, cmd *command) (completion, error) {
+	p, limits := &cmd.args, s.srv.cfg.Limits
+	p.space()
+	set := p.set(limits.SetRanges)
+	p.space()
+	plan := p.fetchPlan(limits.FetchItems)
+	if err := p.end(); err != nil {
+		return completion{}, err
+	}
+	if cmd.uid {
+		plan.items |= fetchUID // RFC 3501 section 6.4.8
+	}
+	q, err := s.messages(ctx, cmd.uid, set)
+	if err != nil {
+		return completion{}, err
+	}
+	f := fetcher{s: s, plan: &plan, marked: s.markSeen(ctx, q, &plan)}
+	if err := f.run(ctx, q); err != nil {
+		return completion{}, err
+	}
+	return f.done(), nil
+}
+
+// messages finds the messages that a set names in the selected mailbox.
+func (s *session) messages(ctx context.Context, uid bool, set []numRange) (seqSet, error) {
+	if err := s.view.Load(ctx); err != nil {
+		return nil, err
+	}
+	if uid {
+		return resolveUIDs(set, s.view), nil
+	}
+	return resolveSeqs(set, s.view.Len(), true)
+}
+
+// markSeen sets \Seen where the plan asks for texts without PEEK, in one
+// transaction, and returns the sequence numbers of messages that had not had it.
+// Where the flag cannot be set the texts are still to be had.
+func (s *session) markSeen(ctx context.Context, q seqSet, plan *fetchPlan) []int {
+	if !plan.marks || s.view.ReadOnly() || s.view.Mailbox().Rights&store.RightSeen == 0 {
+		return nil
+	}
+	var unseen store.UIDSet
+	for _, r := range q {
+		for seq := r.lo; seq <= r.hi; seq++ {
+			if m := s.view.At(seq); m.Flags&store.FlagSeen == 0 {
+				unseen.Add(m.UID, m.UID)
+			}
+		}
+	}
+	if len(unseen) == 0 {
+		return nil
+	}
+	marked, _, err := s.view.SetFlags(ctx, unseen, store.FlagsAdd, store.FlagSet{System: store.FlagSeen}, 0)
+	if err != nil {
+		s.log.Logf(syslog.Problem, "reading does not set \\Seen: %v", err)
+		return nil
+	}
+	return marked
+}
+
+// Messages are fetched in batches: their records are copied out of one
+// transaction, and written to the client when it has ended.
+const (
+	batchMessages = 64
+	batchOctets   = 128 << 10 // of records, after which a batch is closed
+)
+
+// fetcher writes the lines of one FETCH.
+type fetcher struct {
+	s      *session
+	plan   *fetchPlan
+	marked []int // ascending
+
+	seqs    []int // of the batch
+	bodies  []store.Body
+	records [][]byte // of the batch, pieces of arena; nil: none
+	arena   []byte
+	header  []byte // of the section that is being written
+
+	gone    bool // a message could not be given because it has been removed
+	damaged bool // or because what is stored is damaged
+}
+
+func (f *fetcher) done() completion {
+	switch {
+	case f.damaged:
+		return no("CORRUPTION", "Some messages are damaged")
+	case f.gone:
+		return no("EXPUNGEISSUED", "Some of these messages no longer exist")
+	}
+	return ok("Done")
+}
+
+func (f *fetcher) run(ctx context.Context, q seqSet) error {
+	simple := !f.plan.record && len(f.plan.sections) == 0
+	for _, r := range q {
+		for seq := r.lo; seq <= r.hi; seq++ {
+			if simple {
+				f.s.c.Done(append(f.start(f.s.c.Out(), seq, f.s.view.At(seq)), ")\r\n"...))
+				if seq%1024 == 0 && f.stopped(ctx) != nil {
+					return f.stopped(ctx)
+				}
+				continue
+			}
+			if f.seqs = append(f.seqs, seq); len(f.seqs) == batchMessages {
+				if err := f.batch(ctx); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return f.batch(ctx)
+}
+
+// stopped ends a long FETCH when the server stops or the client has gone.
+func (f *fetcher) stopped(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	_, err := f.s.c.Write(nil)
+	return broken(err)
+}
+
+// batch writes the lines of the messages that have come together.
+func (f *fetcher) batch(ctx context.Context) error {
+	for len(f.seqs) > 0 {
+		if err := f.stopped(ctx); err != nil {
+			return err
+		}
+		n := len(f.seqs)
+		if f.plan.record {
+			var err error
+			if n, err = f.readRecords(ctx); err != nil {
+				return err
+			}
+		}
+		for i, seq := range f.seqs[:n] {
+			if err := f.message(ctx, i, seq); err != nil {
+				return err
+			}
+		}
+		f.seqs = slices.Delete(f.seqs, 0, n)
+	}
+	return nil
+}
+
+// readRecords copies the records of the batch, or of its first messages when they
+// are large, and returns how many it has dealt with.
+func (f *fetcher) readRecords(ctx context.Context) (int, error) {
+	f.bodies, f.records, f.arena = f.bodies[:0], f.records[:0], f.arena[:0]
+	for _, seq := range f.seqs {
+		f.bodies = append(f.bodies, f.s.view.At(seq).Body)
+	}
+	n := len(f.seqs)
+	_, err := f.s.srv.cfg.Store.Records(ctx, f.bodies, func(i int, r message.Record) bool {
+		for len(f.records) < i {
+			f.records = append(f.records, nil)
+		}
+		start := len(f.arena)
+		f.arena = append(f.arena, r...)
+		f.records = append(f.records, f.arena[start:len(f.arena):len(f.arena)])
+		if len(f.arena) >= batchOctets {
+			n = i + 1
+			return false
+		}
+		return true
+	})
+	for len(f.records) < n {
+		f.records = append(f.records, nil)
+	}
+	return n, err
+}
+
+// message writes the line of one message, the i-th of the batch.
+func (f *fetcher) message(ctx context.Context, i, seq int) error {
+	var rec message.Record
+	if f.plan.record {
+		if rec = f.records[i]; !rec.Valid() {
+			f.gone = true
+			return nil
+		}
+	}
+	var body engine.Body
+	if len(f.plan.sections) > 0 {
+		var err error
+		if body, err = f.s.view.OpenBody(ctx, seq); err != nil {
+			return f.skip(seq, err)
+		}
+		defer body.Close()
+	}
+	b := f.s.c.Out()
+	start := len(b)
+	b = f.start(b, seq, f.s.view.At(seq))
+	b = f.fromRecord(b, rec)
+	w := lineWriter{fetcher: f, b: b, start: start}
+	for j := range f.plan.sections {
+		if err := w.section(&f.plan.sections[j], rec, body); err != nil {
+			return w.abandon(seq, err)
+		}
+	}
+	w.end()
+	return nil
+}
+
+// skip leaves a message out whose body cannot be opened.
+func (f *fetcher) skip(seq int, err error) error {
+	switch {
+	case errors.Is(err, store.ErrNoMessage), errors.Is(err, engine.ErrNoBlob):
+		f.gone = true
+		return nil
+	case errors.Is(err, engine.ErrDamaged):
+		f.damaged = true
+		f.s.log.Logf(syslog.Failure, "message %d of %q: %v", f.s.view.At(seq).UID, f.s.view.Mailbox().Name, err)
+		return nil
+	}
+	return err
+}
+
+// start appends the beginning of a FETCH line and the items that the view knows.
+func (f *fetcher) start(b []byte, seq int, m store.Message) []byte {
+	items := f.plan.items
+	if len(f.marked) > 0 && items&fetchFlags == 0 {
+		if _, found := slices.BinarySearch(f.marked, seq); found {
+			items |= fetchFlags
+		}
+	}
+	return f.s.appendFetch(b, seq, m, items)
+}
+
+// appendFetch appends "* seq FETCH (" and the items that a view's message has.
+func (s *session) appendFetch(b []byte, seq int, m store.Message, items fetchItems) []byte {
+	b = append(b, "* "...)
+	b = strconv.AppendUint(b, uint64(seq), 10)
+	b = append(b, " FETCH ("...)
+	if items&fetchUID != 0 {
+		b = append(b, "UID "...)
+		b = strconv.AppendUint(b, uint64(m.UID), 10)
+	}
+	if items&fetchFlags != 0 {
+		b = append(spaced(b), "FLAGS ("...)
+		b = s.appendFlags(b, m)
+		b = append(b, ')')
+	}
+	if items&fetchDate != 0 {
+		b = append(spaced(b), "INTERNALDATE "...)
+		b = appendDateTime(b, m.Date)
+	}
+	if items&fetchSize != 0 {
+		b = append(spaced(b), "RFC822.SIZE "...)
+		b = strconv.AppendInt(b, m.Size, 10)
+	}
+	return b
+}
+
+// spaced appends a space unless a list has just been opened.
+func spaced(b []byte) []byte {
+	if b[len(b)-1] == '(' {
+		return b
+	}
+	return append(b, ' ')
+}
+
+// fromRecord appends the items that stand ready in the stored record.
+func (f *fetcher) fromRecord(b []byte, r message.Record) []byte {
+	if f.plan.items&fetchEnvelope != 0 {
+		b = append(spaced(b), "ENVELOPE "...)
+		b = append(b, r.Envelope()...)
+	}
+	if f.plan.items&fetchBody != 0 {
+		b = append(spaced(b), "BODY "...)
+		b = append(b, r.Body()...)
+	}
+	if f.plan.items&fetchStructure != 0 {
+		b = append(spaced(b), "BODYSTRUCTURE "...)
+		b = append(b, r.BodyStructure()...)
+	}
+	return b
+}

@@ -1,0 +1,143 @@
+package imap
+
+import (
+	"context"
+	"strings"
+
+	"tripost/store"
+)
+
+// create makes a mailbox. A name that ends with "/" is made as a directory for
+// others only. RFC 3501 section 6.3.3; USE of RFC 6154 section 3.
+func (s *session) create(ctx context.Context, cmd *command) (completion, error) {
+	p := &cmd.args
+	p.space()
+	name := p.mailbox()
+	var uses []string
+	if p.accept(' ') {
+		uses = p.createUses()
+	}
+	if err := p.end(); err != nil {
+		return completion{}, err
+	}
+	use, err := specialUse(uses)
+	if err != nil {
+		return completion{}, err
+	}
+	ref, err := s.resolve(ctx, name)
+	if err != nil {
+		return completion{}, err
+	}
+	if err := s.srv.cfg.Store.Create(ctx, s.user.Identity, ref, store.CreateOptions{SpecialUse: use}); err != nil {
+		return completion{}, err
+	}
+	return ok("Created"), nil
+}
+
+// createUses consumes (USE (\Sent)).
+func (p *parser) createUses() []string {
+	var uses []string
+	p.list(false, func() {
+		if p.word() != "USE" {
+			p.fail("Unknown parameter of CREATE")
+		}
+		p.space()
+		p.list(true, func() {
+			p.expect('\\')
+			uses = append(uses, `\`+string(p.atom()))
+		})
+	})
+	return uses
+}
+
+// specialUses are the attributes of RFC 6154 section 2 that a mailbox can be given.
+// \All and \Flagged would be views on other mailboxes, which we do not have.
+var specialUses = []string{`\Archive`, `\Drafts`, `\Junk`, `\Sent`, `\Trash`}
+
+// specialUse finds the attribute as we write it. A mailbox has one at most.
+func specialUse(uses []string) (string, error) {
+	if len(uses) == 0 {
+		return "", nil
+	}
+	for _, known := range specialUses {
+		if len(uses) == 1 && strings.EqualFold(uses[0], known) {
+			return known, nil
+		}
+	}
+	return "", refuse(no("USEATTR", "That use is not supported"))
+}
+
+// delete removes a mailbox; its children stay. RFC 3501 section 6.3.4.
+func (s *session) delete(ctx context.Context, cmd *command) (completion, error) {
+	ref, err := s.oneMailbox(ctx, cmd)
+	if err != nil {
+		return completion{}, err
+	}
+	s.stale = true
+	if err := s.srv.cfg.Store.Delete(ctx, s.user.Identity, ref); err != nil {
+		return completion{}, err
+	}
+	return ok("Deleted"), nil
+}
+
+// oneMailbox parses the only argument of a command, a mailbox name.
+func (s *session) oneMailbox(ctx context.Context, cmd *command) (store.MailboxRef, error) {
+	cmd.args.space()
+	name := cmd.args.mailbox()
+	if err := cmd.args.end(); err != nil {
+		return store.MailboxRef{}, err
+	}
+	return s.resolve(ctx, name)
+}
+
+// rename gives a mailbox and its children a new name in the same account.
+// RFC 3501 section 6.3.5.
+func (s *session) rename(ctx context.Context, cmd *command) (completion, error) {
+	p := &cmd.args
+	p.space()
+	from := p.mailbox()
+	p.space()
+	to := p.mailbox()
+	if err := p.end(); err != nil {
+		return completion{}, err
+	}
+	source, err := s.resolve(ctx, from)
+	if err != nil {
+		return completion{}, err
+	}
+	target, err := s.resolve(ctx, to)
+	if err != nil {
+		return completion{}, err
+	}
+	if source.Account != target.Account {
+		return no("CANNOT", "A mailbox cannot be renamed into another account"), nil
+	}
+	s.stale = true
+	if err := s.srv.cfg.Store.Rename(ctx, s.user.Identity, source, target.Name); err != nil {
+		return completion{}, err
+	}
+	return ok("Renamed"), nil
+}
+
+// subscribe adds a name to the user's list, which need not be that of a mailbox.
+// RFC 3501 section 6.3.6.
+func (s *session) subscribe(ctx context.Context, cmd *command) (completion, error) {
+	return s.setSubscribed(ctx, cmd, true)
+}
+
+// unsubscribe takes a name from the list. RFC 3501 section 6.3.7.
+func (s *session) unsubscribe(ctx context.Context, cmd *command) (completion, error) {
+	return s.setSubscribed(ctx, cmd, false)
+}
+
+func (s *session) setSubscribed(ctx context.Context, cmd *command, on bool) (completion, error) {
+	cmd.args.space()
+	name := cmd.args.mailbox()
+	if err := cmd.args.end(); err != nil {
+		return completion{}, err
+	}
+	if err := s.srv.cfg.Store.Subscribe(ctx, s.user.Identity.Account, name, on); err != nil {
+		return completion{}, err
+	}
+	return ok("Done"), nil
+}

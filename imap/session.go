@@ -1,0 +1,177 @@
+package imap
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"tripost/accounts"
+	"tripost/store"
+	"tripost/syslog"
+	"tripost/wire"
+)
+
+// Server makes IMAP sessions. It is safe for concurrent use.
+type Server struct {
+	cfg      Config
+	commands map[string]*row
+}
+
+// New returns a server for cfg.
+func New(cfg Config) *Server {
+	cfg.Limits = cfg.Limits.withDefaults()
+	cfg.Timeouts = cfg.Timeouts.withDefaults()
+	return &Server{cfg, commands()}
+}
+
+// state is that of RFC 3501 section 3, as a bit so that the table of commands can
+// name several.
+type state uint8
+
+const (
+	notAuthenticated state = 1 << iota
+	authenticated
+	selected
+
+	anyState = notAuthenticated | authenticated | selected
+	signedIn = authenticated | selected
+)
+
+// session is one client's session. One goroutine runs it.
+type session struct {
+	srv   *Server
+	c     *wire.Conn
+	log   *syslog.Logger
+	state state
+	user  *accounts.SignedIn // nil before sign-in
+
+	view     *store.View // the selected mailbox, or nil
+	lost     bool        // the selected mailbox has gone: see update.go
+	stale    bool        // the view must be refreshed: this session changed the mailbox, or expunges are held back
+	keywords int         // how many keywords the client has been told of
+	recent   int         // the last RECENT told
+
+	commands int // that were read
+	bad      int // BAD responses in a row
+	failures int // failed sign-ins
+}
+
+// errQuit ends a session whose client said LOGOUT.
+var errQuit = errors.New("the client logged out")
+
+// endError ends a session with a BYE.
+type endError struct{ code, text string }
+
+func (e *endError) Error() string { return e.text }
+
+// Serve runs one session on c until it ends; ctx ending makes it say goodbye.
+func (srv *Server) Serve(ctx context.Context, c *wire.Conn) {
+	s := &session{srv: srv, c: c, log: c.Logger(), state: notAuthenticated}
+	defer s.deselect()
+	err := s.run(ctx)
+	s.farewell(ctx, err)
+}
+
+func (s *session) run(ctx context.Context) error {
+	s.c.Secret(true) // until sign-in any line may hold a password
+	s.c.SetReadTimeout(s.srv.cfg.Timeouts.Idle)
+	s.c.SetDeadline(time.Now().Add(s.srv.cfg.Timeouts.SignIn)) // commands do not prolong it
+	s.untagged("OK", "CAPABILITY "+s.capabilities(), s.srv.cfg.Hostname+" "+s.srv.cfg.Product+" IMAP ready")
+	for {
+		if err := s.serveOne(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// serveOne reads one command, runs it and answers it.
+func (s *session) serveOne(ctx context.Context) error {
+	cmd := newCommand()
+	defer cmd.release()
+	if err := s.read(cmd); err != nil {
+		return s.answerUnread(cmd, err)
+	}
+	s.commands++
+	s.logCommand(cmd)
+	done, err := cmd.row.run(s, ctx, cmd)
+	if cmd.pending {
+		err = s.drop(cmd, cmd.announced, true, cmp.Or(err, refuse(done)))
+	}
+	if err != nil {
+		if isConnError(err) {
+			return err
+		}
+		done = s.errorToResponse(err)
+	}
+	if err := s.tellChanges(ctx, cmd.row.hold && !cmd.uid); err != nil {
+		return err
+	}
+	return s.finish(ctx, cmd.tag, done)
+}
+
+// answerUnread answers a command that was refused before it was run.
+func (s *session) answerUnread(cmd *command, err error) error {
+	if isConnError(err) {
+		return err
+	}
+	s.commands++
+	done := s.errorToResponse(err)
+	if cmd.tag == "" {
+		s.untagged(done.status, done.code, done.text)
+		return s.countBad(done)
+	}
+	return s.finish(context.Background(), cmd.tag, done)
+}
+
+// finish writes the tagged response and does what comes after it.
+func (s *session) finish(ctx context.Context, tag string, done completion) error {
+	s.complete(tag, done)
+	if done.then != nil {
+		return done.then(ctx)
+	}
+	return s.countBad(done)
+}
+
+// countBad ends the session of a client that does not speak IMAP.
+func (s *session) countBad(done completion) error {
+	if done.status != "BAD" {
+		s.bad = 0
+		return nil
+	}
+	if s.bad++; s.bad >= s.srv.cfg.Limits.BadCommands {
+		return &endError{"", "Too many bad commands"}
+	}
+	return nil
+}
+
+func isConnError(err error) bool {
+	var ce *connError
+	var end *endError
+	return errors.As(err, &ce) || errors.As(err, &end) || errors.Is(err, errQuit)
+}
+
+// farewell says goodbye where there is somebody to hear it, and logs why the
+// session ended.
+func (s *session) farewell(ctx context.Context, err error) {
+	var end *endError
+	switch {
+	case errors.Is(err, errQuit):
+		s.log.Logf(syslog.Protocol, "logged out after %d commands", s.commands)
+	case errors.As(err, &end):
+		s.log.Log(syslog.Problem, "session ended: "+end.text)
+		s.untagged("BYE", end.code, end.text)
+	case ctx.Err() != nil:
+		s.log.Log(syslog.Protocol, "session ended: the server is shutting down")
+		s.untagged("BYE", "UNAVAILABLE", s.srv.cfg.Hostname+" is shutting down")
+	case errors.Is(err, wire.ErrIdle):
+		s.log.Log(syslog.Problem, "session ended: idle for too long")
+		s.untagged("BYE", "", "Idle for too long")
+	case errors.Is(err, io.EOF):
+		s.log.Logf(syslog.Protocol, "connection closed by the client after %d commands", s.commands)
+	default:
+		s.log.Logf(syslog.Problem, "session ended: %v", err)
+	}
+	s.c.Flush()
+}

@@ -1,0 +1,65 @@
+package imap
+
+import (
+	"context"
+	"strconv"
+
+	"tripost/store"
+)
+
+// statusItems are the items of STATUS: RFC 3501 section 6.3.10, SIZE of RFC 8438,
+// DELETED of RFC 9051 section 6.3.11.
+var statusItems = map[string]func(*store.State) uint64{
+	"MESSAGES":    func(st *store.State) uint64 { return uint64(st.Exists) },
+	"RECENT":      func(st *store.State) uint64 { return uint64(st.Recent) },
+	"UIDNEXT":     func(st *store.State) uint64 { return uint64(st.UIDNext) },
+	"UIDVALIDITY": func(st *store.State) uint64 { return uint64(st.UIDValidity) },
+	"UNSEEN":      func(st *store.State) uint64 { return uint64(st.Unseen) },
+	"DELETED":     func(st *store.State) uint64 { return uint64(st.Deleted) },
+	"SIZE":        func(st *store.State) uint64 { return uint64(st.Octets) },
+}
+
+// maxStatusItems bounds the items of one STATUS.
+const maxStatusItems = 32
+
+// status answers STATUS from the mailbox's counters. RFC 3501 section 6.3.10.
+func (s *session) status(ctx context.Context, cmd *command) (completion, error) {
+	p := &cmd.args
+	p.space()
+	name := p.mailbox()
+	p.space()
+	var items []string
+	p.list(false, func() {
+		item := p.word()
+		if p.err == nil && statusItems[item] == nil {
+			p.fail("Unknown STATUS item")
+		}
+		if items = append(items, item); len(items) > maxStatusItems {
+			p.limit("Too many STATUS items")
+		}
+	})
+	if err := p.end(); err != nil {
+		return completion{}, err
+	}
+	ref, err := s.resolve(ctx, name)
+	if err != nil {
+		return completion{}, err
+	}
+	box, state, err := s.srv.cfg.Store.Mailbox(ctx, s.user.Identity, ref)
+	switch {
+	case err != nil:
+		return completion{}, err
+	case !box.Selectable:
+		return completion{}, store.ErrNotSelectable
+	case box.Rights&store.RightRead == 0:
+		return completion{}, store.ErrNoRight
+	}
+	b := s.appendMailbox(append(s.c.Out(), "* STATUS "...), name)
+	b = append(b, " ("...)
+	for _, item := range items {
+		b = append(append(spaced(b), item...), ' ')
+		b = strconv.AppendUint(b, statusItems[item](&state), 10)
+	}
+	s.c.Done(append(b, ")\r\n"...))
+	return ok("Done"), nil
+}

@@ -1,0 +1,64 @@
+package imap
+
+import (
+	"context"
+	"errors"
+
+	"tripost/store"
+)
+
+// tellChanges tells the client what others have changed in the selected mailbox
+// since it was last told. With hold, messages that were removed keep their numbers
+// until a later command: RFC 3501 section 7.4.1 forbids EXPUNGE in the responses
+// to FETCH, STORE and SEARCH, whose numbers it would shift.
+//
+// When the mailbox has been removed, or may no longer be read, the client gets an
+// untagged OK [CLOSED], and the session goes back to the authenticated state:
+// commands that need a mailbox are answered NO [CLOSED] until another is selected.
+// (The code is that of RFC 9051 section 7.1; RFC 2180 section 3 would also allow to
+// end the connection, which the client's other business need not suffer.)
+func (s *session) tellChanges(ctx context.Context, hold bool) error {
+	if s.view == nil || !s.stale && !s.view.Changed() {
+		return nil
+	}
+	changes, err := s.view.Refresh(ctx, hold)
+	switch {
+	case errors.Is(err, store.ErrNoMailbox), errors.Is(err, store.ErrNoRight), errors.Is(err, store.ErrNotSelectable):
+		s.deselect()
+		s.lost = true
+		s.untagged("OK", "CLOSED", "The selected mailbox is no longer there")
+		return nil
+	case err != nil:
+		// The command itself is done and will be answered; the changes are
+		// told when they can be read.
+		s.errorToResponse(err)
+		return nil
+	}
+	s.stale = changes.Pending
+	s.tell(&changes)
+	return nil
+}
+
+// tell writes the changes in the order in which the view made them.
+func (s *session) tell(c *store.Changes) {
+	for _, seq := range c.Expunged {
+		s.counted(seq, "EXPUNGE")
+	}
+	if c.Exists {
+		s.counted(s.view.Len(), "EXISTS")
+	}
+	if recent := s.view.Recent(); recent != s.recent && c.Exists {
+		s.recent = recent
+		s.counted(recent, "RECENT")
+	}
+	s.tellKeywords()
+	s.tellFlags(c.Flags, true)
+}
+
+// tellKeywords writes FLAGS when the mailbox has got keywords that the client does
+// not know yet.
+func (s *session) tellKeywords() {
+	if len(s.view.Keywords()) != s.keywords {
+		s.tellFlagNames()
+	}
+}
