@@ -27,6 +27,7 @@ type Engine struct {
 	mended   string
 
 	requests      chan *request
+	idle          requestPool
 	control       chan func() // run by the committer between groups
 	stop          chan struct{}
 	committerDone chan struct{}

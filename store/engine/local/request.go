@@ -29,7 +29,18 @@ const (
 	requestWithdrawn // by the caller, which has gone
 )
 
-var requestPool = sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }}
+// requestPool keeps requests for the next Update. Each engine has its own: a
+// request's channel may belong to a bubble of testing/synctest.
+type requestPool struct{ pool sync.Pool }
+
+func (p *requestPool) get() *request {
+	if r, ok := p.pool.Get().(*request); ok {
+		return r
+	}
+	return &request{done: make(chan struct{}, 1)}
+}
+
+func (p *requestPool) put(r *request) { p.pool.Put(r) }
 
 // Update runs fn as one atomic change; see [engine.Engine].
 //
@@ -62,13 +73,13 @@ func (e *Engine) submit(ctx context.Context, fn func(*tx) error) ([]*draft, erro
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	r := requestPool.Get().(*request)
+	r := e.idle.get()
 	r.ctx, r.fn, r.err, r.unsynced = ctx, fn, nil, nil
 	r.state.Store(requestWaiting)
 	select {
 	case e.requests <- r:
 	case <-ctx.Done():
-		requestPool.Put(r)
+		e.idle.put(r)
 		return nil, ctx.Err()
 	}
 	select {
@@ -81,7 +92,7 @@ func (e *Engine) submit(ctx context.Context, fn func(*tx) error) ([]*draft, erro
 	}
 	unsynced, err := r.unsynced, r.err
 	r.ctx, r.fn, r.err, r.unsynced = nil, nil, nil, nil
-	requestPool.Put(r)
+	e.idle.put(r)
 	return unsynced, err
 }
 
