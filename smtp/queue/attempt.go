@@ -51,7 +51,7 @@ func (q *Queue) settle(ctx context.Context, a *attempt) error {
 	reports, warned := q.reports(ctx, m, d, a)
 	defer closeAll(reports)
 
-	err = q.store.Update(ctx, q.outcome(a, reports, warned))
+	err = q.commit(ctx, q.outcome(a, reports, warned), reports...)
 	if undeliverable(err) && len(reports) > 0 {
 		q.log.reportLost(a.id, m.from, err)
 		closeAll(reports)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"tripost/store"
 )
@@ -22,7 +23,7 @@ func (q *Queue) Submit(ctx context.Context, env Envelope, body io.Reader) (Recei
 		return Receipt{}, err
 	}
 	defer p.close()
-	if err := q.store.Update(ctx, p.record); err != nil {
+	if err := q.commit(ctx, p.record, p); err != nil {
 		return Receipt{}, err
 	}
 	q.log.enqueued(p)
@@ -93,25 +94,13 @@ func (p *parcel) sort() {
 
 func (p *parcel) version(individuals []string) *version {
 	for _, v := range p.versions {
-		if equal(v.individuals, individuals) {
+		if slices.Equal(v.individuals, individuals) {
 			return v
 		}
 	}
 	v := &version{individuals: individuals}
 	p.versions = append(p.versions, v)
 	return v
-}
-
-func equal(a, b []string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // write streams the body into the drafts.
@@ -214,23 +203,64 @@ func (p *parcel) record(tx *store.Tx) error {
 	return nil
 }
 
-// deliver appends one local copy. A mailbox that does not exist, or holds no
-// messages, is no reason to refuse mail: the INBOX takes it.
+// deliver appends one local copy.
 func deliver(tx *store.Tx, c *copyTo, body store.Body) error {
 	ref := store.MailboxRef{Account: c.account.ID, Name: c.mailbox}
-	if ref.Name != "" {
-		_, err := tx.Append(store.System(), ref, store.NewMessage{Body: body})
-		if !noMailbox(err) {
-			return c.refusal(err)
-		}
+	if ref.Name == "" {
+		ref.Name = "INBOX"
 	}
-	ref.Name = "INBOX"
 	_, err := tx.Append(store.System(), ref, store.NewMessage{Body: body})
+	if c.mailbox != "" && noMailbox(err) {
+		return &strayError{c, err}
+	}
 	return c.refusal(err)
 }
 
+// strayError says that the mailbox of a copy cannot take it.
+type strayError struct {
+	copy *copyTo
+	err  error
+}
+
+func (e *strayError) Error() string { return e.err.Error() }
+func (e *strayError) Unwrap() error { return e.err }
+
 func noMailbox(err error) bool {
 	return errors.Is(err, store.ErrNoMailbox) || errors.Is(err, store.ErrNotSelectable) || errors.Is(err, store.ErrBadName)
+}
+
+// commit runs a transaction that records parcels. A mailbox that does not exist,
+// or holds no messages, is no reason to refuse mail: its copy goes to the INBOX
+// instead.
+func (q *Queue) commit(ctx context.Context, fn func(*store.Tx) error, parcels ...*parcel) error {
+	for {
+		err := q.store.Update(ctx, fn)
+		var stray *strayError
+		if !errors.As(err, &stray) {
+			return err
+		}
+		for _, p := range parcels {
+			p.toInbox(stray.copy)
+		}
+	}
+}
+
+// toInbox sends a copy to the INBOX, unless the account gets the same one there
+// anyway.
+func (p *parcel) toInbox(c *copyTo) {
+	for _, v := range p.versions {
+		i := slices.Index(v.copies, c)
+		if i < 0 {
+			continue
+		}
+		c.mailbox = ""
+		if slices.ContainsFunc(v.copies, func(o *copyTo) bool {
+			return o != c && o.account.ID == c.account.ID && o.mailbox == ""
+		}) {
+			v.copies = slices.Delete(v.copies, i, i+1)
+			p.plan.copies = slices.DeleteFunc(p.plan.copies, func(o *copyTo) bool { return o == c })
+		}
+	}
 }
 
 // refusal names the recipient where the failure is about it.

@@ -1,0 +1,213 @@
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tripost/accounts"
+	"tripost/router"
+	"tripost/smtp/queue"
+	"tripost/store"
+	"tripost/store/storetest"
+	"tripost/syslog"
+	"tripost/wire"
+)
+
+// world is an SMTP server with everything under it: a store on disk, accounts in
+// two domains, a router, a queue.
+type world struct {
+	t   testing.TB
+	ctx context.Context
+
+	store   *store.Store
+	dir     *accounts.Directory
+	router  *router.Router
+	queue   *queue.Queue
+	config  Config
+	auth    accounts.AuthOptions
+	wire    wire.Config
+	options queue.Options
+	log     *syslog.Log
+
+	addr string // of the listener
+	stop context.CancelFunc
+}
+
+const password = "secret"
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t}
+	w.ctx, w.stop = context.WithCancel(context.Background())
+	w.store = storetest.New(t, queue.Bodies)
+	t.Cleanup(w.stop)
+	w.dir = accounts.New(w.store, accounts.Options{
+		Password: accounts.PasswordParams{Memory: 64, Time: 1, Lanes: 1, ScramRounds: 4096},
+	})
+	for _, domain := range []string{"example.test", "other.test"} {
+		_, err := w.dir.AddDomain(w.ctx, domain)
+		must(t, err)
+	}
+	for _, addr := range []string{"ann@example.test", "bob@example.test", "carl@other.test"} {
+		_, err := w.dir.AddAccount(w.ctx, addr, password)
+		must(t, err)
+	}
+	must(t, w.dir.AddAlias(w.ctx, "annie@example.test", "ann@example.test"))
+	w.log = syslog.Discard()
+	w.options = queue.Options{Hostname: "mail.example.test", Product: "tripost 0.1", MaxHops: 30}
+	w.auth = accounts.AuthOptions{Cleartext: "never", Exempt: func(netip.Addr) bool { return true }}
+	w.wire = wire.Config{Read: time.Minute, Write: 10 * time.Second, Handshake: 10 * time.Second, TLS: serverTLS()}
+	w.config = Config{Hostname: "mail.example.test", Product: "tripost 0.1"}
+	return w
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serverTLS has one self-signed certificate for all tests: making it takes time.
+var serverTLS = sync.OnceValue(func() *tls.Config {
+	dir, err := os.MkdirTemp("", "smtp-certificate-*")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	certificates, err := wire.LoadCertificates("", "", dir, "mail.example.test")
+	if err != nil {
+		panic(err)
+	}
+	return certificates.Config(false)
+})
+
+// server makes the server of what was configured.
+func (w *world) server() *Server {
+	w.router = router.New(w.dir, router.Options{DirectMailbox: true, Subaddress: "+", Hostname: "mail.example.test"})
+	w.options.Log = w.log
+	w.queue = queue.New(w.store, w.router, w.dir, w.options)
+	w.config.Queue = w.queue
+	w.config.Auth = accounts.NewAuthenticator(w.dir, w.router, w.auth)
+	return New(w.config)
+}
+
+// listen starts the server on a port of its own, with an end at the test's.
+func (w *world) listen() {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(w.t, err)
+	w.addr = ln.Addr().String()
+	s := w.server()
+	server := &wire.Server{
+		Name: "SMTPI", Channels: 1000, Log: w.log.Tag("SMTPI"), Grace: 5 * time.Second,
+		Conn:    func() wire.Config { return w.wire },
+		Busy:    s.Busy,
+		Session: s.Serve,
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(w.ctx, ln, false) }()
+	w.t.Cleanup(func() {
+		w.stop()
+		if err := <-ended; err != nil {
+			w.t.Errorf("the server ended: %v", err)
+		}
+	})
+}
+
+// setup carries out one line of a dialogue's setup.
+func (w *world) setup(line string) {
+	words := strings.Fields(line)
+	number := func(i int) int {
+		n, err := strconv.Atoi(words[i])
+		must(w.t, err)
+		return n
+	}
+	switch words[0] {
+	case "submission":
+		w.config.Mode = Submission
+	case "clients":
+		clients, err := ParseClients(words[1:])
+		must(w.t, err)
+		w.config.Clients = clients
+	case "cleartext":
+		w.auth.Cleartext = words[1]
+	case "no":
+		w.wire.TLS = nil
+	case "recipients":
+		w.config.Limits.Recipients = number(1)
+	case "errors":
+		w.config.Limits.Errors = number(1)
+	case "size":
+		w.config.Limits.MessageSize = int64(number(1))
+		w.options.MaxSize = int64(number(1))
+	case "items":
+		w.options.MaxItems = number(1)
+	case "hops":
+		w.options.MaxHops = number(1)
+	case "quota":
+		_, err := w.dir.SetAccount(w.ctx, words[1], func(a *accounts.Account) error {
+			a.Quota = int64(number(2))
+			return nil
+		})
+		must(w.t, err)
+	case "services":
+		_, err := w.dir.SetAccount(w.ctx, words[1], func(a *accounts.Account) (err error) {
+			a.Services, err = accounts.ParseServices(words[2])
+			return err
+		})
+		must(w.t, err)
+	case "mailbox":
+		a, err := w.dir.Account(w.ctx, words[1])
+		must(w.t, err)
+		must(w.t, w.store.Create(w.ctx, store.System(), store.MailboxRef{Account: a.ID, Name: words[2]}, store.CreateOptions{}))
+	default:
+		w.t.Fatalf("setup: %q", line)
+	}
+}
+
+// mailbox returns the messages of "ann@example.test/INBOX".
+func (w *world) mailbox(place string) []string {
+	w.t.Helper()
+	addr, name, _ := strings.Cut(place, "/")
+	a, err := w.dir.Account(w.ctx, addr)
+	must(w.t, err)
+	v, err := w.store.Open(w.ctx, store.System(), store.MailboxRef{Account: a.ID, Name: name}, true)
+	must(w.t, err)
+	defer v.Close()
+	must(w.t, v.Load(w.ctx))
+	var all []string
+	for seq := 1; seq <= v.Len(); seq++ {
+		body, err := v.OpenBody(w.ctx, seq)
+		must(w.t, err)
+		var b strings.Builder
+		_, err = body.WriteTo(&b)
+		must(w.t, err)
+		must(w.t, body.Close())
+		all = append(all, b.String())
+	}
+	return all
+}
+
+// queued lists what waits, one line each recipient.
+func (w *world) queued() string {
+	w.t.Helper()
+	var lines []string
+	for item, err := range w.queue.Items(w.ctx) {
+		must(w.t, err)
+		for _, r := range item.Recipients {
+			lines = append(lines, fmt.Sprintf("<%s> to <%s> at %s\n", item.From, r.Address, r.Host))
+		}
+	}
+	sort.Strings(lines)
+	return strings.Join(lines, "")
+}
