@@ -1,0 +1,156 @@
+package admin
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"tripost/accounts"
+)
+
+// AccountInfo is an account as commands show it.
+type AccountInfo struct {
+	Address  string    `json:"address"`
+	RealName string    `json:"name,omitempty"`
+	Services string    `json:"services"`
+	Locked   bool      `json:"locked,omitempty"`
+	Quota    int64     `json:"quota,omitempty"` // octets, 0 none
+	Octets   int64     `json:"octets"`
+	Messages int64     `json:"messages"`
+	Created  time.Time `json:"created"`
+}
+
+func (a *API) accountInfo(ctx context.Context, acc accounts.Account) (AccountInfo, error) {
+	u, err := a.Store.Usage(ctx, acc.ID)
+	return AccountInfo{
+		Address: acc.Address(), RealName: acc.RealName, Services: acc.Services.String(),
+		Locked: acc.Locked, Quota: acc.Quota, Octets: u.Octets, Messages: u.Messages, Created: acc.Created,
+	}, err
+}
+
+// PasswordRequest carries a new password. It is never logged.
+type PasswordRequest struct {
+	Name     string `json:"name"`
+	Password string `json:"password"`
+}
+
+// AddAccount adds an account; without a password nobody can sign in to it yet.
+func (a *API) AddAccount(ctx context.Context, q PasswordRequest) (AccountInfo, error) {
+	acc, err := a.Directory.AddAccount(ctx, q.Name, q.Password)
+	if err != nil {
+		return AccountInfo{}, err
+	}
+	return a.accountInfo(ctx, acc)
+}
+
+// AccountsRequest asks for the accounts of one domain, or with none of all.
+type AccountsRequest struct {
+	Domain string `json:"domain,omitempty"`
+}
+
+// Accounts lists accounts by address.
+func (a *API) Accounts(ctx context.Context, q AccountsRequest) ([]AccountInfo, error) {
+	all, err := a.Directory.Accounts(ctx, q.Domain)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]AccountInfo, 0, len(all))
+	for _, acc := range all {
+		info, err := a.accountInfo(ctx, acc)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, info)
+	}
+	return list, nil
+}
+
+// Account shows one account, by its address or an alias.
+func (a *API) Account(ctx context.Context, q NameRequest) (AccountInfo, error) {
+	acc, err := a.Directory.Account(ctx, q.Name)
+	if err != nil {
+		return AccountInfo{}, err
+	}
+	return a.accountInfo(ctx, acc)
+}
+
+// SetAccount changes settings: name, quota, services, locked.
+func (a *API) SetAccount(ctx context.Context, q SettingsRequest) (AccountInfo, error) {
+	acc, err := a.Directory.SetAccount(ctx, q.Name, func(acc *accounts.Account) error {
+		for key, value := range q.Settings {
+			if err := setAccount(acc, key, value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return AccountInfo{}, err
+	}
+	return a.accountInfo(ctx, acc)
+}
+
+func setAccount(acc *accounts.Account, key, value string) (err error) {
+	switch key {
+	case "name":
+		acc.RealName = value
+	case "quota":
+		acc.Quota, err = ParseSize(value)
+	case "services":
+		acc.Services, err = accounts.ParseServices(value)
+	case "locked":
+		acc.Locked, err = parseSwitch(value)
+	default:
+		return refuse("%q is not a setting of an account (name, quota, services, locked)", key)
+	}
+	if err != nil {
+		return refuse("%s: %w", key, err)
+	}
+	return nil
+}
+
+func parseSwitch(s string) (bool, error) {
+	switch s {
+	case "on", "yes":
+		return true, nil
+	case "off", "no":
+		return false, nil
+	}
+	return strconv.ParseBool(s)
+}
+
+// SetPassword gives an account a new password.
+func (a *API) SetPassword(ctx context.Context, q PasswordRequest) (None, error) {
+	return None{}, a.Directory.SetPassword(ctx, q.Name, q.Password)
+}
+
+// RemoveAccount removes an account.
+func (a *API) RemoveAccount(ctx context.Context, q NameRequest) (None, error) {
+	return None{}, a.Directory.RemoveAccount(ctx, q.Name)
+}
+
+// AliasInfo is an alias as commands show it.
+type AliasInfo struct {
+	Alias   string `json:"alias"`
+	Account string `json:"account"`
+}
+
+// AddAlias gives an account another name in its domain.
+func (a *API) AddAlias(ctx context.Context, q AliasInfo) (None, error) {
+	return None{}, a.Directory.AddAlias(ctx, q.Alias, q.Account)
+}
+
+// Aliases lists the aliases of one domain, or with none of all.
+func (a *API) Aliases(ctx context.Context, q AccountsRequest) ([]AliasInfo, error) {
+	all, err := a.Directory.Aliases(ctx, q.Domain)
+	list := make([]AliasInfo, 0, len(all))
+	for _, al := range all {
+		list = append(list, AliasInfo{al.Local + "@" + al.Domain, al.Account})
+	}
+	return list, err
+}
+
+// RemoveAlias removes an alias.
+func (a *API) RemoveAlias(ctx context.Context, q NameRequest) (None, error) {
+	return None{}, a.Directory.RemoveAlias(ctx, q.Name)
+}

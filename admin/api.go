@@ -1,0 +1,185 @@
+// Package admin carries out what an administrator asks for: one function for
+// each command, served as JSON over HTTP on the control socket. The command
+// line is a thin client of it, and uses the same handler in its own process
+// when no server is running.
+//
+// Each operation is POST /v1/NOUN/VERB. The request is a JSON object in the
+// body, or, where the body carries mail, in the query parameter "request". The
+// response is a JSON value, or mail; a refusal is {"error": "..."} with status
+// 400, and 500 where the server itself failed.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"tripost/accounts"
+	"tripost/router"
+	"tripost/store"
+)
+
+// maxRequest bounds a JSON request: a routing table or a password is far smaller.
+const maxRequest = 4 << 20
+
+// API holds what the operations work on. It is safe for concurrent use.
+type API struct {
+	Directory *accounts.Directory
+	Store     *store.Store
+	Router    *router.Router
+	Queue     Queue
+	// References is what the store's check counts beside its own.
+	References References
+	// MaxMessage is the largest message that an import takes, in octets.
+	MaxMessage int64
+	// Server describes the running process; zero when there is none.
+	Server ServerInfo
+}
+
+// ServerInfo tells which process answered.
+type ServerInfo struct {
+	PID     int       `json:"pid,omitempty"`
+	Version string    `json:"version,omitempty"`
+	Started time.Time `json:"started,omitzero"`
+}
+
+// Refusal is an error whose text is meant for the administrator: what was
+// asked for cannot be done as asked.
+type Refusal struct{ Err error }
+
+func (r *Refusal) Error() string { return r.Err.Error() }
+func (r *Refusal) Unwrap() error { return r.Err }
+
+func refuse(format string, args ...any) error {
+	return &Refusal{fmt.Errorf(format, args...)}
+}
+
+// Handler serves all operations.
+func (a *API) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for name, h := range a.operations() {
+		mux.Handle("POST /v1/"+name, h)
+	}
+	return mux
+}
+
+// operations is the one table of what can be asked.
+func (a *API) operations() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"server/status": operation(a.ServerStatus),
+
+		"domain/add":    operation(a.AddDomain),
+		"domain/list":   operation(a.Domains),
+		"domain/show":   operation(a.Domain),
+		"domain/set":    operation(a.SetDomain),
+		"domain/remove": operation(a.RemoveDomain),
+
+		"account/add":      operation(a.AddAccount),
+		"account/list":     operation(a.Accounts),
+		"account/show":     operation(a.Account),
+		"account/set":      operation(a.SetAccount),
+		"account/password": operation(a.SetPassword),
+		"account/remove":   operation(a.RemoveAccount),
+
+		"alias/add":    operation(a.AddAlias),
+		"alias/list":   operation(a.Aliases),
+		"alias/remove": operation(a.RemoveAlias),
+
+		"mailbox/list":    operation(a.Mailboxes),
+		"mailbox/create":  operation(a.CreateMailbox),
+		"mailbox/rename":  operation(a.RenameMailbox),
+		"mailbox/remove":  operation(a.RemoveMailbox),
+		"mailbox/acl":     operation(a.ACL),
+		"mailbox/acl-set": operation(a.SetACL),
+
+		"route/test": operation(a.TestRoute),
+
+		"queue/list":    operation(a.QueueList),
+		"queue/show":    operation(a.QueueShow),
+		"queue/retry":   operation(a.QueueRetry),
+		"queue/hold":    operation(a.QueueHold),
+		"queue/release": operation(a.QueueRelease),
+		"queue/bounce":  operation(a.QueueBounce),
+		"queue/drop":    operation(a.QueueDrop),
+
+		"undelete/list":    operation(a.Expunged),
+		"undelete/restore": operation(a.Restore),
+
+		"message/import": a.importMbox,
+		"message/export": a.exportMbox,
+
+		"store/status":  operation(a.StoreStatus),
+		"store/check":   operation(a.CheckStore),
+		"store/compact": operation(a.CompactStore),
+	}
+}
+
+// None is the request or response of an operation that needs none.
+type None struct{}
+
+// operation makes a handler of a function from request to response.
+func operation[Q, R any](fn func(context.Context, Q) (R, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var q Q
+		if err := decode(io.LimitReader(r.Body, maxRequest), &q); err != nil {
+			writeError(w, &Refusal{err})
+			return
+		}
+		resp, err := fn(r.Context(), q)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(resp) // the client has gone if this fails
+	}
+}
+
+func decode(r io.Reader, q any) error {
+	d := json.NewDecoder(r)
+	d.DisallowUnknownFields()
+	if err := d.Decode(q); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("reading the request: %w", err)
+	}
+	return nil
+}
+
+// Error is the JSON form of a refused or failed operation.
+type Error struct {
+	Error string `json:"error"`
+}
+
+func writeError(w http.ResponseWriter, err error) {
+	status := http.StatusInternalServerError
+	var refusal *Refusal
+	if errors.As(err, &refusal) || isRefusal(err) {
+		status = http.StatusBadRequest
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(Error{err.Error()})
+}
+
+// isRefusal knows the errors of the rooms below that say what was wrong with
+// the request, rather than with the server.
+func isRefusal(err error) bool {
+	for _, e := range []error{
+		accounts.ErrNoDomain, accounts.ErrNoAccount, accounts.ErrNoAlias, accounts.ErrExists,
+		accounts.ErrBadName, accounts.ErrNotEmpty, accounts.ErrNoMailbox,
+		store.ErrNoMailbox, store.ErrMailboxExists, store.ErrNotSelectable, store.ErrNoRight,
+		store.ErrOverQuota, store.ErrBadName, store.ErrInbox, store.ErrNoAccount,
+		ErrNoItem,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// ServerStatus tells which process answers.
+func (a *API) ServerStatus(context.Context, None) (ServerInfo, error) { return a.Server, nil }

@@ -1,0 +1,151 @@
+package admin
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"tripost/store"
+)
+
+// ImportInfo counts what an import did.
+type ImportInfo struct {
+	Imported int `json:"imported"`
+	TooLarge int `json:"too_large,omitempty"` // left out: over the size limit
+}
+
+// importMbox appends the messages of an mbox file, the request body, to a
+// mailbox. What was imported before an error stays.
+func (a *API) importMbox(w http.ResponseWriter, r *http.Request) {
+	q, err := mboxRequest(r)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	info, err := a.Import(r.Context(), q, r.Body)
+	if err != nil {
+		writeError(w, fmt.Errorf("after %d messages: %w", info.Imported, err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(info)
+}
+
+func mboxRequest(r *http.Request) (q MailboxRequest, err error) {
+	if err := json.Unmarshal([]byte(r.URL.Query().Get("request")), &q); err != nil {
+		return q, refuse("reading the request: %w", err)
+	}
+	return q, nil
+}
+
+// Import appends the messages of an mbox file to a mailbox, which is made when
+// it is missing. Each message is on stable storage before the next one is read.
+func (a *API) Import(ctx context.Context, q MailboxRequest, mbox io.Reader) (ImportInfo, error) {
+	var info ImportInfo
+	ref, err := a.ref(ctx, q.Account, q.Mailbox)
+	if err != nil {
+		return info, err
+	}
+	err = a.Store.Create(ctx, store.System(), ref, store.CreateOptions{})
+	if err != nil && !errors.Is(err, store.ErrMailboxExists) {
+		return info, err
+	}
+	for r := newMboxReader(mbox, a.MaxMessage); ; {
+		msg, err := a.importOne(ctx, ref, r)
+		switch {
+		case errors.Is(err, io.EOF):
+			return info, nil
+		case errors.Is(err, errNotMbox):
+			return info, &Refusal{err}
+		case err != nil:
+			return info, err
+		case msg.TooLarge:
+			info.TooLarge++
+		default:
+			info.Imported++
+		}
+	}
+}
+
+func (a *API) importOne(ctx context.Context, ref store.MailboxRef, r *mboxReader) (mboxMessage, error) {
+	d, err := a.Store.Draft(ctx, 0)
+	if err != nil {
+		return mboxMessage{}, err
+	}
+	defer d.Close()
+	msg, err := r.Next(d)
+	if err != nil || msg.TooLarge {
+		return msg, err
+	}
+	d.Finish()
+	_, err = a.Store.Append(ctx, store.System(), ref, d, msg.Flags, msg.Date)
+	return msg, err
+}
+
+// exportMbox answers with a mailbox as an mbox file. When it fails half-way
+// the connection is cut, so that a short file is never taken for the whole.
+func (a *API) exportMbox(w http.ResponseWriter, r *http.Request) {
+	q, err := mboxRequest(r)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	v, err := a.openMailbox(r.Context(), q)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	defer v.Close()
+	w.Header().Set("Content-Type", "application/mbox")
+	if err := a.export(r.Context(), v, w); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (a *API) openMailbox(ctx context.Context, q MailboxRequest) (*store.View, error) {
+	ref, err := a.ref(ctx, q.Account, q.Mailbox)
+	if err != nil {
+		return nil, err
+	}
+	v, err := a.Store.Open(ctx, store.System(), ref, true)
+	if err != nil {
+		return nil, err
+	}
+	return v, v.Load(ctx)
+}
+
+func (a *API) export(ctx context.Context, v *store.View, w io.Writer) error {
+	m := mboxWriter{bufio.NewWriterSize(w, maxLine)}
+	for seq := 1; seq <= v.Len(); seq++ {
+		body, err := v.OpenBody(ctx, seq)
+		if errors.Is(err, store.ErrNoMessage) {
+			continue // removed while we were at it
+		}
+		if err != nil {
+			return err
+		}
+		msg := v.At(seq)
+		err = m.Message("", time.Unix(msg.Date, 0), flagSet(msg.Flags, v.Keywords()), io.NewSectionReader(body, 0, body.Size()))
+		body.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return m.w.Flush()
+}
+
+// flagSet names the flags of a message.
+func flagSet(f store.Flags, keywords []string) store.FlagSet {
+	set := store.FlagSet{System: f & (1<<store.FirstKeyword - 1)}
+	for i, name := range keywords {
+		if f&(1<<(store.FirstKeyword+i)) != 0 {
+			set.Keywords = append(set.Keywords, name)
+		}
+	}
+	return set
+}

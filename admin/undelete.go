@@ -1,0 +1,87 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"tripost/store"
+)
+
+// ExpungedRequest selects removed messages of an account: all, or those of one
+// mailbox, or one UID of it.
+type ExpungedRequest struct {
+	Account string `json:"account"`
+	Mailbox string `json:"mailbox,omitempty"`
+	UID     uint32 `json:"uid,omitempty"`
+}
+
+// ExpungedInfo is a removed message that can be restored.
+type ExpungedInfo struct {
+	Mailbox string    `json:"mailbox"`
+	UID     uint32    `json:"uid"`
+	Size    int64     `json:"size"`
+	Date    time.Time `json:"date"`
+	At      time.Time `json:"removed"`
+	Until   time.Time `json:"until"`
+}
+
+// Expunged lists what can be restored, at most 10,000 messages of it.
+func (a *API) Expunged(ctx context.Context, q ExpungedRequest) ([]ExpungedInfo, error) {
+	list := []ExpungedInfo{}
+	err := a.eachExpunged(ctx, q, func(e store.Expunged) bool {
+		list = append(list, ExpungedInfo{e.Mailbox, uint32(e.UID), e.Size, time.Unix(e.Date, 0).UTC(), e.At, e.Until})
+		return len(list) < maxListed
+	})
+	return list, err
+}
+
+// RestoreInfo counts what was restored.
+type RestoreInfo struct {
+	Restored int `json:"restored"`
+}
+
+// restoreBatch bounds how many removed messages are held in memory at once.
+const restoreBatch = 1000
+
+// Restore puts removed messages back into the mailboxes they were in.
+func (a *API) Restore(ctx context.Context, q ExpungedRequest) (RestoreInfo, error) {
+	var info RestoreInfo
+	acc, err := a.Directory.Account(ctx, q.Account)
+	if err != nil {
+		return info, err
+	}
+	for {
+		var batch []store.Expunged
+		err := a.eachExpunged(ctx, q, func(e store.Expunged) bool {
+			batch = append(batch, e)
+			return len(batch) < restoreBatch
+		})
+		if err != nil || len(batch) == 0 {
+			return info, err
+		}
+		n, err := a.Store.Restore(ctx, acc.ID, batch)
+		info.Restored += n
+		if err != nil || n == 0 {
+			return info, err
+		}
+	}
+}
+
+func (a *API) eachExpunged(ctx context.Context, q ExpungedRequest, fn func(store.Expunged) bool) error {
+	acc, err := a.Directory.Account(ctx, q.Account)
+	if err != nil {
+		return err
+	}
+	for e, err := range a.Store.Expunged(ctx, acc.ID) {
+		if err != nil {
+			return err
+		}
+		if q.Mailbox != "" && e.Mailbox != q.Mailbox || q.UID != 0 && uint32(e.UID) != q.UID {
+			continue
+		}
+		if !fn(e) {
+			return nil
+		}
+	}
+	return nil
+}

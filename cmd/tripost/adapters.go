@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+
+	"tripost/admin"
+	"tripost/pop"
+	"tripost/smtp/queue"
+)
+
+// popSubmitter gives the POP module the queue: XTND XMIT goes the way of every
+// other submission, and pop need not know the queue.
+type popSubmitter struct{ queue *queue.Queue }
+
+// Submit is [pop.Submitter].
+func (p popSubmitter) Submit(ctx context.Context, m pop.Submission, body io.Reader) (string, error) {
+	receipt, err := p.queue.Submit(ctx, queue.Envelope{
+		From:       m.From,
+		Recipients: m.Recipients,
+		Source: queue.Source{
+			Protocol: "XMIT", Module: "POP",
+			Remote: m.Remote, Account: &m.Account, Log: m.Log,
+		},
+		Submission: true,
+		SMTPUTF8:   m.UTF8,
+	}, body)
+	return receipt.ID, popRefusal(err)
+}
+
+// popRefusal says of an error what a POP client may know of it.
+func popRefusal(err error) error {
+	var refused *queue.RecipientError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refused):
+		text := refused.Reason + ": <" + refused.Address + ">"
+		return &pop.SubmitError{Permanent: !refused.Temporary(), Text: text, Err: err}
+	case errors.Is(err, queue.ErrTooLong), errors.Is(err, queue.ErrLoop), errors.Is(err, queue.ErrNoRecipients):
+		return &pop.SubmitError{Permanent: true, Text: err.Error(), Err: err}
+	case errors.Is(err, queue.ErrQueueFull):
+		return &pop.SubmitError{Text: err.Error(), Err: err}
+	}
+	return err
+}
+
+// adminQueue gives the administration the queue.
+type adminQueue struct{ queue *queue.Queue }
+
+// Items is [admin.Queue].
+func (a adminQueue) Items(ctx context.Context) iter.Seq2[admin.QueueItem, error] {
+	return func(yield func(admin.QueueItem, error) bool) {
+		for item, err := range a.queue.Items(ctx) {
+			if !yield(adminItem(item), err) {
+				return
+			}
+		}
+	}
+}
+
+// Item is [admin.Queue].
+func (a adminQueue) Item(ctx context.Context, id string) (admin.QueueItem, error) {
+	item, err := a.queue.Item(ctx, id)
+	return adminItem(item), adminQueueError(err)
+}
+
+// Retry is [admin.Queue].
+func (a adminQueue) Retry(ctx context.Context, id string) error {
+	return adminQueueError(a.queue.Retry(ctx, id))
+}
+
+// Hold is [admin.Queue].
+func (a adminQueue) Hold(ctx context.Context, id string, on bool) error {
+	return adminQueueError(a.queue.Hold(ctx, id, on))
+}
+
+// Bounce is [admin.Queue].
+func (a adminQueue) Bounce(ctx context.Context, id string) error {
+	return adminQueueError(a.queue.Bounce(ctx, id))
+}
+
+// Drop is [admin.Queue].
+func (a adminQueue) Drop(ctx context.Context, id string) error {
+	return adminQueueError(a.queue.Drop(ctx, id))
+}
+
+func adminQueueError(err error) error {
+	if errors.Is(err, queue.ErrNoItem) {
+		return admin.ErrNoItem
+	}
+	return err
+}
+
+func adminItem(i queue.Item) admin.QueueItem {
+	item := admin.QueueItem{
+		ID: i.ID, From: i.From, Size: i.Size, Created: i.Created, Next: i.Next,
+		Attempts: i.Attempts, Held: i.Held, LastError: i.LastError,
+		Recipients: make([]admin.QueueRecipient, 0, len(i.Recipients)),
+	}
+	for _, r := range i.Recipients {
+		item.Recipients = append(item.Recipients, admin.QueueRecipient(r))
+	}
+	return item
+}

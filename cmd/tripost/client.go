@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"tripost/admin"
+)
+
+// socketPath is where a running server listens for commands.
+func socketPath(data string) string { return filepath.Join(data, "control.sock") }
+
+// client reaches the operations: over the control socket of a running server,
+// or with none running in this process, on the store itself.
+type client struct {
+	http  *http.Client
+	close func() error
+}
+
+// client connects for one command.
+func (e *environment) client() (*client, Config, error) {
+	cfg, err := loadConfig(findConfig(e.configPath))
+	if err != nil {
+		return nil, cfg, err
+	}
+	c, err := connect(e.ctx, cfg)
+	return c, cfg, err
+}
+
+func connect(ctx context.Context, cfg Config) (*client, error) {
+	path := socketPath(cfg.Data)
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", path)
+	switch {
+	case err == nil:
+		conn.Close()
+		transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return d.DialContext(ctx, "unix", path)
+		}}
+		return &client{&http.Client{Transport: transport}, func() error { transport.CloseIdleConnections(); return nil }}, nil
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("the server's control socket: %w (commands run as the server's user or root)", err)
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return offline(ctx, cfg)
+	}
+	return nil, fmt.Errorf("the server's control socket: %w", err)
+}
+
+// offline opens the store in this process. It never makes a new one: a wrong
+// path in the configuration must not look like an empty server.
+func offline(ctx context.Context, cfg Config) (*client, error) {
+	rooms, err := openRooms(ctx, cfg, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &client{&http.Client{Transport: inProcess{rooms.api.Handler()}}, rooms.close}, nil
+}
+
+// call carries out one operation.
+func (c *client) call(ctx context.Context, operation string, request, response any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://tripost/v1/"+operation, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	resp, err := c.do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return json.NewDecoder(resp.Body).Decode(response)
+}
+
+// stream carries out an operation whose request or response is mail.
+func (c *client) stream(ctx context.Context, operation string, request any, body io.Reader) (io.ReadCloser, error) {
+	q, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	target := "http://tripost/v1/" + operation + "?request=" + url.QueryEscape(string(q))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, body)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.do(r)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// do sends a request and turns a refusal into an error.
+func (c *client) do(r *http.Request) (*http.Response, error) {
+	resp, err := c.http.Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("asking the server: %w", err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	var e admin.Error
+	if err := json.NewDecoder(resp.Body).Decode(&e); err != nil || e.Error == "" {
+		return nil, fmt.Errorf("the server answered %s", resp.Status)
+	}
+	return nil, errors.New(e.Error)
+}
+
+// inProcess lets an http.Client call a handler in the same process, with
+// bodies streamed both ways.
+type inProcess struct{ handler http.Handler }
+
+// RoundTrip runs the handler in a goroutine that ends with the response body.
+func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	pr, pw := io.Pipe()
+	w := &pipeResponse{header: http.Header{}, pipe: pw, started: make(chan int, 1)}
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				pw.CloseWithError(io.ErrUnexpectedEOF) // the handler cut the answer short
+			}
+			w.WriteHeader(http.StatusOK)
+			pw.Close()
+		}()
+		t.handler.ServeHTTP(w, r)
+	}()
+	select {
+	case status := <-w.started:
+		return &http.Response{
+			StatusCode: status, Status: fmt.Sprint(status, " ", http.StatusText(status)),
+			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			Header: w.header, Body: pr, Request: r, ContentLength: -1,
+		}, nil
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}
+
+// pipeResponse is the ResponseWriter of a call in the same process.
+type pipeResponse struct {
+	header  http.Header
+	pipe    *io.PipeWriter
+	started chan int // the status, once
+	wrote   bool
+}
+
+func (w *pipeResponse) Header() http.Header { return w.header }
+
+func (w *pipeResponse) WriteHeader(status int) {
+	if !w.wrote {
+		w.wrote = true
+		w.started <- status
+	}
+}
+
+func (w *pipeResponse) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.pipe.Write(p)
+}

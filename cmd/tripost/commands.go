@@ -1,0 +1,167 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+)
+
+// commands is the one table of the command line. A longer name stands before
+// its own beginning ("mailbox acl set" before "mailbox acl").
+var commands = []command{
+	{"serve", "[--quickstart]", "run the server", serve},
+	{"config check", "", "read the configuration and say what is wrong with it", configCheck},
+	{"config show", "", "print the configuration with all defaults", configShow},
+
+	{"domain add", "NAME", "add a domain; the first one is the Main Domain", domainAdd},
+	{"domain list", "", "list the domains", domainList},
+	{"domain show", "NAME", "show a domain", domainShow},
+	{"domain set", "NAME KEY=VALUE ...", "services, aliases", domainSet},
+	{"domain remove", "NAME", "remove a domain without accounts", domainRemove},
+
+	{"account add", "ADDR [--password-stdin]", "add an account", accountAdd},
+	{"account list", "[DOMAIN]", "list accounts", accountList},
+	{"account show", "ADDR", "show an account", accountShow},
+	{"account set", "ADDR KEY=VALUE ...", "name, quota, services, locked", accountSet},
+	{"account password", "ADDR [--password-stdin]", "set an account's password", accountPassword},
+	{"account remove", "ADDR", "remove an account", accountRemove},
+
+	{"alias add", "ALIAS ACCOUNT", "give an account another name", aliasAdd},
+	{"alias list", "[DOMAIN]", "list aliases", aliasList},
+	{"alias remove", "ALIAS", "remove an alias", aliasRemove},
+
+	{"mailbox list", "ADDR", "list an account's mailboxes", mailboxList},
+	{"mailbox create", "ADDR MAILBOX", "make a mailbox", mailboxCreate},
+	{"mailbox rename", "ADDR MAILBOX NEW", "rename a mailbox and what is below it", mailboxRename},
+	{"mailbox remove", "ADDR MAILBOX", "remove a mailbox", mailboxRemove},
+	{"mailbox acl set", "ADDR MAILBOX IDENTIFIER RIGHTS", "grant (+), take away (-) or set rights, of lrswipcda", mailboxACLSet},
+	{"mailbox acl", "ADDR MAILBOX", "show who has which rights", mailboxACL},
+
+	{"route test", "ADDR [--login]", "explain where an address or login name leads", routeTest},
+
+	{"queue list", "", "list the messages that wait to be sent", queueList},
+	{"queue show", "ID", "show one of them", queueShow},
+	{"queue retry", "ID", "try to send it now", queueVerb("queue/retry")},
+	{"queue hold", "ID", "keep it until it is released", queueVerb("queue/hold")},
+	{"queue release", "ID", "let it go", queueVerb("queue/release")},
+	{"queue bounce", "ID", "give up and tell the sender", queueVerb("queue/bounce")},
+	{"queue drop", "ID", "remove it and tell nobody", queueVerb("queue/drop")},
+
+	{"log", "[--follow] [--tag T] [--session T-000123] [--level N] [--since T]", "print the System Log", showLog},
+
+	{"undelete list", "ADDR [MAILBOX]", "list removed messages that can be restored", undeleteList},
+	{"undelete restore", "ADDR [MAILBOX [UID]]", "put removed messages back", undeleteRestore},
+
+	{"message import", "ADDR MAILBOX FILE", "append the messages of an mbox file (- for standard input)", messageImport},
+	{"message export", "ADDR MAILBOX FILE", "write a mailbox as an mbox file (- for standard output)", messageExport},
+
+	{"store status", "", "tell how the store is", storeStatus},
+	{"store check", "", "read and verify everything in the store", storeCheck},
+	{"store compact", "", "give back the space of removed mail", storeCompact},
+
+	{"version", "", "print the version", func(e *environment, _ []string) error {
+		fmt.Fprintln(e.stdout, "tripost", version)
+		return nil
+	}},
+}
+
+// need checks that exactly the named arguments are there.
+func need(given []string, names ...string) error {
+	if len(given) != len(names) {
+		return usagef("%d arguments are needed (%s), not %d", len(names), strings.Join(names, " "), len(given))
+	}
+	return nil
+}
+
+// needSome checks for at least one and at most all of the named arguments.
+func needSome(given []string, names ...string) error {
+	if len(given) == 0 || len(given) > len(names) {
+		return usagef("1 to %d arguments are needed (%s), not %d", len(names), strings.Join(names, " "), len(given))
+	}
+	return nil
+}
+
+// takeFlag removes a switch from the arguments and says whether it was there.
+func takeFlag(args []string, name string) (rest []string, found bool) {
+	for _, a := range args {
+		if a == name {
+			found = true
+		} else {
+			rest = append(rest, a)
+		}
+	}
+	return rest, found
+}
+
+// settings reads KEY=VALUE arguments.
+func settings(args []string) (map[string]string, error) {
+	m := map[string]string{}
+	for _, a := range args {
+		key, value, ok := strings.Cut(a, "=")
+		if !ok || key == "" {
+			return nil, usagef("%q is not KEY=VALUE", a)
+		}
+		if _, twice := m[key]; twice {
+			return nil, usagef("%s is set twice", key)
+		}
+		m[key] = value
+	}
+	if len(m) == 0 {
+		return nil, usagef("what is to be set? KEY=VALUE")
+	}
+	return m, nil
+}
+
+// ask carries out one operation and prints its response: as JSON when asked
+// for, else by show, which may be nil for an operation that says nothing.
+func ask[R any](e *environment, operation string, request any, show func(R)) error {
+	c, _, err := e.client()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	var resp R
+	if err := c.call(e.ctx, operation, request, &resp); err != nil {
+		return err
+	}
+	if e.json {
+		return e.printJSON(resp)
+	}
+	if show != nil {
+		show(resp)
+	}
+	return nil
+}
+
+func (e *environment) printJSON(v any) error {
+	enc := json.NewEncoder(e.stdout)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// table prints rows in columns under a header of cells separated by '|'.
+func (e *environment) table(header string, rows func(row func(cells ...any))) {
+	w := tabwriter.NewWriter(e.stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, strings.ReplaceAll(header, "|", "\t"))
+	rows(func(cells ...any) {
+		for i, c := range cells {
+			if i > 0 {
+				fmt.Fprint(w, "\t")
+			}
+			fmt.Fprint(w, printable(fmt.Sprint(c)))
+		}
+		fmt.Fprintln(w)
+	})
+	w.Flush()
+}
+
+// printable keeps a name that came in by mail from steering the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}

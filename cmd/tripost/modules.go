@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"time"
+
+	"tripost/accounts"
+	"tripost/imap"
+	"tripost/pop"
+	"tripost/smtp"
+	"tripost/wire"
+)
+
+// writeTime is the longest that one flush to a client may take. A client that
+// reads nothing for so long has gone, whatever its socket says.
+const writeTime = 5 * time.Minute
+
+// module is one protocol on its listeners.
+type module struct {
+	name      string
+	server    *wire.Server
+	listeners []listener
+}
+
+// listener is an open listener.
+type listener struct {
+	net.Listener
+	tls bool // from the first octet
+}
+
+// moduleSpec is what differs between the modules.
+type moduleSpec struct {
+	name     string // for errors and the log
+	tag      string // in the System Log
+	channels int
+	clear    []string
+	tls      []string
+	tlsConf  *tls.Config
+	busy     func(reason string) string
+	session  func(context.Context, *wire.Conn)
+}
+
+// openModules makes the modules that are on and opens their listeners.
+func (s *server) openModules() ([]module, error) {
+	specs, err := s.moduleSpecs()
+	if err != nil {
+		return nil, err
+	}
+	proxies, err := s.cfg.proxyPrefixes()
+	if err != nil {
+		return nil, err
+	}
+	var modules []module
+	for _, spec := range specs {
+		if spec.channels == 0 {
+			continue
+		}
+		log := s.rooms.log.Tag(spec.tag)
+		m := module{name: spec.name, server: &wire.Server{
+			Name: spec.name, Channels: spec.channels, PerAddress: s.cfg.Security.PerAddress,
+			Proxies: proxies, Busy: spec.busy, Session: spec.session, Log: log, Grace: grace,
+			Conn: func() wire.Config {
+				return wire.Config{
+					Read: time.Duration(s.cfg.Security.SignInTime), Write: writeTime,
+					Handshake: time.Duration(s.cfg.Security.SignInTime), TLS: spec.tlsConf,
+				}
+			},
+		}}
+		err := m.open(spec)
+		modules = append(modules, m)
+		if err != nil {
+			return modules, err
+		}
+	}
+	return modules, nil
+}
+
+// open opens the module's listeners.
+func (m *module) open(spec moduleSpec) error {
+	for i, addr := range append(append([]string{}, spec.clear...), spec.tls...) {
+		ln, err := wire.Listen(addr)
+		if err != nil {
+			return fmt.Errorf("%s: %w", spec.name, err)
+		}
+		m.listeners = append(m.listeners, listener{ln, i >= len(spec.clear)})
+	}
+	return nil
+}
+
+func (s *server) moduleSpecs() ([]moduleSpec, error) {
+	cfg := s.cfg
+	proxies, err := cfg.proxyPrefixes()
+	if err != nil {
+		return nil, err
+	}
+	clients, err := smtp.ParseClients(cfg.Security.ClientAddresses)
+	if err != nil {
+		return nil, fmt.Errorf("security.client_addresses: %w", err)
+	}
+	auth := s.authenticator(proxies)
+	mx, submission := s.smtpServer(smtp.MX, auth, clients), s.smtpServer(smtp.Submission, auth, nil)
+	users := s.certificates.Config(true)
+	return []moduleSpec{
+		{"POP", "POP", cfg.POP.Channels, cfg.POP.Listen, cfg.POP.ListenTLS, users,
+			popBusy, s.popServer(auth).Serve},
+		{"IMAP", "IMAP", cfg.IMAP.Channels, cfg.IMAP.Listen, cfg.IMAP.ListenTLS, users,
+			imapBusy, s.imapServer(auth).Serve},
+		// Other hosts are known to fail on session tickets, so the exchanger gives none.
+		{"SMTP", "SMTPI", cfg.SMTP.Channels, cfg.SMTP.Listen, nil, s.certificates.Config(false),
+			mx.Busy, mx.Serve},
+		{"submission", "SMTPI", cfg.SMTP.Channels, cfg.Submission.Listen, cfg.Submission.ListenTLS, users,
+			submission.Busy, submission.Serve},
+	}, nil
+}
+
+func popBusy(reason string) string  { return "-ERR [SYS/TEMP] " + reason + "\r\n" }
+func imapBusy(reason string) string { return "* BYE [UNAVAILABLE] " + reason + "\r\n" }
+
+func (s *server) popServer(auth *accounts.Authenticator) *pop.Server {
+	return pop.New(pop.Config{
+		Hostname: s.cfg.Hostname, Product: "tripost", Version: version,
+		Auth: auth, Store: s.store, Directory: s.directory, Submit: popSubmitter{s.queue},
+		Individual: s.cfg.Local.IndividualField,
+		Limits: pop.Limits{
+			Line: int(s.cfg.POP.Line), Message: int64(s.cfg.Message.Size),
+			Header: int(s.cfg.Message.Header), Recipients: s.cfg.Message.Recipients,
+		},
+		Idle: time.Duration(s.cfg.POP.Idle), SignIn: time.Duration(s.cfg.Security.SignInTime),
+		Log: s.rooms.log.Tag("POP"),
+	})
+}
+
+func (s *server) imapServer(auth *accounts.Authenticator) *imap.Server {
+	return imap.New(imap.Config{
+		Hostname: s.cfg.Hostname, Product: "tripost", Version: version,
+		Auth: auth, Directory: s.directory, Store: s.store,
+		Limits: imap.Limits{Line: int(s.cfg.IMAP.Line), Message: int64(s.cfg.Message.Size)},
+		Timeouts: imap.Timeouts{
+			SignIn: time.Duration(s.cfg.Security.SignInTime), Idle: time.Duration(s.cfg.IMAP.Idle),
+		},
+		Log: s.rooms.log.Tag("IMAP"),
+	})
+}
+
+func (s *server) smtpServer(mode smtp.Mode, auth *accounts.Authenticator, clients *smtp.Clients) *smtp.Server {
+	return smtp.New(smtp.Config{
+		Mode: mode, Hostname: s.cfg.Hostname, Product: product(),
+		Limits: smtp.Limits{
+			Line: int(s.cfg.SMTP.Line), Recipients: s.cfg.Message.Recipients, MessageSize: int64(s.cfg.Message.Size),
+		},
+		Timeouts: smtp.Timeouts{
+			Command: time.Duration(s.cfg.SMTP.Idle), Data: time.Duration(s.cfg.SMTP.Idle),
+			SignIn: time.Duration(s.cfg.Security.SignInTime),
+		},
+		Queue: s.queue, Auth: auth, Clients: clients, Log: s.rooms.log.Tag("SMTPI"),
+	})
+}

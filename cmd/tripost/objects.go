@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"tripost/admin"
+)
+
+const day = "2006-01-02 15:04"
+
+func domainAdd(e *environment, args []string) error {
+	if err := need(args, "NAME"); err != nil {
+		return err
+	}
+	return ask(e, "domain/add", admin.NameRequest{Name: args[0]}, e.showDomain)
+}
+
+func domainList(e *environment, args []string) error {
+	if err := need(args); err != nil {
+		return err
+	}
+	return ask(e, "domain/list", admin.None{}, func(list []admin.DomainInfo) {
+		e.table("DOMAIN|MAIN|SERVICES|ALIASES", func(row func(...any)) {
+			for _, d := range list {
+				row(d.Name, mark(d.Main), d.Services, strings.Join(d.Aliases, " "))
+			}
+		})
+	})
+}
+
+func domainShow(e *environment, args []string) error {
+	if err := need(args, "NAME"); err != nil {
+		return err
+	}
+	return ask(e, "domain/show", admin.NameRequest{Name: args[0]}, e.showDomain)
+}
+
+func domainSet(e *environment, args []string) error {
+	if len(args) == 0 {
+		return usagef("which domain?")
+	}
+	m, err := settings(args[1:])
+	if err != nil {
+		return err
+	}
+	return ask(e, "domain/set", admin.SettingsRequest{Name: args[0], Settings: m}, e.showDomain)
+}
+
+func domainRemove(e *environment, args []string) error {
+	if err := need(args, "NAME"); err != nil {
+		return err
+	}
+	return ask[admin.None](e, "domain/remove", admin.NameRequest{Name: args[0]}, nil)
+}
+
+func (e *environment) showDomain(d admin.DomainInfo) {
+	e.table("DOMAIN|"+d.Name, func(row func(...any)) {
+		row("main", mark(d.Main))
+		row("services", d.Services)
+		row("aliases", strings.Join(d.Aliases, " "))
+		row("created", d.Created.Local().Format(day))
+	})
+}
+
+func mark(b bool) string {
+	if b {
+		return "yes"
+	}
+	return ""
+}
+
+func accountAdd(e *environment, args []string) error {
+	return e.withPassword("account/add", args)
+}
+
+func accountPassword(e *environment, args []string) error {
+	return e.withPassword("account/password", args)
+}
+
+// withPassword sends an operation that sets a password. It is read from
+// standard input, or asked for where that is a terminal; without either an
+// account is made that nobody can sign in to yet.
+func (e *environment) withPassword(operation string, args []string) error {
+	args, fromStdin := takeFlag(args, "--password-stdin")
+	if err := need(args, "ADDR"); err != nil {
+		return err
+	}
+	password, err := e.readPassword(fromStdin)
+	if err != nil {
+		return err
+	}
+	if password == "" && operation == "account/password" {
+		return usagef("a password is needed: --password-stdin")
+	}
+	q := admin.PasswordRequest{Name: args[0], Password: password}
+	if operation == "account/password" {
+		return ask[admin.None](e, operation, q, nil)
+	}
+	return ask(e, operation, q, func(a admin.AccountInfo) {
+		e.showAccount(a)
+		if password == "" {
+			fmt.Fprintln(e.stderr, "No password is set yet: tripost account password", a.Address)
+		}
+	})
+}
+
+// maxPassword bounds what is read for a password, in octets.
+const maxPassword = 1024
+
+func (e *environment) readPassword(fromStdin bool) (string, error) {
+	if fromStdin {
+		line, err := bufio.NewReader(io.LimitReader(e.stdin, maxPassword+2)).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", fmt.Errorf("reading the password: %w", err)
+		}
+		line = strings.TrimRight(line, "\r\n")
+		if line == "" {
+			return "", errors.New("standard input has no password")
+		}
+		return line, nil
+	}
+	f, ok := e.stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return "", nil
+	}
+	first, err := e.prompt(f, "Password: ")
+	if err != nil {
+		return "", err
+	}
+	second, err := e.prompt(f, "Again: ")
+	if err != nil {
+		return "", err
+	}
+	if first != second {
+		return "", errors.New("the two passwords differ")
+	}
+	return first, nil
+}
+
+func (e *environment) prompt(f *os.File, text string) (string, error) {
+	fmt.Fprint(e.stderr, text)
+	p, err := term.ReadPassword(int(f.Fd()))
+	fmt.Fprintln(e.stderr)
+	return string(p), err
+}
+
+func accountList(e *environment, args []string) error {
+	var q admin.AccountsRequest
+	if len(args) > 0 {
+		if err := need(args, "DOMAIN"); err != nil {
+			return err
+		}
+		q.Domain = args[0]
+	}
+	return ask(e, "account/list", q, func(list []admin.AccountInfo) {
+		e.table("ACCOUNT|MESSAGES|OCTETS|QUOTA|SERVICES|NAME", func(row func(...any)) {
+			for _, a := range list {
+				row(a.Address, a.Messages, a.Octets, quota(a.Quota), a.Services, a.RealName)
+			}
+		})
+	})
+}
+
+func quota(n int64) string {
+	if n == 0 {
+		return "none"
+	}
+	return admin.FormatSize(n)
+}
+
+func accountShow(e *environment, args []string) error {
+	if err := need(args, "ADDR"); err != nil {
+		return err
+	}
+	return ask(e, "account/show", admin.NameRequest{Name: args[0]}, e.showAccount)
+}
+
+func accountSet(e *environment, args []string) error {
+	if len(args) == 0 {
+		return usagef("which account?")
+	}
+	m, err := settings(args[1:])
+	if err != nil {
+		return err
+	}
+	return ask(e, "account/set", admin.SettingsRequest{Name: args[0], Settings: m}, e.showAccount)
+}
+
+func accountRemove(e *environment, args []string) error {
+	if err := need(args, "ADDR"); err != nil {
+		return err
+	}
+	return ask[admin.None](e, "account/remove", admin.NameRequest{Name: args[0]}, nil)
+}
+
+func (e *environment) showAccount(a admin.AccountInfo) {
+	e.table("ACCOUNT|"+a.Address, func(row func(...any)) {
+		row("name", a.RealName)
+		row("services", a.Services)
+		row("locked", mark(a.Locked))
+		row("messages", a.Messages)
+		row("octets", a.Octets)
+		row("quota", quota(a.Quota))
+		row("created", a.Created.Local().Format(day))
+	})
+}
+
+func aliasAdd(e *environment, args []string) error {
+	if err := need(args, "ALIAS", "ACCOUNT"); err != nil {
+		return err
+	}
+	return ask[admin.None](e, "alias/add", admin.AliasInfo{Alias: args[0], Account: args[1]}, nil)
+}
+
+func aliasList(e *environment, args []string) error {
+	var q admin.AccountsRequest
+	if len(args) > 0 {
+		if err := need(args, "DOMAIN"); err != nil {
+			return err
+		}
+		q.Domain = args[0]
+	}
+	return ask(e, "alias/list", q, func(list []admin.AliasInfo) {
+		e.table("ALIAS|ACCOUNT", func(row func(...any)) {
+			for _, a := range list {
+				row(a.Alias, a.Account)
+			}
+		})
+	})
+}
+
+func aliasRemove(e *environment, args []string) error {
+	if err := need(args, "ALIAS"); err != nil {
+		return err
+	}
+	return ask[admin.None](e, "alias/remove", admin.NameRequest{Name: args[0]}, nil)
+}
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format(day)
+}

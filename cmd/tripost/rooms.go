@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tripost/accounts"
+	"tripost/admin"
+	"tripost/message"
+	"tripost/router"
+	"tripost/smtp/queue"
+	"tripost/store"
+	"tripost/store/engine/local"
+	"tripost/syslog"
+)
+
+// product is the name and version that Received fields and reports show.
+func product() string { return "tripost " + version }
+
+// rooms are the parts that every way of running the program needs: the server,
+// and a command that finds no server running.
+type rooms struct {
+	cfg       Config
+	log       *syslog.Log
+	store     *store.Store
+	directory *accounts.Directory
+	router    *router.Router
+	queue     *queue.Queue
+	api       *admin.API
+}
+
+// openRooms opens the store of a configuration and what stands on it. It waits
+// a few seconds for another process to let go of the store.
+func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error) {
+	if log == nil {
+		log = syslog.Discard()
+	}
+	st, err := openStore(ctx, cfg, log.Tag("STORE"))
+	if err != nil {
+		return nil, err
+	}
+	r := &rooms{cfg: cfg, log: log, store: st}
+	r.directory = accounts.New(st, accounts.Options{})
+	r.router = router.New(r.directory, router.Options{
+		DirectMailbox: cfg.Local.DirectMailboxAddressing,
+		Subaddress:    cfg.Local.Subaddress,
+		Hostname:      cfg.Hostname,
+		LocalAddress:  ownAddress,
+	})
+	r.queue = queue.New(st, r.router, r.directory, queueOptions(cfg, log))
+	r.api = &admin.API{
+		Directory: r.directory, Store: st, Router: r.router, Queue: adminQueue{r.queue},
+		References: queue.Bodies, MaxMessage: int64(cfg.Message.Size),
+	}
+	return r, nil
+}
+
+func openStore(ctx context.Context, cfg Config, log *syslog.Logger) (*store.Store, error) {
+	if _, err := os.Stat(cfg.Data); err != nil {
+		return nil, fmt.Errorf("data directory: %w (\"tripost serve\" makes it)", err)
+	}
+	logf := func(level int, text string) { log.Log(syslog.Level(level), text) }
+	e, err := local.Open(filepath.Join(cfg.Data, "store"), local.Options{Logf: logf})
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if mended := e.Status().Recovered; mended != "" {
+		log.Log(syslog.Major, "recovered: "+mended)
+	}
+	st, err := store.New(ctx, e, store.Options{
+		Undelete: time.Duration(cfg.Store.Undelete),
+		Limits:   message.Limits{Header: int(cfg.Message.Header), Parts: cfg.Message.Parts, Depth: cfg.Message.Depth},
+		Logf:     logf,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("store: %w", err), e.Close())
+	}
+	return st, nil
+}
+
+func (r *rooms) close() error { return r.store.Close() }
+
+// makeData makes the data directory of a first start.
+func makeData(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"tripost/smtp/queue"
+	"tripost/smtp/send"
+	"tripost/syslog"
+)
+
+func queueOptions(cfg Config, log *syslog.Log) queue.Options {
+	retry := make([]time.Duration, len(cfg.Queue.Retry))
+	for i, d := range cfg.Queue.Retry {
+		retry[i] = time.Duration(d)
+	}
+	return queue.Options{
+		Hostname: cfg.Hostname, Product: product(), MaxSize: int64(cfg.Message.Size), MaxHops: cfg.SMTP.Hops,
+		Individual: cfg.Local.IndividualField, MaxItems: cfg.Queue.Limit,
+		Retry: retry, WarnAfter: time.Duration(cfg.Queue.WarnAfter), ExpireAfter: time.Duration(cfg.Queue.ExpireAfter),
+		Log: log,
+	}
+}
+
+// newSender makes the part that sends to other hosts.
+func (s *server) newSender() (*queue.Sender, error) {
+	smarthost, err := s.cfg.smarthost()
+	if err != nil {
+		return nil, err
+	}
+	return queue.NewSender(s.queue, queue.SenderOptions{
+		Port: s.cfg.Queue.SMTPPort, Smarthost: smarthost,
+		DNS: send.NewDNS(s.cfg.Queue.Resolver), Self: s.listensAt, Grace: grace,
+	}), nil
+}
+
+// smarthost reads the smart host and its password.
+func (c *Config) smarthost() (h queue.Smarthost, err error) {
+	if c.Queue.Smarthost == "" {
+		return h, nil
+	}
+	host, port, err := net.SplitHostPort(c.Queue.Smarthost)
+	if err == nil {
+		h.Port, err = strconv.Atoi(port)
+	}
+	if err != nil || host == "" {
+		return h, fmt.Errorf("queue.smarthost: %q is not host:port", c.Queue.Smarthost)
+	}
+	h.Host, h.User = host, c.Queue.SmarthostUser
+	if c.Queue.SmarthostPasswordFile != "" {
+		text, err := os.ReadFile(c.Queue.SmarthostPasswordFile)
+		if err != nil {
+			return h, fmt.Errorf("queue.smarthost_password_file: %w", err)
+		}
+		h.Password = strings.TrimRight(string(text), "\r\n")
+	}
+	return h, nil
+}
+
+// listensAt reports whether one of our listeners takes mail at an address:
+// mail that leads there would come back.
+func (s *server) listensAt(a netip.AddrPort) bool {
+	for _, m := range s.modules {
+		for _, l := range m.listeners {
+			tcp, ok := l.Addr().(*net.TCPAddr)
+			if !ok || tcp.Port != int(a.Port()) {
+				continue
+			}
+			ip := tcp.AddrPort().Addr().Unmap()
+			if ip.IsUnspecified() && ownAddress(a.Addr()) || ip == a.Addr().Unmap() {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,68 @@
+// Command load measures a tripost binary from outside: it starts it on a
+// scratch directory and loopback ports, loads it with clients of its own, and
+// prints what it saw. It ends by itself, and ends only the process it started.
+//
+// Client and server share the machine, so a rate is what both together reach;
+// CPU figures are the server's alone.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+)
+
+// run is one measurement. It prints its own lines.
+type run struct {
+	name string
+	what func(context.Context, *target) error
+}
+
+var runs = []run{
+	{"memory", memoryAfterStart},
+	{"smtp", deliveries},
+	{"syncs", syncsPerMessage},
+	{"fetch", fetches},
+	{"open", openings},
+	{"idle", idleConnections},
+}
+
+func main() {
+	binary := flag.String("binary", "bin/tripost", "the program to measure")
+	only := flag.String("run", "", "names of runs, separated by commas: memory smtp syncs fetch open idle; empty: all")
+	seconds := flag.Int("seconds", 5, "length of each timed run")
+	dir := flag.String("dir", "", "where to put the scratch directory; empty: the system's")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := measure(ctx, *binary, *dir, *only, time.Duration(*seconds)*time.Second); err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+}
+
+// measure runs what was asked for, each run on a server and store of its own.
+func measure(ctx context.Context, binary, dir, only string, length time.Duration) error {
+	for _, r := range runs {
+		if only != "" && !strings.Contains(","+only+",", ","+r.name+",") {
+			continue
+		}
+		t, err := start(ctx, binary, dir)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
+		t.length = length
+		err = r.what(ctx, t)
+		if serr := t.stop(); err == nil {
+			err = serr
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// memoryAfterStart restarts the server with 200 accounts and reads its size.
+func memoryAfterStart(ctx context.Context, t *target) error {
+	if err := t.addAccounts(ctx, 200); err != nil {
+		return err
+	}
+	if err := t.restart(ctx); err != nil {
+		return err
+	}
+	rss, err := t.resident()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("memory: %.1f MiB resident after start with 200 accounts\n", float64(rss)/(1<<20))
+	return nil
+}
+
+// idleConnections measures what a signed-in idle connection adds.
+func idleConnections(ctx context.Context, t *target) error {
+	if err := t.addAccounts(ctx, 20); err != nil {
+		return err
+	}
+	for i := range 20 {
+		if err := t.importMessages(ctx, user(i), "INBOX", 100, 600); err != nil {
+			return err
+		}
+	}
+	for _, k := range []struct {
+		name   string
+		addr   string
+		secure bool
+		signIn func(net.Conn, int) error
+	}{
+		{"POP, plain", t.pop, false, popSignIn},
+		{"POP, TLS", t.popTLS, true, popSignIn},
+		{"IMAP, plain", t.imap, false, imapSignIn},
+		{"IMAP, TLS", t.imapTLS, true, imapSignIn},
+	} {
+		if err := t.restart(ctx); err != nil {
+			return err
+		}
+		per, err := t.idle(k.addr, k.secure, k.signIn)
+		if err != nil {
+			return fmt.Errorf("%s: %w", k.name, err)
+		}
+		fmt.Printf("idle: %-12s %5.1f KiB a connection, of %d\n", k.name, per/1024, idleCount)
+	}
+	return nil
+}
+
+// idleCount is how many connections are held; the first few bring the process
+// to its working size and are not counted.
+const (
+	idleCount = 1000
+	idleFirst = 50
+)
+
+func (t *target) idle(addr string, secure bool, signIn func(net.Conn, int) error) (perConn float64, err error) {
+	var conns []net.Conn
+	defer func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	}()
+	open := func(n int) error {
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		var fault error
+		for w := range 4 {
+			wg.Go(func() {
+				for i := w; i < n; i += 4 {
+					c, err := dial(addr, secure)
+					if err == nil {
+						err = signIn(c, i%20)
+					}
+					mu.Lock()
+					if err != nil {
+						fault = err
+					}
+					if c != nil {
+						conns = append(conns, c)
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		wg.Wait()
+		return fault
+	}
+	if err := open(idleFirst); err != nil {
+		return 0, err
+	}
+	before, err := t.settled()
+	if err != nil {
+		return 0, err
+	}
+	if err := open(idleCount); err != nil {
+		return 0, err
+	}
+	after, err := t.settled()
+	return float64(after-before) / idleCount, err
+}
+
+// settled waits until the server's size has stopped shrinking: the runtime
+// gives freed memory back over some seconds.
+func (t *target) settled() (int64, error) {
+	least, err := t.resident()
+	for quiet := 0; err == nil && quiet < 5; quiet++ {
+		time.Sleep(time.Second)
+		var now int64
+		if now, err = t.resident(); now < least-(256<<10) {
+			least, quiet = now, 0
+		}
+	}
+	return least, err
+}
+
+func popSignIn(conn net.Conn, i int) error {
+	c := lineClient{conn, bufio.NewReader(conn)}
+	if err := c.expect("+OK"); err != nil {
+		return err
+	}
+	for _, line := range []string{"USER " + user(i), "PASS " + password, "STAT"} {
+		if err := c.say(line+"\r\n", "+OK"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func imapSignIn(conn net.Conn, i int) error {
+	c := &imapClient{conn: conn, r: bufio.NewReader(conn)}
+	if _, err := c.r.ReadSlice('\n'); err != nil {
+		return err
+	}
+	if err := c.login(i); err != nil {
+		return err
+	}
+	_, _, err := c.do("SELECT INBOX")
+	return err
+}
+
+// restart stops the server and starts it again on the same data.
+func (t *target) restart(ctx context.Context) error {
+	t.http.CloseIdleConnections()
+	t.cmd.Process.Signal(syscall.SIGTERM)
+	if err := t.cmd.Wait(); err != nil {
+		return fmt.Errorf("the server ended with %w: %s", err, t.output.String())
+	}
+	return t.launch(ctx)
+}

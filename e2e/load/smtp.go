@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"tripost/admin"
+)
+
+// deliveries measures SMTP deliveries of 4 KB to random accounts, each durable
+// before the reply.
+func deliveries(ctx context.Context, t *target) error {
+	if err := t.addAccounts(ctx, 200); err != nil {
+		return err
+	}
+	for _, conns := range []int{1, 20, 100} {
+		before, err := t.storeStatus(ctx)
+		if err != nil {
+			return err
+		}
+		cpu0, _ := t.cpu()
+		n, elapsed, err := t.deliver(ctx, conns, t.length)
+		if err != nil {
+			return err
+		}
+		cpu1, _ := t.cpu()
+		after, err := t.storeStatus(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("smtp: %3d connections: %6.0f deliveries/s, %.3f syncs a message, %s server CPU a message\n",
+			conns, float64(n)/elapsed.Seconds(), float64(after.Syncs-before.Syncs)/float64(n), (cpu1-cpu0)/time.Duration(max(n, 1)))
+	}
+	return nil
+}
+
+func (t *target) storeStatus(ctx context.Context) (s admin.StoreInfo, err error) {
+	return s, t.call(ctx, "store/status", struct{}{}, &s)
+}
+
+// deliver runs conns clients for a time and returns how many messages were
+// acknowledged.
+func (t *target) deliver(ctx context.Context, conns int, length time.Duration) (int, time.Duration, error) {
+	var (
+		mu    sync.Mutex
+		total int
+		fault error
+		wg    sync.WaitGroup
+	)
+	begin := time.Now()
+	for i := range conns {
+		wg.Go(func() {
+			n, err := t.deliverOne(ctx, rand.New(rand.NewPCG(1, uint64(i))), begin.Add(length))
+			mu.Lock()
+			defer mu.Unlock()
+			total += n
+			fault = errors.Join(fault, err)
+		})
+	}
+	wg.Wait()
+	return total, time.Since(begin), fault
+}
+
+// deliverOne sends one message after the other on one connection, without
+// pipelining: MAIL, RCPT, DATA, the message, each awaited.
+func (t *target) deliverOne(ctx context.Context, r *rand.Rand, until time.Time) (n int, err error) {
+	conn, err := net.Dial("tcp", t.smtp)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	c := lineClient{conn, bufio.NewReader(conn)}
+	if err := errors.Join(c.expect("220"), c.say("EHLO load.test\r\n", "250")); err != nil {
+		return 0, err
+	}
+	data := append(mail(1, 4096), ".\r\n"...)
+	for time.Now().Before(until) && ctx.Err() == nil {
+		if err := c.say("MAIL FROM:<sender@elsewhere.test>\r\n", "250"); err != nil {
+			return n, err
+		}
+		if err := c.say("RCPT TO:<"+user(r.IntN(t.accounts))+">\r\n", "250"); err != nil {
+			return n, err
+		}
+		if err := c.say("DATA\r\n", "354"); err != nil {
+			return n, err
+		}
+		if err := c.say(string(data), "250"); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, c.say("QUIT\r\n", "221")
+}
+
+// lineClient speaks a protocol of lines.
+type lineClient struct {
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+// say sends text and expects a reply that begins with want.
+func (c lineClient) say(text, want string) error {
+	if _, err := c.conn.Write([]byte(text)); err != nil {
+		return err
+	}
+	return c.expect(want)
+}
+
+// expect reads one SMTP reply, of one or more lines.
+func (c lineClient) expect(want string) error {
+	for {
+		line, err := c.r.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		if !bytes.HasPrefix(line, []byte(want)) {
+			return fmt.Errorf("the server answered %q, not %s", line, want)
+		}
+		if len(line) < 4 || line[3] != '-' {
+			return nil
+		}
+	}
+}
+
+// syncsPerMessage counts system calls from outside, with strace, so that the
+// store's own count is not taken at its word.
+func syncsPerMessage(ctx context.Context, t *target) error {
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		fmt.Println("syncs: strace is not installed: left out")
+		return nil
+	}
+	if err := t.addAccounts(ctx, 20); err != nil {
+		return err
+	}
+	for _, conns := range []int{1, 20, 100} {
+		file := filepath.Join(t.dir, "strace")
+		cmd := exec.Command(strace, "-f", "-c", "-e", "trace=fsync,fdatasync,sync_file_range,msync", "-o", file, "-p", strconv.Itoa(t.cmd.Process.Pid))
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		time.Sleep(500 * time.Millisecond) // strace has no sign that it has attached
+		n, _, err := t.deliver(ctx, conns, t.length)
+		cmd.Process.Signal(syscall.SIGINT)
+		cmd.Wait()
+		if err != nil {
+			return err
+		}
+		syncs, err := straceCalls(file)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("syncs: %3d connections: %d messages, %d syncs seen by strace: %.3f a message\n", conns, n, syncs, float64(syncs)/float64(n))
+	}
+	return nil
+}
+
+// straceCalls adds up the calls column of strace -c.
+func straceCalls(file string) (total int, err error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if len(f) >= 5 && (strings.HasSuffix(f[len(f)-1], "sync") || f[len(f)-1] == "sync_file_range") {
+			n, err := strconv.Atoi(f[3])
+			if err != nil {
+				return 0, err
+			}
+			total += n
+		}
+	}
+	return total, nil
+}
