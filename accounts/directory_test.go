@@ -259,11 +259,8 @@ func TestSetAccount(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	d := openDirectory(t)
-	acct, err := d.AddAccount(ctx, "jsmith", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	acct, err = d.SetAccount(ctx, "jsmith", func(a *Account) error {
+	must(t)(d.AddAccount(ctx, "jsmith", ""))
+	acct, err := d.SetAccount(ctx, "jsmith", func(a *Account) error {
 		a.RealName, a.Services, a.Quota, a.Locked = "J. Smïth", POP|Mail, 1<<30, true
 		return nil
 	})

@@ -1,0 +1,272 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tripost/syslog"
+)
+
+func fromLoopback() Attempt {
+	return Attempt{Remote: netip.MustParseAddr("127.0.0.1"), Local: netip.MustParseAddr("127.0.0.1")}
+}
+
+// openAuthenticator returns one for the directory of openDirectory with these
+// accounts: jsmith (tulip; alias info), boss (rose), empty (no password), locked
+// and nopop (tulip).
+func openAuthenticator(t testing.TB) *Authenticator {
+	t.Helper()
+	d := openDirectory(t)
+	ctx := t.Context()
+	for addr, password := range map[string]string{"jsmith": "tulip", "boss": "rose", "empty": "", "locked": "tulip", "nopop": "tulip"} {
+		must(t)(d.AddAccount(ctx, addr, password))
+	}
+	must(t)(nil, d.AddAlias(ctx, "info", "jsmith"))
+	must(t)(d.SetAccount(ctx, "locked", func(a *Account) error { a.Locked = true; return nil }))
+	must(t)(d.SetAccount(ctx, "nopop", func(a *Account) error { a.Services = AllServices &^ POP; return nil }))
+	return NewAuthenticator(d, direct{d}, AuthOptions{})
+}
+
+func TestPassword(t *testing.T) {
+	t.Parallel()
+	a := openAuthenticator(t)
+	pop := fromLoopback()
+	pop.Service = POP
+	for _, tt := range []struct {
+		login, password string
+		want            error
+	}{
+		{"jsmith", "tulip", nil},
+		{"JSMITH@Company.Example", "tulip", nil},
+		{"info", "tulip", nil},
+		{"jsmith%company.test", "tulip", nil},
+		{"private#jsmith", "tulip", nil},
+		{"~boss/INBOX#jsmith", "tulip", nil},
+		{"~boss/INBOX#jsmith", "rose", ErrCredentials},
+		{"~nobody/INBOX#jsmith", "tulip", ErrNoMailbox},
+		{"~nobody/INBOX#jsmith", "rose", ErrCredentials},
+		{"jsmith", "", ErrCredentials},
+		{"jsmith", "tulip ", ErrCredentials},
+		{"jsmith", "tulip\x00", ErrCredentials},
+		{"jsmith", strings.Repeat("x", 1025), ErrCredentials},
+		{"jsmith@client1.test", "tulip", ErrCredentials},
+		{"jsmith@elsewhere.test", "tulip", ErrCredentials},
+		{"nobody", "tulip", ErrCredentials},
+		{"", "", ErrCredentials},
+		{"#", "tulip", ErrCredentials},
+		{strings.Repeat("x", 10_000), "tulip", ErrCredentials},
+		{"empty", "", ErrCredentials},
+		{"empty", "tulip", ErrCredentials},
+		{"locked", "tulip", ErrLocked},
+		{"locked", "tulip", ErrService},
+		{"locked", "rose", ErrCredentials},
+		{"nopop", "tulip", ErrService},
+		{"nopop", "rose", ErrCredentials},
+	} {
+		in, err := a.Password(t.Context(), pop, "PASS", tt.login, tt.password)
+		if !errors.Is(err, tt.want) || (err == nil) != (in != nil) {
+			t.Errorf("%q %q: %+v, %v, want %v", clip(tt.login), clip(tt.password), in, err, tt.want)
+		}
+		if in != nil && (in.Identity.Name != "jsmith@company.test" || in.Login != tt.login || in.Mechanism != "PASS" || in.Account.ID != in.Identity.Account) {
+			t.Errorf("%q: %+v", tt.login, in)
+		}
+	}
+}
+
+func TestDomainServiceCountsToo(t *testing.T) {
+	t.Parallel()
+	a := openAuthenticator(t)
+	must(t)(a.directory.SetDomain(t.Context(), "company.test", func(d *Domain) error { d.Services = AllServices &^ IMAP; return nil }))
+	at := fromLoopback()
+	for service, want := range map[Service]error{POP: nil, IMAP: ErrService, Relay: nil, 0: nil} {
+		at.Service = service
+		_, err := a.Password(t.Context(), at, "LOGIN", "jsmith", "tulip")
+		wantError(t, err, want)
+	}
+}
+
+func TestChangesCountAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	a := openAuthenticator(t)
+	try := func(password string, want error) {
+		t.Helper()
+		_, err := a.Password(ctx, fromLoopback(), "PASS", "jsmith", password)
+		wantError(t, err, want)
+		_, err = scramAs(t, a, fromLoopback(), "jsmith", password, "")
+		wantError(t, err, want)
+	}
+	try("tulip", nil)
+	must(t)(nil, a.directory.SetPassword(ctx, "jsmith", "crocus"))
+	try("tulip", ErrCredentials)
+	try("crocus", nil)
+	must(t)(nil, a.directory.SetPassword(ctx, "jsmith", ""))
+	try("crocus", ErrCredentials)
+	wantError(t, a.directory.SetPassword(ctx, "nobody", "x"), ErrNoAccount)
+}
+
+func TestCleartext(t *testing.T) {
+	t.Parallel()
+	d := openDirectory(t)
+	must(t)(d.AddAccount(t.Context(), "jsmith", "tulip"))
+	home, mapped, far := netip.MustParseAddr("::1"), netip.MustParseAddr("::ffff:127.0.0.1"), netip.MustParseAddr("192.0.2.7")
+	for _, tt := range []struct {
+		setting string
+		at      Attempt
+		allowed bool
+	}{
+		{"", Attempt{Remote: home}, true},
+		{"", Attempt{Remote: far}, false},
+		{"loopback", Attempt{Remote: mapped}, true},
+		{"loopback", Attempt{Remote: far}, false},
+		{"loopback", Attempt{Remote: far, TLS: true}, true},
+		{"loopback", Attempt{}, false},
+		{"never", Attempt{Remote: home}, false},
+		{"never", Attempt{Remote: home, TLS: true}, true},
+		{"always", Attempt{Remote: far}, true},
+	} {
+		a := NewAuthenticator(d, direct{d}, AuthOptions{Cleartext: tt.setting})
+		_, err := a.Password(t.Context(), tt.at, "PASS", "jsmith", "tulip")
+		_, saslErr := a.SASL(t.Context(), tt.at, "PLAIN", func(*SignedIn) {})
+		_, scramErr := a.SASL(t.Context(), tt.at, "SCRAM-SHA-256", func(*SignedIn) {})
+		offered := strings.Join(a.Mechanisms(tt.at), " ")
+		if tt.allowed && (err != nil || saslErr != nil || offered != "SCRAM-SHA-256 PLAIN LOGIN") {
+			t.Errorf("%+v: %v, %v, offers %s", tt, err, saslErr, offered)
+		}
+		if !tt.allowed && (!errors.Is(err, ErrInsecure) || !errors.Is(saslErr, ErrInsecure) || offered != "SCRAM-SHA-256") {
+			t.Errorf("%+v: %v, %v, offers %s", tt, err, saslErr, offered)
+		}
+		if a.Allowed(tt.at) != tt.allowed || scramErr != nil {
+			t.Errorf("%+v: allowed %v, SCRAM %v", tt, a.Allowed(tt.at), scramErr)
+		}
+	}
+}
+
+// Names that do not exist cost a hash with the same parameters.
+func TestUnknownNamesCostTheSame(t *testing.T) {
+	t.Parallel()
+	a := openAuthenticator(t)
+	real, err := parseHash(newHash(a.directory.params, make([]byte, saltLength), "tulip").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, q := a.nobody.params, real.params
+	if p.Memory != q.Memory || p.Time != q.Time || p.Lanes != q.Lanes || len(a.nobody.salt) != len(real.salt) {
+		t.Errorf("nobody costs %+v, somebody %+v", p, q)
+	}
+}
+
+func TestHashingQueueGivesUp(t *testing.T) {
+	t.Parallel()
+	d := openDirectory(t)
+	must(t)(d.AddAccount(t.Context(), "jsmith", "tulip"))
+	a := NewAuthenticator(d, direct{d}, AuthOptions{Parallel: 1})
+	a.hashing <- struct{}{} // one is being hashed, and takes for ever
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := a.Password(ctx, fromLoopback(), "PASS", "jsmith", "tulip")
+		ended <- err
+	}()
+	cancel()
+	err := <-ended
+	wantError(t, err, ErrUnavailable)
+	<-a.hashing
+	_, err = a.Password(t.Context(), fromLoopback(), "PASS", "jsmith", "tulip")
+	wantError(t, err, nil)
+}
+
+func TestGuessersWait(t *testing.T) {
+	t.Parallel()
+	d := openDirectory(t)
+	must(t)(d.AddAccount(t.Context(), "jsmith", "tulip"))
+	synctest.Test(t, func(t *testing.T) {
+		a := NewAuthenticator(d, direct{d}, AuthOptions{MaxDelay: 5 * time.Second})
+		begin := time.Now()
+		for _, guess := range []string{"a", "b", "c", "d", "e", "f", "g", "g"} {
+			_, err := a.Password(t.Context(), Attempt{Remote: attacker, TLS: true}, "PASS", "jsmith", guess)
+			wantError(t, err, ErrCredentials)
+		}
+		if took := time.Since(begin); took != (1+2+4+5+5)*time.Second {
+			t.Errorf("eight guesses took %v", took)
+		}
+
+		begin = time.Now() // the owner, from elsewhere
+		_, err := a.Password(t.Context(), Attempt{Remote: owner, TLS: true}, "PASS", "jsmith", "tulip")
+		wantError(t, err, nil)
+		if took := time.Since(begin); took > cleanDelay {
+			t.Errorf("the owner waited %v", took)
+		}
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // the guesser hangs up
+		defer cancel()
+		_, err = a.Password(ctx, Attempt{Remote: attacker, TLS: true}, "PASS", "jsmith", "tulip")
+		wantError(t, err, ErrThrottled)
+
+		begin = time.Now() // loopback never waits
+		for _, guess := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+			_, err := a.Password(t.Context(), fromLoopback(), "PASS", "jsmith", guess)
+			wantError(t, err, ErrCredentials)
+		}
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("loopback waited %v", took)
+		}
+	})
+}
+
+func TestEachAttemptLeavesOneLine(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	log, err := syslog.Open(syslog.Options{Directory: dir, Level: syslog.Raw})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := openAuthenticator(t)
+	at := Attempt{Service: POP, Remote: owner, Local: netip.MustParseAddr("192.0.2.1"), TLS: true}
+	at.Log = log.Tag("POP").Session(netip.AddrPortFrom(owner, 51022))
+	secret := "s3cret-" + "word"
+	for _, try := range [][2]string{{"jsmith", "tulip"}, {"jsmith", secret}, {"nobody\r\n00:00", secret}, {"nobody", "x"}, {"empty", "y"}, {"locked", "tulip"}, {"nopop", "tulip"}} {
+		_, _ = a.Password(t.Context(), at, "PASS", try[0], try[1])
+		a.throttle.addresses = newCulprits()
+	}
+	_, _ = scramAs(t, a, at, "jsmith", "tulip", "")
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "*.log"))
+	if len(files) != 1 {
+		t.Fatal(files)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(string(text)) {
+		got = append(got, strings.Join(strings.Fields(line)[1:], " "))
+	}
+	who := "POP-000001([198.51.100.7]:51022) "
+	want := []string{
+		"2 " + who + "'jsmith' connected(PASS) [198.51.100.7]->[192.0.2.1]",
+		"1 " + who + "login('jsmith') failed: wrong password",
+		"1 " + who + `login('nobody\r\n00:00') failed: not a login name`,
+		"1 " + who + "login('nobody') failed: unknown account",
+		"1 " + who + "login('empty') failed: no password is set",
+		"1 " + who + "login('locked') failed: the account is locked: the service is off for this account",
+		"1 " + who + "login('nopop') failed: the service is off for this account",
+		"2 " + who + "'jsmith' connected(SCRAM-SHA-256) [198.51.100.7]->[192.0.2.1]",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("the log has:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if strings.Contains(string(text), secret) || strings.Contains(string(text), "tulip") {
+		t.Error("a password is in the log")
+	}
+}
