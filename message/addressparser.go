@@ -2,7 +2,7 @@ package message
 
 import (
 	"bytes"
-	"strings"
+	"slices"
 )
 
 // addressKind says what [addressParser.next] found.
@@ -53,13 +53,6 @@ const (
 	literalWord wordKind = '['
 	dotWord     wordKind = '.'
 	atWord      wordKind = '@'
-)
-
-// Octets at which a run of words ends, by where it stands.
-const (
-	memberStops = ",;<:"
-	angleStops  = ",;<>"
-	tailStops   = ",;<"
 )
 
 // reset begins a new list, keeping the buffers.
@@ -138,8 +131,7 @@ func (p *addressParser) bare() bool {
 		p.bad = p.bad || p.hasGap(w)
 	} else {
 		first, end := p.addressRun(w, at)
-		p.local = p.appendJoined(p.local, w[first:at])
-		p.domain = p.appendJoined(p.domain, w[at+1:end])
+		p.takeAddress(w[first:at], w[at+1:end])
 		p.name = p.appendPhrase(p.name, w[:first])
 		if len(p.name) == 0 {
 			p.name = p.appendPhrase(p.name, w[end:])
@@ -186,20 +178,14 @@ func (p *addressParser) angle() bool {
 	p.readRoute()
 	stop := p.readWords(angleStops)
 	p.splitAddress()
-	if stop == '>' {
-		p.skip()
-		p.readWords(tailStops)
-		p.bad = p.bad || len(p.words) > 0
-		if len(p.name) == 0 {
-			p.name = p.appendPhrase(p.name, p.words)
-		}
-	} else {
+	if stop != '>' {
 		p.bad = true
-	}
-	if len(p.s) > 0 && p.s[0] == '<' {
-		p.bad = true // the next member, without a comma
-	} else {
 		p.delimiter()
+	} else {
+		for p.skip(); len(p.s) > 0 && p.s[0] == '>'; p.skip() {
+			p.bad = true
+		}
+		p.tail()
 	}
 	p.nameFromComment()
 	if len(p.local)+len(p.domain)+len(p.name) == 0 {
@@ -207,6 +193,23 @@ func (p *addressParser) angle() bool {
 		return false
 	}
 	return true
+}
+
+// tail reads what follows an angle bracket, up to the end of the member. Words
+// there are the name if it is missing. When another address in brackets comes
+// before a comma, they are its name.
+func (p *addressParser) tail() {
+	before := p.s
+	stop := p.readWords(tailStops)
+	p.bad = p.bad || len(p.words) > 0
+	if stop == '<' {
+		p.s, p.bad = before, true
+		return
+	}
+	if len(p.name) == 0 {
+		p.name = p.appendPhrase(p.name, p.words)
+	}
+	p.delimiter()
 }
 
 // splitAddress takes the words in angle brackets as local part and domain.
@@ -221,8 +224,15 @@ func (p *addressParser) splitAddress() {
 		p.local = p.appendPhrase(p.local, w)
 		return
 	}
-	p.local = p.appendJoined(p.local, w[:at])
-	p.domain = p.appendJoined(p.domain, w[at+1:])
+	p.takeAddress(w[:at], w[at+1:])
+}
+
+// takeAddress keeps the words before and after the last "@" as local part and
+// domain. An earlier "@" outside quotes belongs to the local part, wrongly.
+func (p *addressParser) takeAddress(local, domain []word) {
+	p.bad = p.bad || slices.ContainsFunc(local, func(w word) bool { return w.kind == atWord })
+	p.local = p.appendJoined(p.local, local)
+	p.domain = p.appendJoined(p.domain, domain)
 }
 
 // hasSpace reports words apart where an address has none.
@@ -264,7 +274,7 @@ func (p *addressParser) nameFromComment() {
 
 // readWords collects words up to one of the octets in stops, which it leaves and
 // returns, or to the end, for which it returns 0.
-func (p *addressParser) readWords(stops string) byte {
+func (p *addressParser) readWords(stops *octetSet) byte {
 	p.words, p.text = p.words[:0], p.text[:0]
 	space := false
 	for len(p.s) > 0 {
@@ -277,7 +287,7 @@ func (p *addressParser) readWords(stops string) byte {
 		case c == '(' && p.readComment():
 			space = true
 			continue
-		case strings.IndexByte(stops, c) >= 0 && (c != ':' || p.groupHere()):
+		case stops[c] && (c != ':' || p.groupHere()):
 			return c
 		}
 		p.readWord(c, space)
@@ -376,9 +386,9 @@ func (p *addressParser) readLiteral() bool {
 // readAtom reads octets up to the next special one. The first is taken whatever
 // it is, so that a stray special does not stop the parser.
 func (p *addressParser) readAtom() {
-	p.bad = p.bad || strings.IndexByte(`()<>[]:;,\"`, p.s[0]) >= 0
+	p.bad = p.bad || straySpecials[p.s[0]]
 	i := 1
-	for i < len(p.s) && !isSpace(p.s[i]) && strings.IndexByte(`()<>[]:;@\,."`, p.s[i]) < 0 {
+	for i < len(p.s) && !atomEnds[p.s[i]] {
 		i++
 	}
 	p.text = append(p.text, p.s[:i]...)

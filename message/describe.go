@@ -92,12 +92,12 @@ func (t *tree) readFields(message bool) {
 // the decoded fields.
 func (t *tree) describeMessage(n *node) {
 	if n.header == 0 && len(t.nodes) == 1 {
-		t.envelope = t.writer.append(t.envelope, &t.fields)
-		t.top.read(&t.fields, &t.writer.parser)
+		t.envelope = t.writer.append(t.envelope, &t.fields, &t.top)
+		t.top.read(&t.fields)
 		return
 	}
 	from := len(t.details)
-	t.details = t.writer.append(t.details, &t.fields)
+	t.details = t.writer.append(t.details, &t.fields, nil)
 	if len(t.details) > maxDetails {
 		t.details = append(t.details[:from], nilEnvelope...)
 	}

@@ -77,29 +77,38 @@ type envelopeWriter struct {
 	scratch []byte
 }
 
+// firstSeen is told of the first address of a field while it is written.
+type firstSeen func(p *addressParser)
+
 // append appends the ENVELOPE of a header. An absent or empty Sender or Reply-To
-// is that of From.
-func (w *envelopeWriter) append(b []byte, e *envelopeFields) []byte {
+// is that of From. top, which may be nil, learns the first addresses.
+func (w *envelopeWriter) append(b []byte, e *envelopeFields, top *topFields) []byte {
+	var from, to, cc firstSeen
+	if top != nil {
+		from, to, cc = top.seeFrom, top.seeTo, top.seeCc
+	}
 	b = append(b, '(')
 	b = w.appendText(b, e.date)
 	b = append(b, ' ')
 	b = w.appendText(b, e.subject)
 	b = append(b, ' ')
-	start := len(b)
-	b = w.appendAddresses(b, maxAuthors, e.from)
-	from := [2]int{start, len(b)}
-	for _, body := range [][]byte{e.sender, e.replyTo} {
+	author := span{from: len(b)}
+	b = w.appendAddresses(b, maxAuthors, from, e.from)
+	author.to = len(b)
+	for _, body := range [...][]byte{e.sender, e.replyTo} {
 		b = append(b, ' ')
 		mark := len(b)
-		b = w.appendAddresses(b, maxAuthors, body)
+		b = w.appendAddresses(b, maxAuthors, nil, body)
 		if string(b[mark:]) == "NIL" {
-			b = append(b[:mark], b[from[0]:from[1]]...)
+			b = append(b[:mark], b[author.from:author.to]...)
 		}
 	}
-	for _, bodies := range [][][]byte{e.to, e.cc, e.bcc} {
-		b = append(b, ' ')
-		b = w.appendAddresses(b, maxRecipients, bodies...)
-	}
+	b = append(b, ' ')
+	b = w.appendAddresses(b, maxRecipients, to, e.to...)
+	b = append(b, ' ')
+	b = w.appendAddresses(b, maxRecipients, cc, e.cc...)
+	b = append(b, ' ')
+	b = w.appendAddresses(b, maxRecipients, nil, e.bcc...)
 	b = append(b, ' ')
 	b = w.appendText(b, e.inReplyTo)
 	b = append(b, ' ')
@@ -121,7 +130,7 @@ func (w *envelopeWriter) appendText(b, body []byte) []byte {
 
 // appendAddresses appends the addresses of all bodies as one list, NIL when
 // there are none. Groups stand between two markers without a host.
-func (w *envelopeWriter) appendAddresses(b []byte, most int, bodies ...[]byte) []byte {
+func (w *envelopeWriter) appendAddresses(b []byte, most int, first firstSeen, bodies ...[]byte) []byte {
 	mark, count := len(b), 0
 	for _, body := range bodies {
 		p := &w.parser
@@ -130,6 +139,10 @@ func (w *envelopeWriter) appendAddresses(b []byte, most int, bodies ...[]byte) [
 				b = append(b, '(')
 			}
 			b = p.appendAddress(b)
+			if first != nil && p.kind == mailbox {
+				first(p)
+				first = nil
+			}
 		}
 		if count > 0 && p.inGroup { // cut short inside a group
 			b = append(b, "(NIL NIL NIL NIL)"...)

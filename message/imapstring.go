@@ -13,8 +13,15 @@ const maxQuoted = 1000
 // that can hold it, else as a literal. A literal is used for octets outside
 // ASCII, CR, LF and long strings. NUL, which neither form can hold, is dropped.
 func AppendString(b []byte, s []byte) []byte {
-	if len(s) <= maxQuoted && quotable(s) {
-		return AppendQuoted(b, s)
+	if len(s) <= maxQuoted {
+		switch needs := quotedNeeds(s); needs {
+		case plainQuoted:
+			b = append(b, '"')
+			b = append(b, s...)
+			return append(b, '"')
+		case escapeQuoted:
+			return AppendQuoted(b, s)
+		}
 	}
 	if bytes.IndexByte(s, 0) >= 0 {
 		return AppendString(b, bytes.ReplaceAll(s, []byte{0}, nil))
@@ -52,12 +59,33 @@ func AppendQuoted(b []byte, s []byte) []byte {
 	return append(b, '"')
 }
 
-// quotable reports whether an IMAP quoted string can hold s.
-func quotable(s []byte) bool {
-	for _, c := range s {
-		if c >= 0x80 || c == '\r' || c == '\n' || c == 0 {
-			return false
+// quotedNeed is what an octet asks for in a quoted string.
+type quotedNeed byte
+
+const (
+	plainQuoted  quotedNeed = iota // nothing
+	escapeQuoted                   // a backslash before it
+	neverQuoted                    // a literal
+)
+
+// quotedNeedOf never changes.
+var quotedNeedOf = func() (needs [256]quotedNeed) {
+	for c := range needs {
+		switch {
+		case c == '"' || c == '\\':
+			needs[c] = escapeQuoted
+		case c >= 0x80 || c == '\r' || c == '\n' || c == 0:
+			needs[c] = neverQuoted
 		}
 	}
-	return true
+	return needs
+}()
+
+// quotedNeeds returns the most that any octet of s asks for.
+func quotedNeeds(s []byte) quotedNeed {
+	var most quotedNeed
+	for _, c := range s {
+		most = max(most, quotedNeedOf[c])
+	}
+	return most
 }

@@ -3,7 +3,6 @@ package message
 import (
 	"bytes"
 	"slices"
-	"strings"
 )
 
 // parameter is one attribute of Content-Type or Content-Disposition as it is
@@ -85,9 +84,7 @@ func mediaToken(s []byte) (token, rest []byte) {
 func validMediaToken(t []byte) bool { return len(t) > 0 && len(t) <= maxMediaToken }
 
 // isTokenChar tells what a token may hold, RFC 2045 section 5.1.
-func isTokenChar(c byte) bool {
-	return c > ' ' && c < 0x7f && strings.IndexByte(`()<>@,;:\"/[]?=`, c) < 0
-}
+func isTokenChar(c byte) bool { return tokenChars[c] }
 
 // skipSpace skips white space, line ends and comments (RFC 5322 section 3.2.2)
 // of at most [maxText] octets.

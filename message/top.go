@@ -21,15 +21,12 @@ func (f *topFields) reset() {
 }
 
 // read decodes the fields of a header.
-func (f *topFields) read(e *envelopeFields, p *addressParser) {
+func (f *topFields) read(e *envelopeFields) {
 	f.subject = f.decode(e.subject)
 	f.from = f.decode(e.from)
 	f.to = f.decode(e.to...)
 	f.cc = f.decode(e.cc...)
 	f.bcc = f.decode(e.bcc...)
-	f.fromMailbox, f.fromDisplay = f.first(p, e.from)
-	f.toMailbox, f.toDisplay = f.first(p, e.to...)
-	f.ccMailbox, _ = f.first(p, e.cc...)
 	if t, ok := parseDate(e.date); ok {
 		f.date, f.zone = t.unix(), t.zone
 	}
@@ -59,20 +56,12 @@ func (f *topFields) cut(from int) span {
 	return span{from, len(f.text)}
 }
 
-// first adds what SORT goes by: the local part of the first address, and its
-// name or else the address (RFC 5256 section 3, RFC 5957 section 3).
-func (f *topFields) first(p *addressParser, bodies ...[]byte) (local, display span) {
-	for _, body := range bodies {
-		for p.reset(body); p.next(); {
-			if p.kind != mailbox {
-				continue
-			}
-			return f.firstAddress(p)
-		}
-	}
-	return local, display
-}
+func (f *topFields) seeFrom(p *addressParser) { f.fromMailbox, f.fromDisplay = f.firstAddress(p) }
+func (f *topFields) seeTo(p *addressParser)   { f.toMailbox, f.toDisplay = f.firstAddress(p) }
+func (f *topFields) seeCc(p *addressParser)   { f.ccMailbox, _ = f.firstAddress(p) }
 
+// firstAddress adds what SORT goes by: the local part of the first address, and
+// its name or else the address (RFC 5256 section 3, RFC 5957 section 3).
 func (f *topFields) firstAddress(p *addressParser) (local, display span) {
 	from := len(f.text)
 	f.text = appendDecoded(f.text, p.local)
