@@ -3,6 +3,7 @@ package syslog
 import (
 	"fmt"
 	"io"
+	"reflect"
 	"strconv"
 	"time"
 	"unicode"
@@ -107,7 +108,9 @@ func addField(e *zerolog.Event, f Field) {
 	case time.Duration:
 		e.Float64(f.Key, v.Seconds())
 	default:
-		e.Str(f.Key, fmt.Sprintf("(a %T)", v)) // not v itself, which would make every value escape to the heap
+		// Not v itself: to format it would make the values of all fields escape
+		// to the heap, even for records of a level that is off.
+		e.Str(f.Key, fmt.Sprintf("(a %v)", reflect.TypeOf(v)))
 	}
 }
 

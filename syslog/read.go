@@ -123,6 +123,7 @@ func (r *reader) next() (logFile, bool, error) {
 func (r *reader) open(f logFile) error {
 	file, err := os.Open(filepath.Join(r.dir, f.name))
 	if errors.Is(err, os.ErrNotExist) { // removed for its age since it was listed
+		r.close()
 		r.at = f
 		return nil
 	}
