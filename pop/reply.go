@@ -116,10 +116,10 @@ func replyToSignIn(err error) (r refusal) {
 		return codeCredentials + " wrong name or password"
 	case errors.Is(err, accounts.ErrInsecure):
 		return refusedInsecure
+	case errors.Is(err, accounts.ErrLocked): // which is an ErrService too
+		return codePermanent + " this account is locked"
 	case errors.Is(err, accounts.ErrService):
 		return codePermanent + " POP is switched off for this account"
-	case errors.Is(err, accounts.ErrLocked):
-		return codePermanent + " this account is locked"
 	case errors.Is(err, accounts.ErrMalformed):
 		return "malformed authentication exchange"
 	case errors.Is(err, accounts.ErrMechanism):

@@ -43,8 +43,12 @@ func (s *session) openMessage(ctx context.Context, arg string) (n int, m store.M
 		return 0, m, nil, err
 	}
 	m = d.message(n)
-	if _, err = s.present(ctx); err != nil {
+	rights, err := s.present(ctx)
+	if err != nil {
 		return n, m, nil, err
+	}
+	if rights&store.RightRead == 0 {
+		return n, m, nil, refusedRead
 	}
 	body, err = d.view.OpenBody(ctx, d.seq(n))
 	if err != nil {
