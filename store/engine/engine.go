@@ -118,8 +118,9 @@ type Engine interface {
 
 	// Watch calls wake after each durable commit, by any process, that may have
 	// changed key. Calls may be merged or come without need, but are never
-	// lost. wake must not block. After stop has returned, wake is not called
-	// again.
+	// lost. For a commit by this process they come before its Update returns,
+	// so that whoever acts on the answer is not ahead of those who watch. wake
+	// must not block. After stop has returned, wake is not called again.
 	Watch(key []byte, wake func()) (stop func())
 
 	// Check reads everything, reports each fault that it finds, and returns

@@ -168,8 +168,8 @@ func (c *committer) commit() {
 	}
 	c.publish()
 	c.e.commits.Add(1)
+	c.e.watchers.wake(c.ops) // first, so that no answer is ahead of the news
 	c.answer()
-	c.e.watchers.wake(c.ops)
 	c.reset()
 	c.freezeWhenDue()
 }
