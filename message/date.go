@@ -104,7 +104,7 @@ func (p *dateParser) digits() (value, length int) {
 // number takes a day, a year or a time.
 func (p *dateParser) number() {
 	value, length := p.digits()
-	if len(p.s) > 1 && (p.s[0] == ':' || p.s[0] == '.') && isDigit(p.s[1]) && !p.hasTime && length <= 2 {
+	if !p.hasTime && length <= 2 && p.colon() {
 		p.clock(value)
 		return
 	}
@@ -147,18 +147,36 @@ func fullYear(value, length int) int {
 	return value
 }
 
+// colon takes what stands between the numbers of a time: a colon, space around
+// it allowed, or a dot.
+func (p *dateParser) colon() bool {
+	s := skipSpace(p.s)
+	if len(s) > 0 && s[0] == ':' {
+		if s = skipSpace(s[1:]); len(s) > 0 && isDigit(s[0]) {
+			p.s = s
+			return true
+		}
+	}
+	return p.dot()
+}
+
+func (p *dateParser) dot() bool {
+	if len(p.s) > 1 && p.s[0] == '.' && isDigit(p.s[1]) {
+		p.s = p.s[1:]
+		return true
+	}
+	return false
+}
+
 // clock takes the rest of a time after the hour.
 func (p *dateParser) clock(hour int) {
 	p.hasTime = true
 	p.d.hour = hour
-	p.s = p.s[1:]
 	p.d.minute, _ = p.digits()
-	if len(p.s) > 1 && (p.s[0] == ':' || p.s[0] == '.') && isDigit(p.s[1]) {
-		p.s = p.s[1:]
+	if p.colon() {
 		p.d.sec, _ = p.digits()
 	}
-	if len(p.s) > 1 && p.s[0] == '.' && isDigit(p.s[1]) {
-		p.s = p.s[1:]
+	if p.dot() {
 		p.digits() // a fraction
 	}
 }

@@ -118,15 +118,26 @@ func parseEncodedWord(s []byte) (w encodedWord, n int, ok bool) {
 		return w, 0, false
 	}
 	text := rest[2:]
-	if next := bytes.Index(text, []byte("=?")); next >= 0 {
-		text = text[:next+1] // its "=" may end this word: "?=?"
-	}
-	end := bytes.Index(text, []byte("?="))
+	end := wordEnd(text)
 	if end < 0 {
 		return w, 0, false
 	}
 	w.text = text[:end]
 	return w, 2 + q + 1 + 2 + end + 2, true
+}
+
+// wordEnd finds the "?=" that ends a word's text, or gives -1. Another word may
+// not begin before it, but padding may stand there: "=?=".
+func wordEnd(text []byte) int {
+	next := bytes.Index(text, []byte("=?"))
+	if next < 0 {
+		return bytes.Index(text, []byte("?="))
+	}
+	end := bytes.Index(text[:next+1], []byte("?="))
+	if end < 0 && bytes.HasPrefix(text[next:], []byte("=?=")) {
+		return next + 1
+	}
+	return end
 }
 
 // encodedRun gathers the octets of neighbouring encoded words of one charset,
