@@ -331,6 +331,12 @@ func (v *View) loadPast(ctx context.Context, r engine.Reader, st *state) error {
 		return err
 	}
 	fill(v.state.UIDNext)
+	// Newer flags may have newer keywords.
+	if int(st.keywords) > len(v.state.Keywords) {
+		if v.state.Keywords, err = readKeywords(r, v.key()); err != nil {
+			return err
+		}
+	}
 	v.x = b.index(v.state.HighestModSeq)
 	return nil
 }
