@@ -68,6 +68,9 @@ func (k *Certificates) Names() []string { return k.current.Load().Leaf.DNSNames 
 // certificate whatever name the client asks for, and the one loaded last.
 // Without tickets sessions are not resumed, as befits port 25: there are
 // senders that stumble over a ticket.
+//
+// Make it once for a listener, not for a connection: a ticket is good only with
+// the configuration that issued it.
 func (k *Certificates) Config(tickets bool) *tls.Config {
 	return &tls.Config{
 		MinVersion:                  tls.VersionTLS12,

@@ -22,7 +22,7 @@ type Server struct {
 	PerAddress int                                // most of one remote address (IPv6: its /64); 0: no limit
 	Exempt     func(netip.Addr) bool              // addresses free of PerAddress; nil: none
 	Proxies    []netip.Prefix                     // from here a PROXY protocol header must come first, and is believed
-	Conn       func() Config                      // asked for each connection, so that a new certificate counts
+	Conn       func() Config                      // asked for each connection, so that a changed configuration counts
 	Busy       func(reason string) string         // the whole line for a plain-text client over a limit; nil: none
 	Session    func(ctx context.Context, c *Conn) // serves one connection; its end closes the connection
 	Log        *syslog.Logger                     // of the module
@@ -185,10 +185,12 @@ func (l *listener) register(nc net.Conn, c *Conn) {
 
 // finish ends the sessions when the context has ended.
 func (l *listener) finish() error {
-	l.each(func(_ net.Conn, c *Conn) {
-		if c != nil {
-			c.Interrupt(l.ctx.Err())
+	l.each(func(nc net.Conn, c *Conn) {
+		if c == nil { // it has not said yet where it comes from
+			nc.Close()
+			return
 		}
+		c.Interrupt(l.ctx.Err())
 	})
 	grace := l.server.Grace
 	if grace <= 0 {

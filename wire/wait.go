@@ -29,10 +29,13 @@ func (c *Conn) WaitInput(ctx context.Context, wake <-chan struct{}) error {
 	if err := c.beforeRead(); err != nil {
 		return err
 	}
-	if done, err := c.inputNow(); done || err != nil {
-		return err
+	unwatch := func() {}
+	if wake != nil || c.mustWatch(ctx) {
+		if done, err := c.inputNow(); done || err != nil {
+			return err
+		}
+		unwatch = c.watch(ctx, wake)
 	}
-	unwatch := c.watch(ctx, wake)
 	err := c.fill(func() error { return c.reasonToStop(ctx) })
 	unwatch()
 	if (err == nil || errors.Is(err, ErrIdle)) && c.woken.CompareAndSwap(true, false) {
@@ -67,11 +70,17 @@ func (c *Conn) inputNow() (bool, error) {
 	return n > 0, nil
 }
 
+// mustWatch reports whether the end of ctx is not what the server interrupts
+// for anyway.
+func (c *Conn) mustWatch(ctx context.Context) bool {
+	return ctx.Done() != nil && ctx.Done() != c.serverDone
+}
+
 // watch nudges the reader when ctx ends or wake is signalled. The function
 // returned ends the watch; after it nothing more is taken from wake.
 func (c *Conn) watch(ctx context.Context, wake <-chan struct{}) func() {
 	unwatch := func() bool { return true }
-	if ctx.Done() != nil && ctx.Done() != c.serverDone {
+	if c.mustWatch(ctx) {
 		unwatch = context.AfterFunc(ctx, c.nudge)
 	}
 	if wake == nil {

@@ -197,3 +197,47 @@ func TestCloseTellsTheLastWord(t *testing.T) {
 		<-done
 	}
 }
+
+// A connection that has nothing to read holds no buffer.
+func TestNoBufferWhileWaiting(t *testing.T) {
+	t.Parallel()
+	c, peer := tcpPair(t, timeouts())
+	c.WriteString("+OK\r\n")
+	if err := c.beforeRead(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.pollInput(); n != 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	if c.in != nil || c.inPooled != nil || c.out != nil || c.outPooled != nil {
+		t.Error("a buffer is held")
+	}
+	if _, err := io.ReadFull(peer, make([]byte, 5)); err != nil {
+		t.Error(err)
+	}
+}
+
+// BenchmarkRoundTrip is one command and its answer over TCP, client included.
+func BenchmarkRoundTrip(b *testing.B) {
+	for _, name := range []string{"tcp", "tls"} {
+		b.Run(name, func(b *testing.B) {
+			c, peer := transports[name](b, timeouts())
+			go func() {
+				for {
+					if _, err := c.ReadLine(512); err != nil {
+						return
+					}
+					c.WriteString("+OK\r\n")
+				}
+			}()
+			command, answer := []byte("NOOP\r\n"), make([]byte, 5)
+			b.ReportAllocs()
+			for b.Loop() {
+				peer.Write(command)
+				if _, err := io.ReadFull(peer, answer); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,53 @@
+package wire
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"tripost/syslog"
+)
+
+// At the most detailed level everything is seen but secrets and messages.
+func TestRawLog(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	log, err := syslog.Open(syslog.Options{Directory: dir, Level: syslog.Raw})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := "AUTH PLAIN\r\nsecretpassword\r\n\r\nNOOP\r\n" + strings.Repeat("x", 100) + "\r\nprivate text\r\n.\r\nprivate literal"
+	s := newScripted([]byte(in), 1<<20)
+	c := NewConn(s, Config{Log: log.Tag("POP")})
+	c.ReadLine(64)
+	c.WriteString("+ \r\n")
+	c.Secret(true)
+	c.ReadLine(64)
+	c.ReadLine(64)
+	c.Secret(false)
+	c.ReadLine(64)
+	c.ReadLine(64)
+	io.Copy(io.Discard, c.Data(100))
+	io.Copy(io.Discard, c.Literal(15))
+	c.WriteString("+OK follows\r\n")
+	c.DotCopy(strings.NewReader("private answer\r\n"), true)
+	c.WriteString("+OK next\r\n")
+	c.Opaque(true)
+	c.Write([]byte(strings.Repeat("private", directWrite)))
+	c.Opaque(false)
+	c.Close()
+	log.Close()
+	var got []string
+	syslog.Read(t.Context(), dir, syslog.Filter{Level: syslog.Raw}, false, func(line string) error {
+		_, text, _ := strings.Cut(line, " POP ")
+		got = append(got, text)
+		return nil
+	})
+	want := []string{
+		`<- AUTH PLAIN`, `-> + \r\n`, `<- ***`, `<- ***`, `<- NOOP`, `<- (a line that is too long)`, `<- (data, 14 octets)`, `<- (literal, 15 octets)`,
+		`-> +OK follows\r\n`, `-> (16 octets)`, `-> .\r\n+OK next\r\n`, `-> (229376 octets)`,
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
