@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,7 +104,7 @@ func New(d *accounts.Directory, o Options) *Router {
 func (r *Router) Route(ctx context.Context, addr string, p Purpose, explain bool) (Result, error) {
 	parsed, syntax := parseAddress(addr)
 	if syntax != nil {
-		w := walk{router: r, explain: explain, shown: printable(addr)}
+		w := walk{router: r, explain: explain, shown: cmp.Or(printable(addr), "<>")}
 		w.refuse("syntax", 501, "5.1.3", syntax.Error())
 		return w.result, nil
 	}
@@ -147,6 +148,25 @@ type walk struct {
 	addr   address
 	shown  string // instead of addr, where it could not be parsed
 	result Result // decided once its Kind is set
+
+	last *domainAnswer // of domain
+}
+
+// domainAnswer is what the directory said about a domain.
+type domainAnswer struct {
+	name   string
+	domain accounts.Domain
+	err    error
+}
+
+// domain finds the address's domain in the directory. Several rules ask for the
+// same, so the answer is kept for as long as the domain stays.
+func (w *walk) domain() (accounts.Domain, error) {
+	if w.last == nil || w.last.name != w.addr.domain {
+		dom, err := w.names.Domain(w.addr.domain)
+		w.last = &domainAnswer{name: w.addr.domain, domain: dom, err: err}
+	}
+	return w.last.domain, w.last.err
 }
 
 // run applies the rules until one has decided.

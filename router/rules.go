@@ -53,7 +53,7 @@ func (w *walk) isMain(rule string) (why string, err error) {
 		}
 		return "", nil
 	}
-	dom, err := w.names.Domain(domain)
+	dom, err := w.domain()
 	switch {
 	case err == nil && dom.Main && dom.Name == domain:
 		return rule, nil
@@ -81,8 +81,11 @@ func openNested(w *walk, name string) error {
 }
 
 func replaceDomainAlias(w *walk, name string) error {
-	dom, err := w.names.Domain(w.addr.domain)
-	if w.addr.domain == "" || absent(err) {
+	if w.addr.domain == "" {
+		return nil
+	}
+	dom, err := w.domain()
+	if absent(err) {
 		return nil
 	}
 	if err == nil && dom.Name != w.addr.domain {
@@ -194,7 +197,7 @@ func (w *walk) direct(rule, host string, port int) {
 
 // ownDomain looks the local part up in a domain of ours.
 func ownDomain(w *walk, name string) error {
-	dom, err := w.names.Domain(w.addr.domain)
+	dom, err := w.domain()
 	if absent(err) && w.addr.domain != "" {
 		return nil
 	}

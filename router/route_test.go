@@ -1,0 +1,335 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"tripost/accounts"
+	"tripost/store/storetest"
+)
+
+// TestRoutes replays testdata/routes.txt.
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/routes.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := openRouter(t, testOptions())
+	var question, want string
+	cases := 0
+	check := func() {
+		if question == "" {
+			return
+		}
+		cases++
+		if got := explained(t, r, question); got != want {
+			t.Errorf("%s\ngot:\n%swant:\n%s", question, got, want)
+		}
+	}
+	for line := range strings.Lines(string(text)) {
+		switch {
+		case strings.HasPrefix(line, "  "):
+			want += line
+		case strings.HasPrefix(line, "#") || line == "\n":
+		default:
+			check()
+			question, want = strings.TrimSuffix(line, "\n"), ""
+		}
+	}
+	check()
+	if cases < 100 {
+		t.Errorf("only %d cases", cases)
+	}
+}
+
+// explained routes "mail: address" or "login: address".
+func explained(t *testing.T, r *Router, question string) string {
+	t.Helper()
+	purpose, addr, ok := strings.Cut(question, ":")
+	p, known := map[string]Purpose{"mail": ForMail, "login": ForLogin}[purpose]
+	if !ok || !known {
+		t.Fatalf("no question: %q", question)
+	}
+	addr = strings.TrimPrefix(addr, " ")
+	res, err := r.Route(t.Context(), addr, p, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkResult(t, addr, res)
+	quiet, err := r.Route(t.Context(), addr, p, false)
+	if err != nil || quiet.Steps != nil || quiet.describe() != res.describe() || quiet.Rule != res.Rule {
+		t.Errorf("%s: without steps it is %+v, %v", question, quiet, err)
+	}
+	var b strings.Builder
+	for _, s := range res.Steps {
+		fmt.Fprintf(&b, "  %s [%s] %s\n", s.Address, s.Rule, s.Result)
+	}
+	return b.String()
+}
+
+// checkResult asserts what holds for every result.
+func checkResult(t *testing.T, addr string, res Result) {
+	t.Helper()
+	bad := func(why string) { t.Errorf("%q: %s: %+v", addr, why, res) }
+	if res.Rule == "" {
+		bad("no rule decided")
+	}
+	switch res.Kind {
+	case Local:
+		if res.Account.ID == 0 || res.Relay || strings.HasPrefix(res.Mailbox, "~") {
+			bad("not a place for mail")
+		}
+	case Remote:
+		if !res.Relay {
+			bad("it leads outside and says it does not")
+		}
+		again, err := parseAddress(res.Address)
+		if err != nil || again.domain == "" || again.String() != res.Address || len(again.local) > maxLocal {
+			bad("not a valid address")
+		}
+		if !isHost(again.domain) && again.domain[0] != '[' {
+			bad("not a valid domain")
+		}
+		if _, err := netip.ParseAddr(res.Host); err != nil && !isHost(res.Host) || res.Port < 0 || res.Port > 65535 {
+			bad("not a valid host")
+		}
+	case Refused:
+		if res.Reason == "" || res.Code < 400 || res.Code > 599 || res.Temporary != (res.Code < 500) || !strings.HasPrefix(res.Enhanced, fmt.Sprint(res.Code/100, ".")) {
+			bad("not a refusal")
+		}
+	default:
+		bad("no kind")
+	}
+}
+
+func TestLongAddresses(t *testing.T) {
+	t.Parallel()
+	r := openRouter(t, testOptions())
+	long := strings.Repeat("x", 255)
+	for addr, code := range map[string]int{
+		long + "@elsewhere.test":                                 0,
+		long + "x@elsewhere.test":                                501,
+		"jim@" + strings.Repeat("a.", 127) + "b":                 0,
+		"jim@" + strings.Repeat("a.", 127) + "bc":                501,
+		"jim@" + strings.Repeat("a", 64) + ".test":               553,
+		"jim@" + strings.Repeat("ü", 300):                        501,
+		"@a.test:" + long + "@elsewhere.test":                    501,
+		strings.Repeat("@a.test,", 1000) + "@b.test:jim@c.test":  501,
+		strings.Repeat("x", 100_000):                             501,
+		strings.Repeat("y", 128) + "@company.test":               550,
+		strings.Repeat("z", 240) + "#jsmith@company.test":        0,
+		strings.Repeat("%a", 120) + "%company.test@company.test": 0,
+	} {
+		res, err := r.Route(t.Context(), addr, ForMail, true)
+		if err != nil || res.Code != code {
+			t.Errorf("%.40q (%d octets): %d, %v, want %d", addr, len(addr), res.Code, err, code)
+		}
+		checkResult(t, addr, res)
+	}
+}
+
+func TestControlCharacters(t *testing.T) {
+	t.Parallel()
+	r := openRouter(t, testOptions())
+	for _, addr := range []string{"js\x00mith@company.test", "jsmith@company.test\r\nRCPT TO:<x>", "\"a\tb\"@company.test", "\x7f", "\xff@company.test", "a\u0085b@x.test"} {
+		res, err := r.Route(t.Context(), addr, ForMail, true)
+		if err != nil || res.Code != 501 {
+			t.Errorf("%q: %+v, %v", addr, res, err)
+		}
+		if shown := res.Steps[0].Address; !utf8.ValidString(shown) || strings.ContainsFunc(shown, unicode.IsControl) {
+			t.Errorf("%q is shown as %q", addr, shown)
+		}
+	}
+}
+
+func TestLoopEnds(t *testing.T) {
+	t.Parallel()
+	r := openRouter(t, testOptions())
+	res, err := r.Route(t.Context(), "jsmith"+strings.Repeat("%company.test", 15), ForMail, true)
+	if err != nil || res.Rule != "routing loop" || res.Code != 554 || len(res.Steps) != 21 {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+func TestOptionsOff(t *testing.T) {
+	t.Parallel()
+	r := openRouter(t, Options{})
+	for addr, want := range map[string]string{
+		"jsmith+news@company.test": "unknown name",
+		"box#jsmith@company.test":  "unknown name",
+		"jsmith@mail.company.test": "other domain",
+		"jsmith@[192.0.2.1]":       "IP address",
+		"jsmith@localhost":         "own host name",
+	} {
+		res, err := r.Route(t.Context(), addr, ForMail, false)
+		if err == nil && res.Kind == Local {
+			res.Rule = "own host name"
+		}
+		if err != nil || res.Rule != want {
+			t.Errorf("%s: %+v, %v, want %s", addr, res, err, want)
+		}
+	}
+}
+
+func TestReaderOfPostmaster(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := accounts.New(storetest.New(t), accounts.Options{})
+	r := New(d, Options{})
+	ask := func(addr, want string) {
+		t.Helper()
+		res, err := r.Route(ctx, addr, ForMail, false)
+		got := res.describe()
+		if res.Kind == Local {
+			got = res.Account.Address()
+		}
+		if err != nil || got != want {
+			t.Errorf("%s: %s, %v, want %s", addr, got, err, want)
+		}
+	}
+	add := func(addr string) {
+		t.Helper()
+		if _, err := d.AddAccount(ctx, addr, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask("postmaster", "refuse: 550 5.1.1 this host has no accounts")
+	ask("jim@elsewhere.test", "send jim@elsewhere.test to the MX hosts of elsewhere.test")
+	for _, name := range []string{"company.test", "client1.test"} {
+		if _, err := d.AddDomain(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask("postmaster@client1.test", "refuse: 450 4.2.1 nobody reads this mail yet")
+	add("zoe@company.test")
+	add("ann@company.test")
+	ask("postmaster@client1.test", "zoe@company.test")
+	ask("abuse", "zoe@company.test")
+	add("boss@client1.test")
+	ask("abuse@client1.test", "boss@client1.test")
+	if err := d.AddAlias(ctx, "postmaster", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	ask("postmaster", "ann@company.test")
+	ask("ABUSE@company.test", "ann@company.test")
+	add("abuse")
+	ask("abuse", "abuse@company.test")
+	add("postmaster@client1.test")
+	ask("abuse@client1.test", "postmaster@client1.test")
+}
+
+func TestRouteLogin(t *testing.T) {
+	t.Parallel()
+	r := openRouter(t, testOptions())
+	for name, want := range map[string]string{
+		"jsmith":               "jsmith@company.test",
+		"INFO@company.example": "jsmith@company.test",
+		"abcdef@cl1.local":     "cl1@company.test abcdef",
+		"ann%client1.test":     "ann@client1.test",
+	} {
+		route, err := r.RouteLogin(t.Context(), name, netip.Addr{})
+		got := strings.TrimSpace(route.Account.Address() + " " + route.Individual)
+		if err != nil || got != want || route.Name != route.Account.Address() {
+			t.Errorf("%s: %+v, %v, want %s", name, route, err, want)
+		}
+	}
+	// All spellings of an unknown name come down to the same.
+	for _, name := range []string{"nobody", "NoBody@company.test", "nobody%Company.Example", "nobody@mail.company.test", "<nobody>"} {
+		route, err := r.RouteLogin(t.Context(), name, netip.Addr{})
+		if !errors.Is(err, accounts.ErrNoAccount) || route.Name != "nobody" {
+			t.Errorf("%s: %+v, %v", name, route, err)
+		}
+	}
+	for _, name := range []string{"", "@", "a b", "jim@elsewhere.test", "x._via", strings.Repeat("x", 10_000)} {
+		if route, err := r.RouteLogin(t.Context(), name, netip.Addr{}); !errors.Is(err, accounts.ErrNoAccount) {
+			t.Errorf("%.20q: %+v, %v", name, route, err)
+		}
+	}
+}
+
+// A store that cannot be read is no refusal.
+func TestUnreadableDirectoryIsAnError(t *testing.T) {
+	t.Parallel()
+	r := openRouter(t, testOptions())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if res, err := r.Route(ctx, "jsmith", ForMail, false); !errors.Is(err, context.Canceled) {
+		t.Errorf("%+v, %v", res, err)
+	}
+	if route, err := r.RouteLogin(ctx, "jsmith", netip.Addr{}); !errors.Is(err, context.Canceled) || errors.Is(err, accounts.ErrNoAccount) {
+		t.Errorf("%+v, %v", route, err)
+	}
+}
+
+func FuzzRoute(f *testing.F) {
+	text, err := os.ReadFile("testdata/routes.txt")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if addr, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "mail: "); ok {
+			f.Add(addr)
+		}
+	}
+	r := openRouter(f, testOptions())
+	f.Fuzz(func(t *testing.T, addr string) {
+		for _, p := range []Purpose{ForMail, ForLogin} {
+			res, err := r.Route(t.Context(), addr, p, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkResult(t, addr, res)
+			if p == ForLogin && res.Kind == Remote {
+				t.Errorf("%q: a login name leads outside: %+v", addr, res)
+			}
+			if len(res.Steps) == 0 || len(res.Steps) > r.options.MaxSteps+1 {
+				t.Errorf("%q: %d steps", addr, len(res.Steps))
+			}
+		}
+	})
+}
+
+func BenchmarkRoute(b *testing.B) {
+	for _, size := range []int{10, 10_000} {
+		b.Run(fmt.Sprint(size, " accounts"), func(b *testing.B) {
+			if size > 10 && testing.Short() {
+				b.Skip("making them takes a while")
+			}
+			benchmarkRoute(b, size)
+		})
+	}
+}
+
+func benchmarkRoute(b *testing.B, size int) {
+	r := openRouter(b, testOptions())
+	var wg sync.WaitGroup
+	for first := range 100 { // at once, to share the syncs
+		wg.Go(func() {
+			for i := first; i < size; i += 100 {
+				if _, err := r.directory.AddAccount(b.Context(), fmt.Sprint("user", i), ""); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, addr := range []string{"user7@company.test", "ann@client1.test", "jim@elsewhere.test", "nobody@company.test", "postmaster"} {
+		b.Run(addr, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := r.Route(b.Context(), addr, ForMail, false); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
