@@ -151,7 +151,9 @@ func TestReadTimeouts(t *testing.T) {
 
 		// A peer that sends a line octet by octet gets one timeout for it.
 		begin = time.Now()
+		dripped := make(chan struct{})
 		go func() {
+			defer close(dripped)
 			for {
 				if _, err := peer.Write([]byte("x")); err != nil {
 					return
@@ -165,7 +167,7 @@ func TestReadTimeouts(t *testing.T) {
 		checkAbout(t, "slow line", time.Since(begin), time.Minute)
 		peer.Close()
 		c.Abort()
-		synctest.Wait()
+		<-dripped
 	})
 }
 
