@@ -33,6 +33,10 @@ import (
 //	S: text        must be the next line received; "*" stands for any text
 //	EOF            the server must close the connection
 //	TLS            the client does a TLS handshake
+//	HI             takes the greeting and says EHLO
+//	SECURE         turns TLS on and says EHLO again
+//	IN ann@b       signs in
+//	SEND joe@a ann@b   sends "Subject: test" from and to
 //	# text         a remark
 //
 // In what is sent, {base64:...} encodes a Go string and {100*x} repeats.
@@ -167,8 +171,41 @@ func (c *conversation) do(line string) {
 		}
 	case "TLS":
 		c.handshake()
+	case "HI":
+		c.each("S: 220 *", "C: EHLO pc7.client.test")
+		c.skip()
+	case "SECURE":
+		c.each("C: STARTTLS", "S: 220 *", "TLS", "C: EHLO pc7.client.test")
+		c.skip()
+	case "IN":
+		c.each(`C: AUTH PLAIN {base64:\x00`+rest+`\x00`+password+`}`, "S: 235 2.7.0 *")
+	case "SEND":
+		from, to, _ := strings.Cut(rest, " ")
+		c.each("C: MAIL FROM:<"+from+">", "S: 250 *", "C: RCPT TO:<"+to+">", "S: 250 *", "C: DATA", "S: 354 *",
+			"C: Subject: test", "C:", "C: .", "S: 250 2.0.0 * message accepted for delivery")
 	default:
 		c.fatalf("%q is no line of a conversation", line)
+	}
+}
+
+func (c *conversation) each(lines ...string) {
+	c.t.Helper()
+	for _, line := range lines {
+		c.do(line)
+	}
+}
+
+// skip reads a reply to its last line.
+func (c *conversation) skip() {
+	c.t.Helper()
+	for {
+		line, err := c.r.ReadString('\n')
+		if err != nil || len(line) < 4 {
+			c.fatalf("reply %q: %v", line, err)
+		}
+		if line[3] == ' ' {
+			return
+		}
 	}
 }
 

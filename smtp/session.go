@@ -174,6 +174,9 @@ func (s *session) source() queue.Source {
 	if s.user != nil {
 		src.Account = &s.user.Account
 	}
+	if s.mail != nil {
+		src.Size = s.mail.size
+	}
 	return src
 }
 

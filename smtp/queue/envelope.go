@@ -25,7 +25,10 @@ type Source struct {
 	Client bool
 	// Internal is true for the server's own reports, which may go anywhere.
 	Internal bool
-	Log      *syslog.Logger // the session's
+	// Size is the size of the message as far as it is announced, in octets; 0 is
+	// unknown. Check holds it against quotas.
+	Size int64
+	Log  *syslog.Logger // the session's
 }
 
 // Envelope is an SMTP envelope with its source.

@@ -33,7 +33,7 @@ func (q *Queue) Check(ctx context.Context, addr string, src Source) (res router.
 		return res, "", err
 	}
 	if res.Kind == router.Local {
-		err = q.room(ctx, addr, &res)
+		err = q.room(ctx, addr, &res, src.Size)
 	}
 	return res, why, err
 }
@@ -113,9 +113,9 @@ func (q *Queue) mayRelay(ctx context.Context, addr string, src *Source) (why str
 	}
 }
 
-// room refuses a local recipient whose quota is used up, so that the others of
-// the message need not wait for that mailbox.
-func (q *Queue) room(ctx context.Context, addr string, res *router.Result) error {
+// room refuses a local recipient whose quota does not allow another message of
+// that size, so that the others of the message need not wait for that mailbox.
+func (q *Queue) room(ctx context.Context, addr string, res *router.Result, size int64) error {
 	var u store.Usage
 	err := q.store.View(ctx, func(r *store.Snapshot) (err error) {
 		u, err = r.Usage(res.Account.ID)
@@ -124,7 +124,7 @@ func (q *Queue) room(ctx context.Context, addr string, res *router.Result) error
 	if err != nil {
 		return fmt.Errorf("quota of %q: %w", res.Account.Address(), err)
 	}
-	if u.OctetLimit > 0 && u.Octets >= u.OctetLimit || u.MessageLimit > 0 && u.Messages >= u.MessageLimit {
+	if u.OctetLimit > 0 && u.Octets+max(size, 1) > u.OctetLimit || u.MessageLimit > 0 && u.Messages >= u.MessageLimit {
 		return overQuota(addr)
 	}
 	return nil
