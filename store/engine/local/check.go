@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-
-	"go.etcd.io/bbolt"
+	"slices"
 
 	"tripost/store/engine"
 )
@@ -85,12 +84,17 @@ func (c *checker) fault(place, format string, args ...any) {
 // pages checks the index file's own structure.
 func (c *checker) pages() error {
 	c.result.DiskOctets += c.layers.tx.Size()
-	return c.e.index.db.View(func(tx *bbolt.Tx) error {
-		for err := range tx.Check() {
-			c.fault(indexName, "%v", err)
-		}
-		return c.ctx.Err()
-	})
+	// bbolt compares with the free list as it is in memory, so no checkpoint may
+	// change that meanwhile.
+	tx, err := c.e.index.db.Begin(true)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	for err := range tx.Check() {
+		c.fault(indexName, "%v", err)
+	}
+	return c.ctx.Err()
 }
 
 // keys reads every key, and every blob.
@@ -185,10 +189,8 @@ func (l *largeFiles) expects(b engine.Blob) bool {
 	if l.drafts[b] {
 		return true
 	}
-	for _, name := range l.doubtful {
-		if name == largeName(b) {
-			return true
-		}
+	if slices.Contains(l.leftover, b) {
+		return true
 	}
 	for _, files := range l.dropped {
 		for _, f := range files {

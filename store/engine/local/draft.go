@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -100,7 +99,7 @@ func (d *draft) writeFile(b []byte) error {
 func (d *draft) spill() error {
 	d.blob = d.e.newBlob()
 	d.name = d.e.largePath(d.blob)
-	d.e.drafting(d.blob, true)
+	d.e.drafting(d.blob)
 	f, err := d.e.o.FS.OpenFile(d.name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -169,20 +168,16 @@ func (d *draft) Close() error {
 	if d.name == "" {
 		return nil
 	}
-	var err error
 	if d.file != nil {
-		err = d.file.Close()
+		// What counts was synced; what was not is discarded.
+		_ = d.file.Close()
 	}
-	switch {
-	case d.committed:
-		err = nil // the octets are durable, however the closing went
-	case d.doubtful:
-		d.e.removeDoubtful(d.name)
-	default:
-		err = errors.Join(err, ignoreMissing(d.e.o.FS.Remove(d.name)))
+	if d.committed {
+		d.e.settled(d.blob)
+	} else {
+		d.e.discard(d.blob, d.doubtful)
 	}
-	d.e.drafting(d.blob, false)
-	return err
+	return nil
 }
 
 // Buffers for bodies, by size class, so that many small drafts do not each

@@ -84,6 +84,7 @@ func openBolt(name string, o Options) (*bbolt.DB, error) {
 		bo.InitialMmapSize = int(size)
 		var db *bbolt.DB
 		if db, err = bbolt.Open(name, 0o600, &bo); err == nil {
+			db.AllocSize = o.IndexGrow
 			return db, nil
 		}
 		if !errors.Is(err, syscall.ENOMEM) && !errors.Is(err, syscall.EINVAL) {
@@ -191,8 +192,7 @@ func (x *index) copyTo(fs FS, name string) (checkpoint, error) {
 		if cp, err = parseCheckpoint(tx.Bucket(bucketMeta).Get(metaCheckpoint)); err != nil {
 			return err
 		}
-		_, err := tx.WriteTo(&offsetWriter{w: f})
-		return err
+		return writeIndex(tx, &offsetWriter{w: f})
 	})
 	if err == nil {
 		err = f.Sync()
@@ -203,14 +203,24 @@ func (x *index) copyTo(fs FS, name string) (checkpoint, error) {
 	return cp, nil
 }
 
-// offsetWriter writes one piece behind the other.
+// writeIndex writes the file that tx sees.
+func writeIndex(tx *bbolt.Tx, w *offsetWriter) error {
+	if _, err := tx.WriteTo(w); err != nil {
+		return errors.Join(w.err, err) // bbolt's error only quotes the cause
+	}
+	return nil
+}
+
+// offsetWriter writes one piece behind the other, and remembers what failed.
 type offsetWriter struct {
 	w   File
 	off int64
+	err error
 }
 
 func (o *offsetWriter) Write(b []byte) (int, error) {
 	n, err := o.w.WriteAt(b, o.off)
 	o.off += int64(n)
+	o.err = err
 	return n, err
 }

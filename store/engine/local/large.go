@@ -19,7 +19,7 @@ type largeFiles struct {
 	mu       sync.Mutex
 	drafts   map[engine.Blob]bool   // being written by this process
 	dropped  map[uint64][]largeFile // by the group that took the last reference
-	doubtful []string               // named by a refused group that may be on disk
+	leftover []engine.Blob          // discarded, but could not be removed yet
 }
 
 type largeFile struct {
@@ -48,15 +48,19 @@ func (e *Engine) largePath(b engine.Blob) string {
 	return filepath.Join(e.large.dir, largeName(b))
 }
 
-// drafting notes that a draft's file is, or is no longer, being written.
-func (e *Engine) drafting(b engine.Blob, yes bool) {
+// drafting notes that a draft's file is being written, until it is settled or
+// discarded.
+func (e *Engine) drafting(b engine.Blob) {
 	e.large.mu.Lock()
-	defer e.large.mu.Unlock()
-	if yes {
-		e.large.drafts[b] = true
-	} else {
-		delete(e.large.drafts, b)
-	}
+	e.large.drafts[b] = true
+	e.large.mu.Unlock()
+}
+
+// settled notes that a draft's file is a blob's now.
+func (e *Engine) settled(b engine.Blob) {
+	e.large.mu.Lock()
+	delete(e.large.drafts, b)
+	e.large.mu.Unlock()
 }
 
 // dropLarge notes files whose blobs went in group seq.
@@ -79,38 +83,51 @@ func (e *Engine) sweepLarge(seq uint64) int64 {
 			continue
 		}
 		for _, f := range files {
-			if err := ignoreMissing(e.o.FS.Remove(e.largePath(f.blob))); err != nil {
-				// The next opening removes it.
-				e.o.Logf(3, fmt.Sprintf("removing a dropped body: %v", err))
-				continue
-			}
 			freed += f.octets
+			e.large.leftover = append(e.large.leftover, f.blob)
 		}
 		delete(e.large.dropped, group)
 	}
+	e.removeLeftover()
 	return freed
 }
 
-// removeDoubtful removes a discarded draft's file once no crash can bring back
-// the refused group that names it.
-func (e *Engine) removeDoubtful(name string) {
+// discard removes the file of a draft that came to nothing: at once, or, if a
+// crash could still bring back a refused group that names it, when the journal
+// goes on in a segment that excludes that group.
+func (e *Engine) discard(b engine.Blob, doubtful bool) {
 	e.large.mu.Lock()
-	e.large.doubtful = append(e.large.doubtful, name)
-	e.large.mu.Unlock()
-	if !e.journalFailed() {
-		e.sweepDoubtful()
+	defer e.large.mu.Unlock()
+	delete(e.large.drafts, b)
+	if doubtful && e.journalFailed() || !e.removeLarge(b) {
+		e.large.leftover = append(e.large.leftover, b)
 	}
 }
 
-func (e *Engine) sweepDoubtful() {
+func (e *Engine) removeLarge(b engine.Blob) bool {
+	return ignoreMissing(e.o.FS.Remove(e.largePath(b))) == nil
+}
+
+// sweepLeftover tries again to remove what could not be removed.
+func (e *Engine) sweepLeftover() {
 	e.large.mu.Lock()
 	defer e.large.mu.Unlock()
-	for _, name := range e.large.doubtful {
-		if err := ignoreMissing(e.o.FS.Remove(name)); err != nil {
-			e.o.Logf(3, fmt.Sprintf("removing a discarded body: %v", err))
+	e.removeLeftover()
+}
+
+// removeLeftover does so with the mutex held. While the journal is failed some
+// of the files may still be needed.
+func (e *Engine) removeLeftover() {
+	if e.journalFailed() {
+		return
+	}
+	kept := e.large.leftover[:0]
+	for _, b := range e.large.leftover {
+		if !e.removeLarge(b) {
+			kept = append(kept, b)
 		}
 	}
-	e.large.doubtful = nil
+	e.large.leftover = kept
 }
 
 // countBodies learns at opening what of each segment is live, and removes the

@@ -49,6 +49,9 @@ type Options struct {
 	// the file outgrows it, a checkpoint waits for all running Views. Where the
 	// system grants less, less is taken. Default 64 GiB.
 	IndexMap int64
+	// IndexGrow is the step in octets in which the index file grows, each of
+	// which costs a sync. Default 4 MiB.
+	IndexGrow int
 
 	// FS is the file operations. Default [OS].
 	FS FS
@@ -75,6 +78,7 @@ func (o Options) withDefaults() Options {
 	set(&o.LockTimeout, 5*time.Second)
 	set(&o.OpenSegments, 256)
 	set(&o.IndexMap, 64<<30)
+	set(&o.IndexGrow, 4<<20)
 	if o.FS == nil {
 		o.FS = OS{}
 	}

@@ -142,7 +142,7 @@ func (c *committer) reopen() error {
 	c.e.mu.Lock()
 	c.e.end = c.journal.end
 	c.e.mu.Unlock()
-	c.e.sweepDoubtful()
 	c.e.works(&c.e.failures.journal)
+	c.e.sweepLeftover()
 	return nil
 }

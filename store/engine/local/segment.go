@@ -177,17 +177,6 @@ func (s *segmentSet) sum() (disk, live int64) {
 	return disk, live
 }
 
-// list returns all segments in no order.
-func (s *segmentSet) list() []*segment {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]*segment, 0, len(s.byNumber))
-	for _, seg := range s.byNumber {
-		all = append(all, seg)
-	}
-	return all
-}
-
 // pin keeps every file in its place until unpin.
 func (s *segmentSet) pin() {
 	s.mu.Lock()
