@@ -183,3 +183,36 @@ func TestScannerCorpus(t *testing.T) {
 		}
 	}
 }
+
+func FuzzScanner(f *testing.F) {
+	for _, name := range goldenMails {
+		f.Add(mail(f, name), uint16(7))
+	}
+	f.Add([]byte("Content-Type: multipart/mixed; boundary=b\n\n--b\r\n\r\n.\r\n--b--"), uint16(1))
+	f.Add([]byte("\r\n"), uint16(3))
+	f.Add([]byte("\x00\r"), uint16(3))
+	f.Add([]byte("Content-Type: message/rfc822\n\nContent-Type: message/rfc822\n\n"), uint16(3))
+	f.Add([]byte("From: a:b@c,d;\nTo: \"\nCc: (\nReferences: <<a>>\n\n"), uint16(3))
+	whole, cut := NewScanner(Limits{}), NewScanner(Limits{})
+	tight := NewScanner(Limits{Header: 200, Parts: 4, Depth: 3})
+	f.Fuzz(func(t *testing.T, text []byte, seed uint16) {
+		for _, pair := range [][2]*Scanner{{whole, cut}, {tight, tight}} {
+			pair[0].Reset()
+			pair[0].Write(text)
+			s := pair[0].Finish()
+			if err := check(text, s); err != nil {
+				t.Fatal(err)
+			}
+			pair[1].Reset()
+			random := rand.New(rand.NewPCG(uint64(seed), 0))
+			for rest := text; len(rest) > 0; {
+				n := min(len(rest), 1+random.IntN(40))
+				pair[1].Write(rest[:n])
+				rest = rest[n:]
+			}
+			if c := pair[1].Finish(); !sameSummary(s, c) {
+				t.Fatalf("cut into pieces it gives\n%+v\nin one piece\n%+v", c, s)
+			}
+		}
+	})
+}
