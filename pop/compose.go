@@ -1,12 +1,11 @@
 package pop
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-
-	"context"
 
 	"tripost/accounts"
 	"tripost/message"
@@ -26,12 +25,16 @@ type composer struct {
 var (
 	errNoRecipient refusal = "no recipient in To, Cc or Bcc"
 	errManyTargets refusal = "too many recipients"
+	errFoldedFirst refusal = "its header begins with a folded line" // which would continue the fields put before it
 )
 
 // compose fills in the recipients and returns the new header: without Bcc and
 // Resent-Bcc, and with a Sender that names the account when From does not (or
 // Resent-Sender, when the message is a resent one).
 func (c *composer) compose(header []byte) ([]byte, error) {
+	if len(header) > 0 && isBlank(header[0]) {
+		return nil, errFoldedFirst
+	}
 	fields := message.Fields(header)
 	resent := resentBlock(fields)
 	names := []string{"To", "Cc", "Bcc"}

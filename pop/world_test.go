@@ -41,6 +41,7 @@ type world struct {
 	srv   *Server
 	addr  string // of the listener; "": sessions run over net.Pipe
 	pipe  bool
+	done  chan error // yields what the server returned
 }
 
 const (
@@ -118,14 +119,22 @@ func (w *world) listen() {
 		Conn:    func() wire.Config { return w.wire },
 		Session: w.srv.Serve,
 	}
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(w.ctx, ln, false) }()
-	w.t.Cleanup(func() {
-		w.cancel()
-		if err := <-done; err != nil {
-			w.t.Errorf("stop the server: %v", err)
-		}
-	})
+	w.done = make(chan error, 1)
+	ctx := w.ctx
+	go func() { w.done <- server.Serve(ctx, ln, false) }()
+	w.t.Cleanup(w.stop)
+}
+
+// stop ends the server and waits for its sessions.
+func (w *world) stop() {
+	w.cancel()
+	if w.done == nil {
+		return
+	}
+	if err := <-w.done; err != nil {
+		w.t.Errorf("stop the server: %v", err)
+	}
+	w.done = nil
 }
 
 // dial opens a connection to the module.
