@@ -6,21 +6,28 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"strings"
 	"testing"
 )
 
 // idleConns is how many connections the idle benchmarks hold.
 const idleConns = 1000
 
-func BenchmarkIdlePlain(b *testing.B) { benchmarkIdle(b, false, false) }
-func BenchmarkIdleTLS(b *testing.B)   { benchmarkIdle(b, true, false) }
+func BenchmarkIdlePlain(b *testing.B) { benchmarkIdle(b, false, false, "NOOP") }
+func BenchmarkIdleTLS(b *testing.B)   { benchmarkIdle(b, true, false, "NOOP") }
 
 // BenchmarkIdleWake is for a session that waits on a channel too.
-func BenchmarkIdleWake(b *testing.B) { benchmarkIdle(b, false, true) }
+func BenchmarkIdleWake(b *testing.B) { benchmarkIdle(b, false, true, "NOOP") }
+
+// BenchmarkIdleAfterLarge is for a client that has sent a full TLS record, for
+// which crypto/tls keeps the room until the connection ends.
+func BenchmarkIdleAfterLarge(b *testing.B) {
+	benchmarkIdle(b, true, false, strings.Repeat("x", 16000))
+}
 
 // benchmarkIdle reports the memory of a connection that has answered a command
 // and waits for the next: heap and stacks, without the kernel's part.
-func benchmarkIdle(b *testing.B, secure, wake bool) {
+func benchmarkIdle(b *testing.B, secure, wake bool, command string) {
 	for b.Loop() {
 		ln, err := Listen("127.0.0.1:0")
 		if err != nil {
@@ -39,7 +46,7 @@ func benchmarkIdle(b *testing.B, secure, wake bool) {
 		done := make(chan error, 1)
 		go func() { done <- s.Serve(ctx, ln, secure) }()
 		for _, p := range peers {
-			noop(b, p, secure)
+			exchange(b, p, secure, command)
 		}
 		b.ReportMetric(float64(memory()-before)/1024/idleConns, "KiB/conn")
 		cancel()
@@ -62,7 +69,7 @@ func idleSession(wake bool) func(context.Context, *Conn) {
 			if err := c.WaitInput(ctx, signals); err != nil {
 				return
 			}
-			if _, err := c.ReadLine(512); err != nil {
+			if _, err := c.ReadLine(64 << 10); err != nil {
 				return
 			}
 			c.WriteString("+OK\r\n")
@@ -84,14 +91,14 @@ func dialMany(b *testing.B, addr string) []net.Conn {
 	return peers
 }
 
-// noop sends a command and reads the answer. What a client needs for TLS is
+// exchange sends a command and reads the answer. What a client needs for TLS is
 // garbage afterwards.
-func noop(b *testing.B, peer net.Conn, secure bool) {
+func exchange(b *testing.B, peer net.Conn, secure bool, command string) {
 	b.Helper()
 	if secure {
 		peer = tls.Client(peer, &tls.Config{InsecureSkipVerify: true})
 	}
-	if _, err := io.WriteString(peer, "NOOP\r\n"); err != nil {
+	if _, err := io.WriteString(peer, command+"\r\n"); err != nil {
 		b.Fatal(err)
 	}
 	if _, err := io.ReadFull(peer, make([]byte, 5)); err != nil {

@@ -282,6 +282,16 @@ func TestSilentTLSClient(t *testing.T) {
 	}
 }
 
+func TestImplicitTLSWithoutCertificate(t *testing.T) {
+	t.Parallel()
+	r := run(t, true, func(s *Server) { s.Conn = timeouts })
+	dial(t, "tcp", r.addr).expectEnd()
+	eventually(t, "it is gone", func() bool { return r.Count() == 0 })
+	if got := r.records(t); !strings.Contains(got, " 3 POP-000001(") || !strings.Contains(got, ErrNoTLS.Error()) {
+		t.Errorf("log %q", got)
+	}
+}
+
 func TestPanicOfASession(t *testing.T) {
 	t.Parallel()
 	r := run(t, false, func(*Server) {})

@@ -50,6 +50,9 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 
 // handshake puts TLS over the socket.
 func (c *Conn) handshake(ctx context.Context) error {
+	if c.config.TLS == nil {
+		return ErrNoTLS
+	}
 	c.raw.SetDeadline(time.Now().Add(c.config.handshakeTimeout()))
 	t := tls.Server(c.raw, c.config.TLS)
 	if err := t.HandshakeContext(ctx); err != nil {
