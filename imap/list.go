@@ -12,7 +12,7 @@ import (
 // mailboxes which the user may know of; others only the user's own, as other
 // accounts cannot be enumerated. RFC 3501 section 6.3.8.
 func (s *session) list(ctx context.Context, cmd *command) (completion, error) {
-	pattern, done, err := s.listArguments(cmd)
+	pattern, done, err := s.listArguments(cmd, "LIST")
 	if err != nil || done {
 		return ok("Done"), err
 	}
@@ -46,7 +46,7 @@ func (s *session) list(ctx context.Context, cmd *command) (completion, error) {
 
 // listArguments parses a reference and a pattern and puts them together. done is
 // set when the pattern was empty, which asks for the delimiter and the root.
-func (s *session) listArguments(cmd *command) (pattern string, done bool, err error) {
+func (s *session) listArguments(cmd *command, kind string) (pattern string, done bool, err error) {
 	p := &cmd.args
 	p.space()
 	reference := p.name(p.astring())
@@ -61,7 +61,7 @@ func (s *session) listArguments(cmd *command) (pattern string, done bool, err er
 	}
 	if pattern == "" {
 		root, _ := foreign(reference)
-		s.listLine("LIST", `\Noselect`, root)
+		s.listLine(kind, `\Noselect`, root)
 		return "", true, nil
 	}
 	return joinReference(reference, pattern), false, nil
@@ -107,7 +107,7 @@ func (s *session) listLine(kind, attributes, name string) {
 // level that is not subscribed but has subscribed ones below is told as \Noselect.
 // RFC 3501 section 6.3.9.
 func (s *session) lsub(ctx context.Context, cmd *command) (completion, error) {
-	text, done, err := s.listArguments(cmd)
+	text, done, err := s.listArguments(cmd, "LSUB")
 	if err != nil || done {
 		return ok("Done"), err
 	}

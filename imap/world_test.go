@@ -1,0 +1,348 @@
+package imap
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tripost/accounts"
+	"tripost/store"
+	"tripost/store/storetest"
+	"tripost/syslog"
+	"tripost/wire"
+)
+
+// world is an IMAP module with everything under it: a store on disk, and the
+// accounts ann, boss and public of example.test and bob of other.test.
+type world struct {
+	t      testing.TB
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	store  *store.Store
+	dir    *accounts.Directory
+	config Config
+	wire   wire.Config
+	auth   accounts.AuthOptions
+
+	start sync.Once
+	srv   *Server
+	addr  string // of the listener
+	pipe  bool   // sessions run over net.Pipe
+}
+
+const password = "secret"
+
+// epoch is the time at which all worlds stand still, so that dates and
+// UIDVALIDITY are the same in every run.
+var epoch = time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
+
+func newWorld(t testing.TB, pipe bool) *world {
+	t.Helper()
+	w := &world{t: t, pipe: pipe}
+	w.ctx, w.cancel = context.WithCancel(context.Background())
+	w.store = storetest.Open(t, t.TempDir(), store.Options{
+		Undelete: 24 * time.Hour, Now: func() time.Time { return epoch },
+	})
+	t.Cleanup(w.cancel)
+	w.dir = accounts.New(w.store, accounts.Options{
+		Password: accounts.PasswordParams{Memory: 64, Time: 1, Lanes: 1, ScramRounds: 4096},
+	})
+	for _, domain := range []string{"example.test", "other.test"} {
+		_, err := w.dir.AddDomain(w.ctx, domain)
+		must(t, err)
+	}
+	for _, addr := range []string{"ann@example.test", "boss@example.test", "public@example.test", "bob@other.test"} {
+		_, err := w.dir.AddAccount(w.ctx, addr, password)
+		must(t, err)
+	}
+	w.auth = accounts.AuthOptions{Cleartext: "always", Exempt: func(netip.Addr) bool { return true }}
+	w.wire = wire.Config{Read: time.Minute, Write: 10 * time.Second, Handshake: 10 * time.Second, TLS: serverTLS()}
+	w.config = Config{
+		Hostname: "mail.example.test", Product: "tripost", Version: "1.0",
+		Store: w.store, Directory: w.dir,
+	}
+	return w
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serverTLS has one self-signed certificate for all tests: making it takes time.
+var serverTLS = sync.OnceValue(func() *tls.Config {
+	dir, err := os.MkdirTemp("", "imap-certificate-*")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	certificates, err := wire.LoadCertificates("", "", dir, "mail.example.test")
+	if err != nil {
+		panic(err)
+	}
+	return certificates.Config(true)
+})
+
+// run starts the module with what has been configured.
+func (w *world) run() {
+	w.start.Do(func() {
+		w.config.Auth = accounts.NewAuthenticator(w.dir, router{w.dir}, w.auth)
+		w.srv = New(w.config)
+		if !w.pipe {
+			w.listen()
+		}
+	})
+}
+
+func (w *world) listen() {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(w.t, err)
+	w.addr = ln.Addr().String()
+	server := &wire.Server{
+		Name: "IMAP", Channels: 10_000, Log: w.config.Log, Grace: 5 * time.Second,
+		Conn:    func() wire.Config { return w.wire },
+		Session: w.srv.Serve,
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(w.ctx, ln, false) }()
+	w.t.Cleanup(func() {
+		w.cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("stop the server: %v", err)
+		}
+	})
+}
+
+// dial opens a connection to the module.
+func (w *world) dial() net.Conn {
+	w.run()
+	if !w.pipe {
+		nc, err := net.Dial("tcp", w.addr)
+		must(w.t, err)
+		return nc
+	}
+	client, server := net.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c := wire.NewConn(server, w.wire)
+		w.srv.Serve(w.ctx, c)
+		c.Close()
+	}()
+	w.t.Cleanup(func() {
+		client.Close()
+		<-done
+	})
+	return client
+}
+
+// account returns an account by name, without domain that of example.test.
+func (w *world) account(name string) accounts.Account {
+	w.t.Helper()
+	if name == "bob" {
+		name = "bob@other.test"
+	}
+	a, err := w.dir.Account(w.ctx, name)
+	must(w.t, err)
+	return a
+}
+
+// mailbox reads "ann/INBOX".
+func (w *world) mailbox(name string) store.MailboxRef {
+	w.t.Helper()
+	account, box, ok := strings.Cut(name, "/")
+	if !ok {
+		w.t.Fatalf("mailbox %q is not of the form account/mailbox", name)
+	}
+	return store.MailboxRef{Account: w.account(account).ID, Name: box}
+}
+
+// deliver appends a message as the server does.
+func (w *world) deliver(box, text string, flags ...string) store.UID {
+	w.t.Helper()
+	d, err := w.store.Draft(w.ctx, int64(len(text)))
+	must(w.t, err)
+	defer d.Close()
+	_, err = d.Write([]byte(text))
+	must(w.t, err)
+	d.Finish()
+	a, err := w.store.Append(w.ctx, store.System(), w.mailbox(box), d, flagSet(w.t, flags...), epoch)
+	must(w.t, err)
+	return a.UID
+}
+
+func flagSet(t testing.TB, names ...string) store.FlagSet {
+	t.Helper()
+	p := parser{b: []byte("(" + strings.Join(names, " ") + ")")}
+	f := p.flagList()
+	must(t, p.end())
+	return f
+}
+
+// open opens a mailbox as another client of its owner.
+func (w *world) open(box string) *store.View {
+	w.t.Helper()
+	account, _, _ := strings.Cut(box, "/")
+	v, err := w.store.Open(w.ctx, w.account(account).Identity(), w.mailbox(box), false)
+	must(w.t, err)
+	must(w.t, v.Load(w.ctx))
+	w.t.Cleanup(v.Close)
+	return v
+}
+
+// do lets something happen to the store that no session of a dialogue does:
+//
+//	mailbox ann/private        makes a mailbox
+//	append ann/INBOX "text"    appends a message: a Go string
+//	expunge ann/INBOX 2 3      removes messages by UID
+//	flag ann/INBOX 2 \Seen     sets a flag
+//	acl ann/INBOX bob@other.test lr
+//	quota ann 1000             octets
+//	remove ann/private
+//	rename ann/private new
+//	stop                       the server is told to stop
+func (w *world) do(line string) {
+	w.t.Helper()
+	words := strings.Fields(line)
+	switch words[0] {
+	case "mailbox":
+		must(w.t, w.store.Create(w.ctx, store.System(), w.mailbox(words[1]), store.CreateOptions{}))
+	case "append":
+		text, err := strconv.Unquote(strings.TrimSpace(strings.SplitN(line, words[1], 2)[1]))
+		must(w.t, err)
+		w.deliver(words[1], text)
+	case "expunge":
+		_, err := w.open(words[1]).Expunge(w.ctx, uids(w.t, words[2:]...), true)
+		must(w.t, err)
+	case "flag":
+		_, _, err := w.open(words[1]).SetFlags(w.ctx, uids(w.t, words[2]), store.FlagsAdd, flagSet(w.t, words[3]), 0)
+		must(w.t, err)
+	case "acl":
+		r, err := store.ParseRights(strings.Join(words[3:], ""))
+		must(w.t, err)
+		must(w.t, w.store.SetACL(w.ctx, store.System(), w.mailbox(words[1]), store.ACLEntry{ID: words[2], Rights: r}, store.RightsReplace))
+	case "quota":
+		n, err := strconv.ParseInt(words[2], 10, 64)
+		must(w.t, err)
+		must(w.t, w.store.Update(w.ctx, func(tx *store.Tx) error { return tx.SetQuota(w.account(words[1]).ID, n, 0) }))
+	case "remove":
+		must(w.t, w.store.Delete(w.ctx, store.System(), w.mailbox(words[1])))
+	case "rename":
+		must(w.t, w.store.Rename(w.ctx, store.System(), w.mailbox(words[1]), words[2]))
+	case "stop":
+		w.cancel()
+		w.ctx = context.Background() // for what is looked at afterwards
+	default:
+		w.t.Fatalf("nothing known as %q", line)
+	}
+}
+
+func uids(t testing.TB, words ...string) store.UIDSet {
+	t.Helper()
+	var set store.UIDSet
+	for _, word := range words {
+		n, err := strconv.Atoi(word)
+		must(t, err)
+		set.Add(store.UID(n), store.UID(n))
+	}
+	return set
+}
+
+// setup configures the world, one line each:
+//
+//	limit NAME N               see setLimit
+//	cleartext never            passwords without TLS: never, always
+//	services ann pop,smtp      what the account may do
+//	tls off                    no certificate
+//	version off                none is told
+//
+// and what do can do.
+func (w *world) setup(text string) {
+	w.t.Helper()
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) == 0 || words[0] == "#" {
+			continue
+		}
+		switch words[0] {
+		case "limit":
+			n, err := strconv.Atoi(words[2])
+			must(w.t, err)
+			w.setLimit(words[1], n)
+		case "cleartext":
+			w.auth.Cleartext = words[1]
+		case "services":
+			_, err := w.dir.SetAccount(w.ctx, w.account(words[1]).Address(), func(a *accounts.Account) (err error) {
+				a.Services, err = accounts.ParseServices(words[2])
+				return err
+			})
+			must(w.t, err)
+		case "tls":
+			w.wire.TLS = nil
+		default:
+			w.do(line)
+		}
+	}
+}
+
+func (w *world) setLimit(name string, n int) {
+	w.t.Helper()
+	l := &w.config.Limits
+	fields := map[string]*int{
+		"line": &l.Line, "command": &l.Command, "earlyline": &l.EarlyLine, "earlyliteral": &l.EarlyLiteral,
+		"ranges": &l.SetRanges, "depth": &l.SearchDepth, "keys": &l.SearchKeys, "items": &l.FetchItems,
+		"pattern": &l.Pattern, "bad": &l.BadCommands, "failures": &l.Failures,
+	}
+	switch field := fields[name]; {
+	case name == "message":
+		l.Message = int64(n)
+	case field == nil:
+		w.t.Fatalf("no limit %q", name)
+	default:
+		*field = n
+	}
+}
+
+// router leads login names to accounts by their address.
+type router struct{ dir *accounts.Directory }
+
+func (r router) RouteLogin(ctx context.Context, name string, _ netip.Addr) (accounts.LoginRoute, error) {
+	if !strings.Contains(name, "@") {
+		name += "@example.test"
+	}
+	a, err := r.dir.Account(ctx, name)
+	if err != nil {
+		err = accounts.ErrNoAccount
+	}
+	return accounts.LoginRoute{Account: a, Name: name}, err
+}
+
+// logTo makes the world write its log into a directory, and returns a function
+// that closes the log and returns its text.
+func (w *world) logTo(level syslog.Level) func() string {
+	dir := w.t.TempDir()
+	log, err := syslog.Open(syslog.Options{Directory: dir, Level: level})
+	must(w.t, err)
+	w.config.Log = log.Tag("IMAP")
+	return func() string {
+		must(w.t, log.Close())
+		var b bytes.Buffer
+		err := syslog.Read(context.Background(), dir, syslog.Filter{Level: syslog.Raw}, false, func(line string) error {
+			b.WriteString(line + "\n")
+			return nil
+		})
+		must(w.t, err)
+		return b.String()
+	}
+}
