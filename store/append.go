@@ -23,18 +23,22 @@ type Appended struct {
 
 // Append puts a message into a mailbox and adds a reference of its own to the
 // body. It needs [RightInsert]; the flags are set as far as the rights to
-// change them reach. [ErrOverQuota]: the account's limits do not allow it.
+// change them reach. [ErrOverQuota]: the account's limits do not allow it. When
+// it returns one of this package's errors it has changed nothing, and the
+// transaction can go on.
 func (tx *Tx) Append(id Identity, dst MailboxRef, m NewMessage) (Appended, error) {
 	size, err := tx.tx.BlobSize(m.Body)
+	var done Appended
 	if err == nil {
-		if err = tx.tx.Share(m.Body); err == nil {
-			var done Appended
-			if done, err = tx.append(&id, dst, m, size); err == nil {
-				return done, nil
-			}
-		}
+		done, err = tx.append(&id, dst, m, size)
 	}
-	return Appended{}, fmt.Errorf("appending to mailbox %q: %w", dst.Name, err)
+	if err == nil {
+		err = tx.tx.Share(m.Body)
+	}
+	if err != nil {
+		return Appended{}, fmt.Errorf("appending to mailbox %q: %w", dst.Name, err)
+	}
+	return done, nil
 }
 
 // append puts a message into a mailbox; the body's reference becomes the
@@ -55,6 +59,9 @@ func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64) (Ap
 	if !acct.fits(size, 1) {
 		return Appended{}, ErrOverQuota
 	}
+	if st.UIDNext == lastUID {
+		return Appended{}, ErrUIDs
+	}
 	flags, err := tx.flagsIn(k, &st, m.Flags, rights&RightWrite != 0)
 	if err != nil {
 		return Appended{}, err
@@ -65,20 +72,19 @@ func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64) (Ap
 	}
 	acct.modSeq++
 	e := entry{Message: Message{Flags: flags & settable(rights), Size: size, Date: date.Unix(), Body: m.Body}}
-	if err := tx.insert(k, &st, &acct, &e); err != nil {
-		return Appended{}, err
-	}
+	tx.insert(k, &st, &acct, &e)
 	tx.putState(k, &st)
 	tx.putAccount(k.account, &acct)
 	return Appended{st.UIDValidity, e.UID, k.mailbox}, nil
 }
 
+// lastUID is never given out, so that UIDNEXT is always one more than a UID can
+// be.
+const lastUID = math.MaxUint32
+
 // insert writes a message as the newest of its mailbox under the account's
 // present modseq, and counts it.
-func (tx *Tx) insert(k boxKey, st *state, acct *account, e *entry) error {
-	if st.UIDNext == math.MaxUint32 {
-		return ErrUIDs
-	}
+func (tx *Tx) insert(k boxKey, st *state, acct *account, e *entry) {
 	e.UID = st.UIDNext
 	st.UIDNext++
 	e.ModSeq, e.created, e.saved = acct.modSeq, acct.modSeq, tx.now.Unix()
@@ -87,7 +93,6 @@ func (tx *Tx) insert(k boxKey, st *state, acct *account, e *entry) error {
 	acct.octets += e.Size
 	acct.messages++
 	tx.putEntry(k, e)
-	return nil
 }
 
 // flagsIn turns flags by name into the mailbox's bits. With add, keywords that

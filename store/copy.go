@@ -70,6 +70,9 @@ func (tx *Tx) transfer(v *View, set UIDSet, dst MailboxRef, move bool) (CopyResu
 	if !(move && from.acct == to.acct) && !to.acct.fits(octets, int64(len(entries))) {
 		return CopyResult{}, ErrOverQuota
 	}
+	if len(entries) > int(lastUID-to.st.UIDNext) {
+		return CopyResult{}, ErrUIDs
+	}
 	to.acct.modSeq++
 	res := CopyResult{UIDValidity: to.st.UIDValidity}
 	if err := tx.copyInto(from, to, entries, !move, &res); err != nil {
@@ -157,9 +160,7 @@ func (tx *Tx) copyInto(from, to *end, entries []entry, share bool, res *CopyResu
 			}
 		}
 		e.Flags = keywords.translate(e.Flags) & settable(to.rights)
-		if err := tx.insert(to.k, to.st, to.acct, &e); err != nil {
-			return err
-		}
+		tx.insert(to.k, to.st, to.acct, &e)
 		res.Source.Add(entries[i].UID, entries[i].UID)
 		res.Target.Add(e.UID, e.UID)
 	}
@@ -178,7 +179,7 @@ type keywordMap struct {
 func (tx *Tx) keywordMap(from, to *end) (*keywordMap, error) {
 	m := &keywordMap{same: from.k == to.k}
 	var err error
-	if m.table, err = tx.keywords(to.k, to.st); err != nil || m.same {
+	if m.table, err = tx.keywords(to.k, to.st); err != nil || m.same || to.rights&RightWrite == 0 {
 		return m, err
 	}
 	m.from, err = tx.keywords(from.k, from.st)

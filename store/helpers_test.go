@@ -212,3 +212,13 @@ func equal[T comparable](t testing.TB, what string, got, want T) {
 		t.Errorf("%s:\n got %v\nwant %v", what, got, want)
 	}
 }
+
+// splitACL reads "id rights|id rights".
+func splitACL(acl string) (entries [][2]string) {
+	for e := range strings.SplitSeq(acl, "|") {
+		if id, rights, ok := strings.Cut(e, " "); ok {
+			entries = append(entries, [2]string{id, rights})
+		}
+	}
+	return entries
+}

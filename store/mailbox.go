@@ -246,7 +246,7 @@ func (tx *Tx) addStore(k boxKey, acct *account, o CreateOptions) error {
 
 // addName makes a name and the missing ones above it.
 func (tx *Tx) addName(a AccountID, acct *account, name string, kind mailboxKind, o CreateOptions) error {
-	acl, err := tx.addParents(a, acct, name)
+	acl, err := tx.addParents(a, acct, name, 1)
 	if err != nil {
 		return err
 	}
@@ -255,24 +255,15 @@ func (tx *Tx) addName(a AccountID, acct *account, name string, kind mailboxKind,
 }
 
 // addParents makes the missing names above name directory-only, and returns the
-// ACL that a child inherits.
-func (tx *Tx) addParents(a AccountID, acct *account, name string) ([]ACLEntry, error) {
-	var missing []string
-	var acl []ACLEntry
-	for p := parentName(name); p != ""; p = parentName(p) {
-		id, err := readName(tx.r, a, p)
-		if err != nil {
-			return nil, err
-		}
-		if id != 0 {
-			m, _, err := readMailbox(tx.r, boxKey{a, id})
-			if err != nil {
-				return nil, err
-			}
-			acl = m.acl
-			break
-		}
-		missing = append(missing, p)
+// ACL that a child inherits. It makes sure that as many more names as the caller
+// adds are within the limit.
+func (tx *Tx) addParents(a AccountID, acct *account, name string, more int) ([]ACLEntry, error) {
+	missing, acl, err := tx.missingParents(a, name)
+	if err != nil {
+		return nil, err
+	}
+	if int64(acct.names)+int64(len(missing)+more) > int64(tx.s.o.MaxMailboxes) {
+		return nil, fmt.Errorf("the account has %d: %w", acct.names, ErrTooManyMailboxes)
 	}
 	for _, p := range slices.Backward(missing) {
 		if _, err := tx.addMailbox(a, acct, p, kindDirectory, acl, ""); err != nil {
@@ -282,11 +273,25 @@ func (tx *Tx) addParents(a AccountID, acct *account, name string) ([]ACLEntry, e
 	return acl, nil
 }
 
+// missingParents returns the names above name that do not exist, from the
+// lowest up, and the ACL of the first one that does.
+func (tx *Tx) missingParents(a AccountID, name string) (missing []string, acl []ACLEntry, err error) {
+	for p := parentName(name); p != ""; p = parentName(p) {
+		id, err := readName(tx.r, a, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		if id != 0 {
+			m, _, err := readMailbox(tx.r, boxKey{a, id})
+			return missing, m.acl, err
+		}
+		missing = append(missing, p)
+	}
+	return missing, nil, nil
+}
+
 // addMailbox makes one new name.
 func (tx *Tx) addMailbox(a AccountID, acct *account, name string, kind mailboxKind, acl []ACLEntry, use string) (boxKey, error) {
-	if int64(acct.names) >= int64(tx.s.o.MaxMailboxes) {
-		return boxKey{}, fmt.Errorf("the account has %d: %w", acct.names, ErrTooManyMailboxes)
-	}
 	k := boxKey{a, acct.nextMailbox}
 	acct.nextMailbox++
 	acct.names++

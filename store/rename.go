@@ -62,10 +62,10 @@ func (tx *Tx) rename(id *Identity, ref MailboxRef, to string) error {
 
 // moveInbox gives INBOX's store another name and makes a new INBOX.
 func (tx *Tx) moveInbox(k boxKey, acct *account, m mailbox, to string) error {
-	if _, err := tx.addMailbox(k.account, acct, Inbox, kindSelectable, m.acl, m.specialUse); err != nil {
+	if _, err := tx.addParents(k.account, acct, to, 1); err != nil {
 		return err
 	}
-	if _, err := tx.addParents(k.account, acct, to); err != nil {
+	if _, err := tx.addMailbox(k.account, acct, Inbox, kindSelectable, m.acl, m.specialUse); err != nil {
 		return err
 	}
 	m.specialUse = ""
@@ -85,7 +85,7 @@ func (tx *Tx) moveTree(k boxKey, acct *account, m mailbox, to string) error {
 			return fmt.Errorf("%q: %w", c.name, err)
 		}
 	}
-	if _, err := tx.addParents(k.account, acct, to); err != nil {
+	if _, err := tx.addParents(k.account, acct, to, 0); err != nil {
 		return err
 	}
 	for _, c := range slices.Backward(children) {

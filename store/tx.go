@@ -101,6 +101,7 @@ func (r *Snapshot) Record(b Body) (message.Record, error) { return readSummary(r
 
 // Tx is a Snapshot that sees its own writes, and writes. Keys and values passed
 // in are kept until the commit: the caller must not change them afterwards.
+// Where a method returns one of this package's errors, it has changed nothing.
 type Tx struct {
 	Snapshot
 	tx      engine.Tx
