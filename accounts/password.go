@@ -21,7 +21,8 @@ const (
 )
 
 // PasswordParams are the costs of checking a password. Zero fields take their
-// defaults. They count for passwords set from now on; older ones keep theirs.
+// defaults. Passwords set with other costs are renewed by the next sign-in that
+// shows them.
 type PasswordParams struct {
 	Memory      uint32 // argon2id, KiB; default 19,456
 	Time        uint32 // argon2id, passes over the memory; default 2

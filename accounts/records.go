@@ -144,6 +144,15 @@ func (f *fields) time() time.Time {
 	return time.Unix(n, 0).UTC()
 }
 
+// choice reads a number that has only these meanings: 0 and 1.
+func (f *fields) choice() bool {
+	n := f.number()
+	if n > 1 {
+		f.fail()
+	}
+	return n == 1
+}
+
 func (f *fields) fail() { f.b, f.err = nil, errRecord }
 
 // end returns what went wrong in reading a record of kind.
@@ -172,7 +181,7 @@ func encodeDomainAlias(of string) []byte { return newRecord().number(1).text(of)
 // decodeDomain returns the domain, or the name of the one that this is an alias of.
 func decodeDomain(name string, b []byte) (d Domain, aliasOf string, err error) {
 	f := readRecord(b)
-	if f.number() == 1 {
+	if f.choice() {
 		aliasOf = f.text()
 		return d, aliasOf, f.end(keyDomain)
 	}
@@ -199,7 +208,7 @@ func encodeObject(o object) []byte {
 
 func decodeObject(b []byte) (object, error) {
 	f := readRecord(b)
-	o := object{alias: f.number() == 1, id: store.AccountID(f.number())}
+	o := object{alias: f.choice(), id: store.AccountID(f.number())}
 	return o, f.end(keyObject)
 }
 
@@ -217,7 +226,7 @@ func decodeAccount(id store.AccountID, b []byte) (Account, error) {
 	a := Account{
 		ID: id, Local: f.text(), Domain: f.text(), RealName: f.text(),
 		Services: AllServices &^ Service(f.number()), Quota: int64(f.number()),
-		Locked: f.number() == 1, Created: f.time(),
+		Locked: f.choice(), Created: f.time(),
 	}
 	return a, f.end(keyAccount)
 }

@@ -39,6 +39,10 @@ func TestLaterRecordIsRefused(t *testing.T) {
 	b[0]++
 	_, err := decodeAccount(1, b)
 	wantError(t, err, errRecord)
+	_, err = decodeObject(newRecord().number(2).number(7).b) // a kind of object to come
+	wantError(t, err, errRecord)
+	_, err = decodeObject(append(encodeObject(object{id: 7}), 0))
+	wantError(t, err, errRecord)
 }
 
 func TestAfter(t *testing.T) {

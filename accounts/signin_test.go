@@ -149,6 +149,41 @@ func TestCleartext(t *testing.T) {
 	}
 }
 
+// New costs reach old passwords when they are next seen.
+func TestCostsAreRenewed(t *testing.T) {
+	t.Parallel()
+	a := openAuthenticator(t)
+	dearer := cheap
+	dearer.Memory, dearer.ScramRounds = 128, 5000
+	d := New(a.directory.store, Options{Password: dearer})
+	a = NewAuthenticator(d, direct{d}, AuthOptions{})
+	costs := func() PasswordParams {
+		acct, err := d.Account(t.Context(), "jsmith")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec, err := d.signInRecord(t.Context(), LoginRoute{Account: acct})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rec.credentials.costs()
+	}
+	before := costs()
+	for _, try := range []struct {
+		password string
+		want     PasswordParams
+		err      error
+	}{{"wrong", before, ErrCredentials}, {"tulip", d.params, nil}, {"tulip", d.params, nil}} {
+		_, err := a.Password(t.Context(), fromLoopback(), "PASS", "jsmith", try.password)
+		wantError(t, err, try.err)
+		if got := costs(); got != try.want {
+			t.Errorf("after %q the costs are %+v, want %+v", try.password, got, try.want)
+		}
+	}
+	_, err := scramAs(t, a, fromLoopback(), "jsmith", "tulip", "")
+	wantError(t, err, nil)
+}
+
 // Names that do not exist cost a hash with the same parameters.
 func TestUnknownNamesCostTheSame(t *testing.T) {
 	t.Parallel()
@@ -181,6 +216,22 @@ func TestHashingQueueGivesUp(t *testing.T) {
 	<-a.hashing
 	_, err = a.Password(t.Context(), fromLoopback(), "PASS", "jsmith", "tulip")
 	wantError(t, err, nil)
+}
+
+// A store that cannot be read is no wrong password.
+func TestUnreadableStoreIsTemporary(t *testing.T) {
+	t.Parallel()
+	a := openAuthenticator(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, login := range []string{"jsmith", "nobody"} {
+		_, err := a.Password(ctx, fromLoopback(), "PASS", login, "tulip")
+		wantError(t, err, ErrUnavailable)
+		server, err := a.SASL(ctx, fromLoopback(), "SCRAM-SHA-256", nil)
+		wantError(t, err, nil)
+		_, _, err = server.Next([]byte("n,,n=" + login + ",r=abc"))
+		wantError(t, err, ErrUnavailable)
+	}
 }
 
 func TestGuessersWait(t *testing.T) {

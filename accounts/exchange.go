@@ -1,0 +1,194 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tripost/store"
+)
+
+// exchange is one attempt on its way.
+type exchange struct {
+	auth      *Authenticator
+	at        Attempt
+	mechanism string
+	login     string // as typed
+	mailbox   string
+	name      string // what the account part came down to: failures are counted under it
+	record    signInRecord
+	known     bool // record is that of an account
+	detail    string
+}
+
+// signInRecord is what the directory knows about who wants to sign in.
+type signInRecord struct {
+	account     Account
+	individual  string
+	services    Service // on for both the account and its domain
+	credentials credentials
+}
+
+func (a *Authenticator) begin(at Attempt, mechanism, login string) *exchange {
+	return &exchange{auth: a, at: at, mechanism: mechanism, login: login}
+}
+
+func (e *exchange) password(ctx context.Context, password string) (*SignedIn, error) {
+	if !e.auth.Allowed(e.at) {
+		return nil, ErrInsecure
+	}
+	if err := e.identify(ctx); err != nil {
+		return nil, err
+	}
+	if err := e.wait(ctx); err != nil {
+		return nil, err
+	}
+	fits, err := e.auth.verify(ctx, e.record.credentials, password)
+	if err != nil {
+		return nil, err
+	}
+	if !fits {
+		return nil, e.wrong(password)
+	}
+	if err := e.auth.renew(ctx, e.record, password); err != nil {
+		e.note("the password's hash could not be renewed", err)
+	}
+	return e.admit(ctx)
+}
+
+// identify finds the account that the login name leads to. That there is none
+// is no error: the exchange goes on as with a wrong password.
+func (e *exchange) identify(ctx context.Context) error {
+	login, err := ParseLogin(e.login)
+	if err != nil {
+		e.detail = "not a login name"
+		return nil
+	}
+	e.mailbox = login.Mailbox
+	route, err := e.auth.router.RouteLogin(ctx, login.Account, e.at.Local)
+	e.name = route.Name
+	if errors.Is(err, ErrNoAccount) {
+		e.detail = "unknown account"
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w: routing: %w", ErrUnavailable, err)
+	}
+	e.record, err = e.auth.directory.signInRecord(ctx, route)
+	if errors.Is(err, ErrNoAccount) { // removed since
+		e.detail = "unknown account"
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w: reading the account: %w", ErrUnavailable, err)
+	}
+	e.known = true
+	if e.record.credentials.hash == "" {
+		e.detail = "no password is set"
+	}
+	return nil
+}
+
+// signInRecord reads all that a sign-in needs in one state.
+func (d *Directory) signInRecord(ctx context.Context, route LoginRoute) (signInRecord, error) {
+	rec := signInRecord{individual: route.Individual}
+	err := d.View(ctx, func(n *Names) (err error) {
+		if rec.account, err = n.AccountByID(route.Account.ID); err != nil {
+			return err
+		}
+		dom, err := n.Domain(rec.account.Domain)
+		if err != nil {
+			return err
+		}
+		rec.services = rec.account.Services & dom.Services
+		rec.credentials, err = n.credentials(rec.account.ID)
+		return err
+	})
+	return rec, err
+}
+
+// credentials returns what checks an account's password; the zero value when it
+// has none.
+func (n *Names) credentials(id store.AccountID) (credentials, error) {
+	b, err := n.get(idKey(keyPassword, id))
+	if err != nil || b == nil {
+		return credentials{}, err
+	}
+	return decodeCredentials(b)
+}
+
+// wait delays the attempt as far as earlier failures ask for it.
+func (e *exchange) wait(ctx context.Context) error {
+	if e.auth.exempt(e.at.Remote.Unmap()) {
+		return nil
+	}
+	d, refuse := e.auth.throttle.delay(e.at.Remote, e.name)
+	if d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrThrottled, ctx.Err())
+		}
+	}
+	if refuse {
+		return ErrThrottled
+	}
+	return nil
+}
+
+// wrong records a failure; password is "" when the mechanism does not show it.
+func (e *exchange) wrong(password string) error {
+	if e.detail == "" {
+		e.detail = "wrong password"
+	}
+	if e.auth.exempt(e.at.Remote.Unmap()) {
+		return ErrCredentials
+	}
+	if n := e.auth.throttle.failed(e.at.Remote, e.name, password); n > 1 {
+		e.detail += fmt.Sprintf(" (%d different failures from this address)", n)
+	}
+	return ErrCredentials
+}
+
+// admit decides, after a right password, whether and to what the account may
+// sign in.
+func (e *exchange) admit(ctx context.Context) (*SignedIn, error) {
+	e.auth.throttle.succeeded(e.at.Remote, e.name)
+	acct := e.record.account
+	if acct.Locked {
+		return nil, ErrLocked
+	}
+	if !e.record.services.Has(e.at.Service) {
+		return nil, ErrService
+	}
+	in := &SignedIn{
+		Account:    acct,
+		Identity:   acct.Identity(),
+		Individual: e.record.individual,
+		Login:      e.login,
+		Mechanism:  e.mechanism,
+	}
+	name := e.mailbox
+	if name == "" {
+		name = "INBOX"
+	}
+	var err error
+	in.Mailbox, err = e.auth.directory.Resolve(ctx, in.Identity, name)
+	if err != nil && !errors.Is(err, ErrNoMailbox) {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return in, err
+}
+
+// finish writes the one line that an attempt leaves in the log.
+func (e *exchange) finish(in *SignedIn, err error) (*SignedIn, error) {
+	if err != nil {
+		e.logRefusal(err)
+		return nil, err
+	}
+	e.logSignIn(in)
+	return in, nil
+}
