@@ -35,6 +35,7 @@ type FS struct {
 	count  int
 	fault  func(n int, op Op) Fault // nil: none
 	deaf   func(name string) bool   // files whose syncs are swallowed
+	blind  func(name string) error  // files that cannot be read
 	record bool
 	events []event
 	inodes map[string]int // by name relative to root
@@ -62,6 +63,9 @@ func (f *FS) Count() int {
 // SwallowSyncs makes the syncs of some files do nothing, as a broken engine
 // that forgets them would.
 func (f *FS) SwallowSyncs(name func(name string) bool) { f.deaf = name }
+
+// FailReads makes reading some files fail.
+func (f *FS) FailReads(fault func(name string) error) { f.blind = fault }
 
 // ask counts an operation and returns its fault.
 func (f *FS) ask(kind, name string) Fault {
@@ -164,6 +168,15 @@ type file struct {
 	fs    *FS
 	name  string
 	inode int
+}
+
+func (f *file) ReadAt(b []byte, off int64) (int, error) {
+	if f.fs.blind != nil {
+		if err := f.fs.blind(filepath.Base(f.name)); err != nil {
+			return 0, &os.PathError{Op: "read", Path: f.name, Err: err}
+		}
+	}
+	return f.File.ReadAt(b, off)
 }
 
 func (f *file) WriteAt(b []byte, off int64) (int, error) {

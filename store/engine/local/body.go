@@ -46,10 +46,21 @@ func (e *Engine) Open(ctx context.Context, b engine.Blob) (engine.Body, error) {
 		if again, lookupErr := e.lookup(b); lookupErr != nil {
 			return nil, lookupErr
 		} else if again.samePlace(entry) {
-			return nil, fmt.Errorf("%w: opening blob %d: %w", engine.ErrDamaged, b, err)
+			return nil, openingFailed(b, err)
 		}
 	}
 }
+
+// openingFailed tells a file that is not there from one that cannot be opened
+// just now.
+func openingFailed(b engine.Blob, err error) error {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, errSegmentGone) || errors.Is(err, errCodec) {
+		err = fmt.Errorf("%w: %w", engine.ErrDamaged, err)
+	}
+	return fmt.Errorf("opening blob %d: %w", b, err)
+}
+
+var errCodec = errors.New("unknown codec")
 
 // lookup returns a blob's entry in the durable state.
 func (e *Engine) lookup(b engine.Blob) (bodyEntry, error) {
@@ -63,7 +74,7 @@ func (e *Engine) lookup(b engine.Blob) (bodyEntry, error) {
 
 func (e *Engine) openEntry(b engine.Blob, entry bodyEntry) (*body, error) {
 	if entry.codec != 0 {
-		return nil, fmt.Errorf("unknown codec %d", entry.codec)
+		return nil, fmt.Errorf("%w %d", errCodec, entry.codec)
 	}
 	if entry.segment == 0 {
 		name := e.largePath(b)

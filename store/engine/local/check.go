@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 
+	"go.etcd.io/bbolt"
+
 	"tripost/store/engine"
 )
 
@@ -81,20 +83,18 @@ func (c *checker) fault(place, format string, args ...any) {
 	c.report(engine.Fault{Place: place, Text: fmt.Sprintf(format, args...)})
 }
 
-// pages checks the index file's own structure.
+// pages checks the index file's own structure. bbolt compares with the free
+// list as it is in memory, so no checkpoint may change that meanwhile.
 func (c *checker) pages() error {
-	c.result.DiskOctets += c.layers.tx.Size()
-	// bbolt compares with the free list as it is in memory, so no checkpoint may
-	// change that meanwhile.
-	tx, err := c.e.index.db.Begin(true)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	for err := range tx.Check() {
-		c.fault(indexName, "%v", err)
-	}
-	return c.ctx.Err()
+	c.e.checkpoints.mu.Lock()
+	defer c.e.checkpoints.mu.Unlock()
+	return c.e.index.db.View(func(tx *bbolt.Tx) error {
+		c.result.DiskOctets += tx.Size()
+		for err := range tx.Check() {
+			c.fault(indexName, "%v", err)
+		}
+		return c.ctx.Err()
+	})
 }
 
 // keys reads every key, and every blob.

@@ -100,10 +100,10 @@ func (f *faultRun) refusal(err error) {
 
 var errInjected = syscall.EIO
 
-// TestEveryOperationFails lets each operation on a file fail in turn, in
+// TestFaultInEveryOperation lets each operation on a file fail in turn, in
 // several ways. Nothing acknowledged is lost, nothing refused is seen, and the
 // store takes updates again when the disk does.
-func TestEveryOperationFails(t *testing.T) {
+func TestFaultInEveryOperation(t *testing.T) {
 	t.Parallel()
 	variants := []struct {
 		name   string
@@ -186,9 +186,9 @@ func (f *faultRun) crashCopy() {
 	mustMatch(f.t, dir, small(), f.l, true)
 }
 
-// TestReopenWhileFailing closes and opens on a disk that takes no writes: mail
+// TestFaultWhileReopening closes and opens on a disk that takes no writes: mail
 // can still be read, and nothing is lost.
-func TestReopenWhileFailing(t *testing.T) {
+func TestFaultWhileReopening(t *testing.T) {
 	t.Parallel()
 	f := &faultRun{t: t, dir: t.TempDir(), l: newLedger()}
 	f.fs = faultfs.New(f.dir)
@@ -236,9 +236,9 @@ func TestReopenWhileFailing(t *testing.T) {
 	mustMatch(t, f.dir, small(), f.l, false)
 }
 
-// TestGroupFailsTogether lets the sync of a group of many fail: all of its
+// TestFaultFailsWholeGroup lets the sync of a group of many fail: all of its
 // members are refused, and none is seen.
-func TestGroupFailsTogether(t *testing.T) {
+func TestFaultFailsWholeGroup(t *testing.T) {
 	t.Parallel()
 	f := &faultRun{t: t, dir: t.TempDir(), l: newLedger()}
 	f.fs = faultfs.New(f.dir)
@@ -301,8 +301,8 @@ func TestGroupFailsTogether(t *testing.T) {
 	mustMatch(t, copied, small(), f.l, false)
 }
 
-// TestProbeByItself waits for the background to find that the disk is well.
-func TestProbeByItself(t *testing.T) {
+// TestFaultIsProbed waits for the background to find that the disk is well.
+func TestFaultIsProbed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	fs := faultfs.New(dir)
