@@ -52,6 +52,7 @@ type Conn struct {
 	inPooled *buffer
 	small    [smallInput]byte
 	long     []byte  // of a line that does not fit into in
+	tail     []byte  // of a line that was too long
 	body     drainer // literal or data that is not at its end, or nil
 
 	read         readAttempt

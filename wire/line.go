@@ -14,7 +14,7 @@ const maxDrain = 1 << 20
 // ReadLine reads one line, ended by CRLF or a bare LF, and returns it without
 // its end. The slice is valid until the next read. NUL and a bare CR within the
 // line are left to the caller. max counts the line with its end; a longer one
-// is read to its end and dropped (ErrLineTooLong).
+// is read to its end and dropped (ErrLineTooLong); Tail tells how it ended.
 //
 // Waiting for the first octet it returns ErrIdle after the read timeout, io.EOF
 // when the peer has closed, and what Interrupt was called with. From the first
@@ -26,7 +26,7 @@ func (c *Conn) ReadLine(max int) ([]byte, error) {
 	if err := c.stopped(); err != nil {
 		return nil, err
 	}
-	c.long = nil
+	c.long, c.tail = nil, c.tail[:0]
 	line, err := c.readLine(max)
 	c.lineLimit = time.Time{}
 	if c.config.Log.On(syslog.Raw) {
@@ -71,6 +71,8 @@ func (c *Conn) endLine(n, max int) ([]byte, error) {
 	line := c.in[c.r : c.r+n]
 	c.r += n
 	if len(c.long)+n > max {
+		c.keepTail(c.long)
+		c.keepTail(line)
 		c.long = nil
 		return nil, ErrLineTooLong
 	}
@@ -88,13 +90,16 @@ func (c *Conn) endLine(n, max int) ([]byte, error) {
 // drainLine reads to the end of the line, keeping nothing.
 func (c *Conn) drainLine() error {
 	dropped := len(c.long)
+	c.keepTail(c.long)
 	c.long = nil
 	for {
 		if i := bytes.IndexByte(c.in[c.r:c.w], '\n'); i >= 0 {
+			c.keepTail(c.in[c.r : c.r+i+1])
 			c.r += i + 1
 			return ErrLineTooLong
 		}
 		dropped += c.Buffered()
+		c.keepTail(c.in[c.r:c.w])
 		c.r, c.w = 0, 0
 		if dropped > maxDrain {
 			return ErrEndless
