@@ -142,9 +142,9 @@ func (f *fetchParser) bodySection(name string) {
 	}
 	var s section
 	f.expect('[')
-	f.sectionSpec(&s)
+	numbers := f.sectionSpec(&s)
 	f.expect(']')
-	s.label = s.appendLabel(nil)
+	s.label = s.answerLabel(numbers)
 	if f.accept('<') {
 		s.partial = true
 		s.offset = f.number()
@@ -159,26 +159,34 @@ func (f *fetchParser) bodySection(name string) {
 	f.add(s, name == "BODY")
 }
 
-// sectionSpec consumes a section-spec: part numbers, a text, or both.
-func (f *fetchParser) sectionSpec(s *section) {
+// sectionSpec consumes a section-spec: part numbers, a text, or both. It returns
+// the numbers as they were written.
+func (f *fetchParser) sectionSpec(s *section) (numbers []byte) {
+	start := f.i
 	for f.err == nil && f.peek()-'0' <= 9 {
 		f.spend()
 		n := f.number()
 		if n == 0 {
 			f.fail("Part numbers begin with 1")
-			return
+			return nil
 		}
 		s.path = append(s.path, uint16(min(n, math.MaxUint16)))
+		numbers = f.b[start:f.i]
 		if !f.accept('.') {
-			return
+			return numbers
 		}
 		if f.peek() == ']' {
 			f.fail("Expected a part number")
 		}
 	}
-	if f.err != nil || f.peek() == ']' {
-		return
+	if f.err == nil && f.peek() != ']' {
+		f.sectionText(s)
 	}
+	return numbers
+}
+
+// sectionText consumes a section-text.
+func (f *fetchParser) sectionText(s *section) {
 	switch name := f.itemName(); {
 	case name == "HEADER":
 		s.text = sectionHeader
@@ -205,18 +213,12 @@ func (f *fetchParser) fieldNames(s *section) {
 	})
 }
 
-// appendLabel appends the section as it is named in the answer: as it was asked
+// answerLabel returns the section as it is named in the answer: as it was asked
 // for, without PEEK.
-func (s *section) appendLabel(b []byte) []byte {
-	b = append(b, "BODY["...)
-	for i, n := range s.path {
-		if i > 0 {
-			b = append(b, '.')
-		}
-		b = strconv.AppendUint(b, uint64(n), 10)
-	}
+func (s *section) answerLabel(numbers []byte) []byte {
+	b := append([]byte("BODY["), numbers...)
 	if name := sectionNames[s.text]; name != "" {
-		if len(s.path) > 0 {
+		if len(numbers) > 0 {
 			b = append(b, '.')
 		}
 		b = append(b, name...)

@@ -55,7 +55,7 @@ func (s *session) read(cmd *command) error {
 	cmd.buf = append(cmd.buf, head...)
 	line, err := s.c.ReadLine(s.lineLimit())
 	if errors.Is(err, wire.ErrLineTooLong) {
-		return s.refuseLongLine(cmd, line)
+		return s.refuseLongLine(cmd)
 	}
 	if err != nil {
 		return broken(err)
@@ -153,7 +153,7 @@ func (s *session) readLiteral(cmd *command, lit literal) (start int, err error) 
 func (s *session) readReply(cmd *command, limit int) ([]byte, error) {
 	line, err := s.c.ReadLine(limit)
 	if errors.Is(err, wire.ErrLineTooLong) {
-		return nil, s.refuseLongLine(cmd, line)
+		return nil, s.refuseLongLine(cmd)
 	}
 	return line, broken(err)
 }
@@ -164,16 +164,17 @@ func (s *session) refuseLine(cmd *command, line []byte, why error) error {
 	return s.drop(cmd, lit, more, why)
 }
 
-// refuseLongLine refuses a command of which a line was too long. tail is how that
-// line ended. If the tag is not known yet it is looked for in the head of the line.
-func (s *session) refuseLongLine(cmd *command, tail []byte) error {
+// refuseLongLine refuses a command of which a line was too long, and a literal that
+// the line announced at its end. If the tag is not known yet it is looked for in
+// the head of the line.
+func (s *session) refuseLongLine(cmd *command) error {
 	if cmd.tag == "" {
 		p := parser{b: cmd.buf}
 		if tag := p.run(classTag); len(tag) > 0 && p.accept(' ') {
 			cmd.tag = string(tag)
 		}
 	}
-	return s.refuseLine(cmd, tail, refuse(badCode("TOOBIG", "Line too long")))
+	return s.refuseLine(cmd, s.c.Tail(), refuse(badCode("TOOBIG", "Line too long")))
 }
 
 // drop reads what is left of a command that is refused because of why, so that
@@ -190,7 +191,10 @@ func (s *session) drop(cmd *command, lit literal, more bool, why error) error {
 			return broken(err)
 		}
 		line, err := s.c.ReadLine(s.lineLimit())
-		if err != nil && !errors.Is(err, wire.ErrLineTooLong) {
+		if errors.Is(err, wire.ErrLineTooLong) {
+			line, err = s.c.Tail(), nil
+		}
+		if err != nil {
 			return broken(err)
 		}
 		lit, _, more = literalTail(line)
