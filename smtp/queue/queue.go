@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"time"
 
 	"tripost/accounts"
@@ -75,11 +76,16 @@ func (o *Options) defaults() {
 	}
 }
 
+// Router tells where an address leads. [router.Router] is one.
+type Router interface {
+	Route(ctx context.Context, addr string, p router.Purpose, explain bool) (router.Result, error)
+}
+
 // Queue takes messages in and keeps what waits to go out. It is safe for
 // concurrent use and holds nothing but a block of unused ids in memory.
 type Queue struct {
 	store  *store.Store
-	router *router.Router
+	router Router
 	dir    *accounts.Directory
 	o      Options
 	ids    counter
@@ -87,7 +93,7 @@ type Queue struct {
 }
 
 // New returns the queue of a store.
-func New(st *store.Store, r *router.Router, d *accounts.Directory, o Options) *Queue {
+func New(st *store.Store, r Router, d *accounts.Directory, o Options) *Queue {
 	o.defaults()
 	return &Queue{
 		store:  st,

@@ -130,6 +130,10 @@ func (c *Conn) envelope(m Message, results []Result) (some bool, err error) {
 			if mail, err = c.reply("MAIL"); err != nil {
 				return false, err
 			}
+			if c.broken {
+				fill(results, Result{Reply: mail})
+				return false, nil
+			}
 		}
 		for i := range group {
 			r, err := c.reply("RCPT")
@@ -138,6 +142,10 @@ func (c *Conn) envelope(m Message, results []Result) (some bool, err error) {
 			}
 			if results[from+i].Reply = r; r.OK() {
 				some = true
+			}
+			if c.broken {
+				closing(results, r)
+				return false, nil
 			}
 		}
 	}
@@ -166,8 +174,22 @@ func (c *Conn) stepwise(m Message, results []Result) (some bool, err error) {
 		if results[i].Reply = r; r.OK() {
 			some = true
 		}
+		if c.broken {
+			closing(results, r)
+			return false, nil
+		}
 	}
 	return some, nil
+}
+
+// closing gives the reply 421, after which the peer closes, to all whom it has
+// not refused.
+func closing(results []Result, r Reply) {
+	for i := range results {
+		if had := results[i].Reply; had.Code == 0 || had.OK() {
+			results[i].Reply = r
+		}
+	}
 }
 
 // data sends the message and returns the reply that decides.

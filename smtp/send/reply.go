@@ -129,13 +129,14 @@ func cutEnhanced(code int, text string) (enhanced, rest string) {
 
 // printable makes the peer's text fit for logs and reports.
 func printable(s string) string {
-	if len(s) > maxReplyText {
-		s = s[:maxReplyText]
-	}
-	return strings.ToValidUTF8(strings.Map(func(r rune) rune {
+	s = strings.ToValidUTF8(strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return '?'
 		}
 		return r
 	}, s), "?")
+	if len(s) > maxReplyText {
+		s = strings.ToValidUTF8(s[:maxReplyText], "")
+	}
+	return s
 }

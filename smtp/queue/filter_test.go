@@ -1,0 +1,138 @@
+package queue
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+)
+
+// strain passes a message through a filter in pieces of some size.
+func strain(msg string, piece int, complete bool) (string, error) {
+	var out bytes.Buffer
+	f := &filter{
+		w: &out, individual: []byte("X-Real-To"), maxHops: 3, complete: complete,
+		missing: func(date, id bool) []byte {
+			var b []byte
+			if date {
+				b = append(b, "Date: now\r\n"...)
+			}
+			if id {
+				b = append(b, "Message-ID: <1@x>\r\n"...)
+			}
+			return b
+		},
+	}
+	for len(msg) > 0 {
+		n := min(piece, len(msg))
+		if _, err := f.Write([]byte(msg[:n])); err != nil {
+			return out.String(), err
+		}
+		msg = msg[n:]
+	}
+	err := f.Close()
+	return out.String(), err
+}
+
+func TestFilter(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 3*maxHead)
+	for _, c := range []struct{ name, in, want string }{
+		{"plain", "A: b\r\n\r\nbody", "A: b\r\n\r\nbody"},
+		{"empty", "", ""},
+		{"no body", "A: b\r\n", "A: b\r\n"},
+		{"no line end", "A: b", "A: b"},
+		{"no header", "\r\nbody\r\n", "\r\nbody\r\n"},
+		{"return-path", "Return-Path: <x>\r\nA: b\r\n\r\n", "A: b\r\n\r\n"},
+		{"any case and blanks", "A: b\r\nRETURN-path \t: <x>\r\n\r\n", "A: b\r\n\r\n"},
+		{"folded", "X-Real-To: a,\r\n b,\r\n\tc\r\nA: b\r\n d\r\n\r\n", "A: b\r\n d\r\n\r\n"},
+		{"at the end", "A: b\r\nX-Real-To: a", "A: b\r\n"},
+		{"longer name", "X-Real-To-All: a\r\n\r\n", "X-Real-To-All: a\r\n\r\n"},
+		{"shorter name", "X-Real: a\r\n\r\n", "X-Real: a\r\n\r\n"},
+		{"in the body", "A: b\r\n\r\nReturn-Path: x\r\n", "A: b\r\n\r\nReturn-Path: x\r\n"},
+		{"garbage", "From x\r\nA: b\r\nReturn-Path: y\r\nno colon\r\n\r\n", "From x\r\nA: b\r\nno colon\r\n\r\n"},
+		{"long lines", long + "\r\nReturn-Path: " + long + "\r\n " + long + "\r\nA: b\r\n\r\n", long + "\r\nA: b\r\n\r\n"},
+		{"begins folded", " x\r\nA: b\r\n\r\n", " x\r\nA: b\r\n\r\n"},
+		{"bare ends", "A: b\nReturn-Path: x\nC: d\n\nReturn-Path: y\n", "A: b\nC: d\n\nReturn-Path: y\n"},
+		{"lone CR", "\rA: b\r\n\r", "\rA: b\r\n\r"},
+	} {
+		for piece := 1; piece <= len(c.in)+1; piece += 1 + piece/7 {
+			got, err := strain(c.in, piece, false)
+			if err != nil || got != c.want {
+				t.Errorf("%s in pieces of %d: %q and %v, want %q", c.name, piece, got, err, c.want)
+			}
+		}
+	}
+}
+
+func TestFilterCompletes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ in, want string }{
+		{"A: b\r\n\r\nx", "A: b\r\nDate: now\r\nMessage-ID: <1@x>\r\n\r\nx"},
+		{"date: z\r\n\r\nx", "date: z\r\nMessage-ID: <1@x>\r\n\r\nx"},
+		{"message-id: z\r\nDATE : y\r\n\r\nx", "message-id: z\r\nDATE : y\r\n\r\nx"},
+		{"\r\nbody", "Date: now\r\nMessage-ID: <1@x>\r\n\r\nbody"},
+		{"", "Date: now\r\nMessage-ID: <1@x>\r\n"},
+		{"A: b\r\n", "A: b\r\nDate: now\r\nMessage-ID: <1@x>\r\n"},
+		{"A: b", "A: b"}, // nothing can be added to a line that has no end
+		{"A: b\r\nX-Real-To: z\r\n\r\n", "A: b\r\nDate: now\r\nMessage-ID: <1@x>\r\n\r\n"},
+	} {
+		for piece := 1; piece <= len(c.in)+1; piece++ {
+			if got, err := strain(c.in, piece, true); err != nil || got != c.want {
+				t.Errorf("%q in pieces of %d: %q and %v, want %q", c.in, piece, got, err, c.want)
+			}
+		}
+	}
+}
+
+func TestFilterLoop(t *testing.T) {
+	t.Parallel()
+	hop := "Received: x\r\n"
+	if _, err := strain(strings.Repeat(hop, 3)+"\r\n"+hop, 5, false); err != nil {
+		t.Errorf("three hops: %v", err)
+	}
+	if _, err := strain(strings.Repeat(hop, 4), 5, false); !errors.Is(err, ErrLoop) {
+		t.Errorf("four hops: %v", err)
+	}
+}
+
+// A header without an end passes whole, in bounded memory.
+func TestFilterEndless(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{strings.Repeat("x", 100) + "\r\n", "x", "a: b\r\n"} {
+		msg := strings.Repeat(line, 3*maxHeader/len(line))
+		got, err := strain(msg, 32<<10, true)
+		if err != nil || got != msg {
+			t.Errorf("%d octets of %q: %d octets and %v", len(msg), line, len(got), err)
+		}
+	}
+}
+
+// FuzzFilter: what comes out does not depend on how the message was cut up, and
+// nothing but the fields that are ours is missing.
+func FuzzFilter(f *testing.F) {
+	for _, seed := range []string{
+		"", "A: b\r\n\r\nbody", "Return-Path: <x>\r\n", "X-Real-To: a\r\n b\r\nC: d\r\n\r\n",
+		"\r\n\r\n", "Received: 1\r\nReceived: 2\r\nReceived: 3\r\nReceived: 4\r\n", "\n", "a\n b\n\nc",
+	} {
+		f.Add(seed, 3)
+	}
+	f.Fuzz(func(t *testing.T, msg string, piece int) {
+		if piece < 1 {
+			piece = 1
+		}
+		got, err := strain(msg, piece, false)
+		whole, wholeErr := strain(msg, len(msg)+1, false)
+		if err == nil && got != whole || (err == nil) != (wholeErr == nil) {
+			t.Fatalf("in pieces of %d: %q and %v, whole: %q and %v", piece, got, err, whole, wholeErr)
+		}
+		lower := strings.ToLower(msg)
+		if err == nil && got != msg && !strings.Contains(lower, "return-path") && !strings.Contains(lower, "x-real-to") {
+			t.Fatalf("%q became %q", msg, got)
+		}
+		again, err := strain(whole, len(whole)+1, false)
+		if wholeErr == nil && (err != nil || again != whole) {
+			t.Fatalf("filtered again %q became %q", whole, again)
+		}
+	})
+}
