@@ -159,14 +159,15 @@ func (t *tree) name(n *node, m *mediaType) {
 	if n.encoding.from == n.encoding.to {
 		n.encoding = t.keepName([]byte("7bit"), maxEncoding)
 	}
-	n.charset = t.keepName(m.param("charset"), maxCharset)
+	n.charset = t.keepName(trimBlank(m.param("charset")), maxCharset)
 }
 
-// keepName keeps a name in lower case; what is too long to be one is dropped.
+// keepName keeps a name in lower case; what is too long or uses octets that no
+// name has is dropped.
 func (t *tree) keepName(name []byte, most int) span {
 	from := len(t.names)
-	if len(name) <= most {
-		t.names = appendLower(t.names, trimBlank(name))
+	if len(name) <= most && !slices.ContainsFunc(name, func(c byte) bool { return c <= ' ' || c >= 0x7f }) {
+		t.names = appendLower(t.names, name)
 	}
 	return span{from, len(t.names)}
 }
@@ -175,10 +176,8 @@ func (t *tree) keepName(name []byte, most int) span {
 // what some programs put around it.
 func encodingName(body []byte) []byte {
 	s := bytes.TrimLeft(skipSpace(body), `"`)
-	if i := bytes.IndexAny(s, " \t\r\n;(\""); i >= 0 {
-		s = s[:i]
-	}
-	return s
+	name, _ := mediaToken(s)
+	return name
 }
 
 // describePart writes the pieces of a part's structure. When the structure as a

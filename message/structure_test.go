@@ -44,8 +44,10 @@ func TestBoundaries(t *testing.T) {
 			" M multipart/mixed\n 1 text/plain \"one\""},
 		{"header without a body", multi("--b", "X: y", "--b", "", "two"),
 			" M multipart/mixed\n 1 text/plain \"\"\n 2 text/plain \"two\""},
-		{"nothing in a part", multi("--b", "--b", "", "--b", "", "", "--b--"),
+		{"nothing in a part", multi("--b", "", "--b", "", "", "--b", "--b--"),
 			" M multipart/mixed\n 1 text/plain \"\"\n 2 text/plain \"\"\n 3 text/plain \"\""},
+		{"a boundary written twice", multi("--b", "--b", "--b ", "", "one", "--b--"),
+			" M multipart/mixed\n 1 text/plain \"one\""},
 		{"the line end before a boundary is not the part's", multi("--b", "", "one", "", "--b--"),
 			" M multipart/mixed\n 1 text/plain \"one\\r\\n\""},
 		{"bare LF", []byte("Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b--\n"),
@@ -79,7 +81,7 @@ func TestBoundaries(t *testing.T) {
 	}
 }
 
-// TestBoundaryOutsideChunk sends a boundary line longer than what is kept of a
+// TestLongBoundaryLine sends a boundary line longer than what is kept of a
 // line, whole and in pieces.
 func TestLongBoundaryLine(t *testing.T) {
 	t.Parallel()

@@ -72,7 +72,7 @@ func (f *topFields) firstAddress(p *addressParser) (local, display span) {
 		f.text = append(f.text, f.text[local.from:local.to]...)
 		if len(p.domain) > 0 {
 			f.text = append(f.text, '@')
-			f.text = decodeCharset(f.text, p.domain, "")
+			f.text = appendDecoded(f.text, p.domain)
 		}
 	}
 	return local, f.cut(from)

@@ -139,6 +139,10 @@ func (t *tree) boundary(text []byte, at, next position) bool {
 			continue
 		}
 		switch rest := text[len(b):]; {
+		case len(rest) == 0 && t.repeated(i):
+			t.nodes[len(t.nodes)-1].header = next.offset
+			t.header = t.header[:0]
+			return true
 		case len(rest) == 0:
 			t.closeInside(i, at)
 			t.openPart(i, next)
@@ -151,6 +155,12 @@ func (t *tree) boundary(text []byte, at, next position) bool {
 		}
 	}
 	return false
+}
+
+// repeated reports whether a boundary of the multipart at stack index i is the
+// line before: some programs write it twice, and mean one part.
+func (t *tree) repeated(i int) bool {
+	return t.reading && t.headerMark == 0 && i == len(t.stack)-2
 }
 
 func trimTrailing(b []byte) []byte {
