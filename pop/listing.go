@@ -20,7 +20,7 @@ func (s *session) stat(context.Context, string) error {
 //
 // RFC 1939 section 5, LIST.
 func (s *session) list(ctx context.Context, arg string) error {
-	return s.listing(ctx, arg, "scan listing", func(b []byte, m *store.Message) []byte {
+	return s.listing(ctx, arg, "scan listing", func(b []byte, m store.Message) []byte {
 		return strconv.AppendInt(b, m.Size, 10)
 	})
 }
@@ -32,7 +32,7 @@ func (s *session) list(ctx context.Context, arg string) error {
 // RFC 1939 section 7, UIDL.
 func (s *session) uidl(ctx context.Context, arg string) error {
 	validity := s.drop.view.State().UIDValidity
-	return s.listing(ctx, arg, "unique-id listing", func(b []byte, m *store.Message) []byte {
+	return s.listing(ctx, arg, "unique-id listing", func(b []byte, m store.Message) []byte {
 		b = strconv.AppendUint(b, uint64(validity), 10)
 		b = append(b, '.')
 		return strconv.AppendUint(b, uint64(m.UID), 10)
@@ -41,7 +41,7 @@ func (s *session) uidl(ctx context.Context, arg string) error {
 
 // listing answers LIST and UIDL: of message arg, or of all when arg is empty.
 // appendValue writes what stands after the message-number.
-func (s *session) listing(ctx context.Context, arg, title string, appendValue func([]byte, *store.Message) []byte) error {
+func (s *session) listing(ctx context.Context, arg, title string, appendValue func([]byte, store.Message) []byte) error {
 	d := s.drop
 	if err := d.load(ctx); err != nil {
 		return s.refuse(title, err)
@@ -51,8 +51,7 @@ func (s *session) listing(ctx context.Context, arg, title string, appendValue fu
 		if err != nil {
 			return s.refuse(title, err)
 		}
-		m := d.message(n)
-		return s.ok("%d %s", n, appendValue(nil, &m))
+		return s.ok("%d %s", n, appendValue(nil, d.message(n)))
 	}
 	s.ok("%s follows", title)
 	b := s.conn.Out()
@@ -60,10 +59,9 @@ func (s *session) listing(ctx context.Context, arg, title string, appendValue fu
 		if d.isMarked(n) {
 			continue
 		}
-		m := d.message(n)
 		b = strconv.AppendInt(b, int64(n), 10)
 		b = append(b, ' ')
-		b = appendValue(b, &m)
+		b = appendValue(b, d.message(n))
 		b = append(b, "\r\n"...)
 		if len(b) >= listingChunk {
 			s.conn.Done(b)

@@ -14,51 +14,66 @@ import (
 //
 // RFC 1939 section 5, RETR.
 func (s *session) retr(ctx context.Context, arg string) error {
-	n, m, body, err := s.openMessage(ctx, arg)
+	m, err := s.openMessage(ctx, arg)
 	if err != nil {
 		return s.refuse("RETR", err)
 	}
-	defer body.Close()
+	defer m.body.Close()
 	s.ok("%d octets", m.Size)
-	if err := s.conn.DotCopy(body, s.needsDots(ctx, m.Body)); err != nil {
-		return fmt.Errorf("send message %d: %w", n, err)
+	if err := s.conn.DotCopy(m.body, s.needsDots(ctx, m.Body)); err != nil {
+		return fmt.Errorf("send message %d: %w", m.number, err)
 	}
 	s.count.retrieved++
 	s.count.octets += m.Size
-	s.drop.last = max(s.drop.last, n)
-	if m.Flags&store.FlagSeen == 0 || s.drop.view.Changed() {
+	s.drop.last = max(s.drop.last, m.number)
+	if s.shouldMark(m) {
 		s.seen.add(m.UID, s.conn.Wake)
 	}
 	return nil
 }
 
+// shouldMark reports whether a message that was sent is to be marked Seen: it
+// may be, and it is not known to be so already.
+func (s *session) shouldMark(m *openMessage) bool {
+	v := s.drop.view
+	return m.rights&store.RightSeen != 0 && !v.ReadOnly() && (m.Flags&store.FlagSeen == 0 || v.Changed())
+}
+
+// openMessage is a message that is being sent.
+type openMessage struct {
+	store.Message
+	number int
+	body   engine.Body
+	rights store.Rights // in the mailbox, as they are now
+}
+
 // openMessage finds the message that a message-number names and opens it, if it
 // is still there and may still be read.
-func (s *session) openMessage(ctx context.Context, arg string) (n int, m store.Message, body engine.Body, err error) {
+func (s *session) openMessage(ctx context.Context, arg string) (*openMessage, error) {
 	d := s.drop
-	if err = d.load(ctx); err != nil {
-		return 0, m, nil, err
+	if err := d.load(ctx); err != nil {
+		return nil, err
 	}
-	if n, err = d.number(arg); err != nil {
-		return 0, m, nil, err
+	n, err := d.number(arg)
+	if err != nil {
+		return nil, err
 	}
-	m = d.message(n)
 	rights, err := s.present(ctx)
 	if err != nil {
-		return n, m, nil, err
+		return nil, err
 	}
 	if rights&store.RightRead == 0 {
-		return n, m, nil, refusedRead
+		return nil, refusedRead
 	}
-	body, err = d.view.OpenBody(ctx, d.seq(n))
-	if err != nil {
-		return n, m, nil, fmt.Errorf("open message %d: %w", n, err)
+	m := &openMessage{Message: d.message(n), number: n, rights: rights}
+	if m.body, err = d.view.OpenBody(ctx, d.seq(n)); err != nil {
+		return nil, fmt.Errorf("open message %d: %w", n, err)
 	}
-	if body.Size() != m.Size {
-		body.Close()
-		return n, m, nil, fmt.Errorf("message %d has %d octets instead of %d: %w", n, body.Size(), m.Size, engine.ErrDamaged)
+	if size := m.body.Size(); size != m.Size {
+		m.body.Close()
+		return nil, fmt.Errorf("message %d has %d octets instead of %d: %w", n, size, m.Size, engine.ErrDamaged)
 	}
-	return n, m, body, nil
+	return m, nil
 }
 
 // needsDots reports whether some line of the message begins with a dot. If that

@@ -20,15 +20,15 @@ func (s *session) top(ctx context.Context, arg string) error {
 	if err != nil {
 		return s.refuse("TOP", err)
 	}
-	n, m, body, err := s.openMessage(ctx, number)
+	m, err := s.openMessage(ctx, number)
 	if err != nil {
 		return s.refuse("TOP", err)
 	}
-	defer body.Close()
+	defer m.body.Close()
 	s.ok("top of message follows")
-	head := &headReader{from: io.NewSectionReader(body, 0, m.Size), lines: lines}
+	head := &headReader{from: io.NewSectionReader(m.body, 0, m.Size), lines: lines}
 	if err := s.conn.DotCopy(head, s.needsDots(ctx, m.Body)); err != nil {
-		return fmt.Errorf("send the top of message %d: %w", n, err)
+		return fmt.Errorf("send the top of message %d: %w", m.number, err)
 	}
 	s.count.top++
 	s.count.octets += head.sent

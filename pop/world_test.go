@@ -49,11 +49,16 @@ const (
 	bobPassword = " two words "
 )
 
+// newWorld makes a world whose sessions run over sockets, or over net.Pipe.
 func newWorld(t testing.TB, pipe bool) *world {
 	t.Helper()
-	w := &world{t: t, pipe: pipe}
+	return newWorldOn(t, storetest.New(t), pipe)
+}
+
+func newWorldOn(t testing.TB, st *store.Store, pipe bool) *world {
+	t.Helper()
+	w := &world{t: t, pipe: pipe, store: st}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
-	w.store = storetest.New(t)
 	t.Cleanup(w.cancel)
 	w.dir = accounts.New(w.store, accounts.Options{
 		Password: accounts.PasswordParams{Memory: 64, Time: 1, Lanes: 1, ScramRounds: 4096},

@@ -21,7 +21,7 @@ import (
 func (s *session) xtnd(ctx context.Context, arg string) error {
 	switch {
 	case !strings.EqualFold(arg, "XMIT"):
-		return s.no("XTND %s is not known here", arg)
+		return s.no("of XTND only XMIT is known here")
 	case s.Submit == nil:
 		return s.no("sending is switched off")
 	}
