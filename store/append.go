@@ -70,8 +70,12 @@ func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64) (Ap
 	if date.IsZero() {
 		date = tx.now
 	}
+	unended, err := tx.isUnended(m.Body)
+	if err != nil {
+		return Appended{}, err
+	}
 	acct.modSeq++
-	e := entry{Message: Message{Flags: flags & settable(rights), Size: size, Date: date.Unix(), Body: m.Body}}
+	e := entry{Message: Message{Unended: unended, Flags: flags & settable(rights), Size: size, Date: date.Unix(), Body: m.Body}}
 	tx.insert(k, &st, &acct, &e)
 	tx.putState(k, &st)
 	tx.putAccount(k.account, &acct)
@@ -81,6 +85,16 @@ func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64) (Ap
 // lastUID is never given out, so that UIDNEXT is always one more than a UID can
 // be.
 const lastUID = math.MaxUint32
+
+// isUnended tells whether a body's last line does not end with CRLF. Of the body
+// kept last, which is the one that is appended next, that is remembered.
+func (tx *Tx) isUnended(b Body) (bool, error) {
+	if b == tx.kept {
+		return tx.keptUnended, nil
+	}
+	record, err := readSummary(tx.r, b)
+	return record.NoFinalCRLF(), err
+}
 
 // insert writes a message as the newest of its mailbox under the account's
 // present modseq, and counts it.

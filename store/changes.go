@@ -22,7 +22,14 @@ const (
 type trace struct {
 	uid   UID
 	size  int64
-	flags Flags
+	flags Flags // as a record has them: see Message.recordFlags
+}
+
+// message is what is left of it.
+func (t *trace) message() Message {
+	m := Message{UID: t.uid, Size: t.size}
+	m.setRecordFlags(t.flags)
+	return m
 }
 
 // change is what a change record says.
@@ -38,7 +45,7 @@ func (c *change) empty() bool { return len(c.flagged) == 0 && len(c.gone) == 0 }
 // remove notes an expunged message; calls come in ascending order of UIDs.
 func (c *change) remove(e *entry) {
 	c.gone.Add(e.UID, e.UID)
-	c.traces = append(c.traces, trace{e.UID, e.Size, e.Flags})
+	c.traces = append(c.traces, trace{e.UID, e.Size, e.recordFlags()})
 }
 
 func (c *change) append(b []byte) []byte {

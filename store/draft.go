@@ -84,6 +84,7 @@ func (tx *Tx) Keep(d *Draft) (Body, error) {
 		return 0, fmt.Errorf("keeping a message: %w", err)
 	}
 	tx.tx.Put(summaryKey(b), d.record)
+	tx.kept, tx.keptUnended = b, d.summary.NoFinalCRLF
 	return b, nil
 }
 

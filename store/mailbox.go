@@ -29,12 +29,16 @@ type State struct {
 	Unseen        uint32 // messages without \Seen
 	Deleted       uint32 // messages with \Deleted
 	Octets        int64
+	Unended       uint32 // messages whose last line does not end with CRLF
 	RecentBase    UID    // messages from this UID on are \Recent for the next read-write session
 	Recent        uint32 // how many these are
 	HighestModSeq ModSeq
 	Floor         ModSeq // changes up to this one may have been forgotten
 	Keywords      []string
 }
+
+// SentOctets returns the sum of the messages' [Message.SentSize].
+func (s *State) SentOctets() int64 { return s.Octets + 2*int64(s.Unended) }
 
 func (m *mailbox) describe(k boxKey, r Rights) Mailbox {
 	return Mailbox{

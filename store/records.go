@@ -208,7 +208,7 @@ type state struct {
 	changes  uint32 // how many change records there are
 }
 
-const maxStateRecord = 1 + 3*binary.MaxVarintLen64 + 9*binary.MaxVarintLen32
+const maxStateRecord = 1 + 3*binary.MaxVarintLen64 + 10*binary.MaxVarintLen32
 
 func (s *state) append(b []byte) []byte {
 	b = append(b, recordVersion)
@@ -223,7 +223,11 @@ func (s *state) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(s.HighestModSeq))
 	b = binary.AppendUvarint(b, uint64(s.Floor))
 	b = binary.AppendUvarint(b, uint64(s.keywords))
-	return binary.AppendUvarint(b, uint64(s.changes))
+	b = binary.AppendUvarint(b, uint64(s.changes))
+	if s.Unended > 0 { // rare, so it is left out where there are none
+		b = binary.AppendUvarint(b, uint64(s.Unended))
+	}
+	return b
 }
 
 func (s *state) decode(b []byte) error {
@@ -240,6 +244,10 @@ func (s *state) decode(b []byte) error {
 	s.Floor = ModSeq(d.uint())
 	s.keywords = uint32(d.uint())
 	s.changes = uint32(d.uint())
+	s.Unended = 0
+	if len(d.b) > 0 {
+		s.Unended = uint32(d.uint())
+	}
 	return d.err("mailbox state")
 }
 
@@ -248,6 +256,9 @@ func (s *state) count(m *entry, sign int) {
 	n := uint32(sign)
 	s.Exists += n
 	s.Octets += int64(sign) * m.Size
+	if m.Unended {
+		s.Unended += n
+	}
 	if m.Flags&FlagSeen == 0 {
 		s.Unseen += n
 	}
@@ -266,11 +277,23 @@ type entry struct {
 	created ModSeq // of its arrival in this mailbox
 }
 
+// unended stands in the flags of a record for [Message.Unended].
+const unended Flags = 1 << 7
+
+func (m *Message) recordFlags() Flags {
+	if m.Unended {
+		return m.Flags | unended
+	}
+	return m.Flags
+}
+
+func (m *Message) setRecordFlags(f Flags) { m.Flags, m.Unended = f&^unended, f&unended != 0 }
+
 const maxMessageRecord = 1 + 7*binary.MaxVarintLen64
 
 func (e *entry) append(b []byte) []byte {
 	b = append(b, recordVersion)
-	b = binary.AppendUvarint(b, uint64(e.Flags))
+	b = binary.AppendUvarint(b, uint64(e.recordFlags()))
 	b = binary.AppendUvarint(b, uint64(e.Size))
 	b = binary.AppendVarint(b, e.Date)
 	b = binary.AppendUvarint(b, uint64(e.created))
@@ -288,7 +311,7 @@ func (e *entry) decode(u UID, b []byte) error {
 
 func (e *entry) read(u UID, d *decoder) {
 	e.UID = u
-	e.Flags = Flags(d.uint())
+	e.setRecordFlags(Flags(d.uint()))
 	e.Size = int64(d.uint())
 	e.Date = d.int()
 	e.created = ModSeq(d.uint())

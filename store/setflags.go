@@ -182,10 +182,8 @@ func (v *View) takeFlags(set UIDSet, done *flagged) []int {
 			changed = append(changed, e.Message)
 		}
 	}
-	for u := range set.minus(done.found).All() {
-		if v.x.seq(u) > 0 {
-			v.gone.Add(u, u)
-		}
+	for _, m := range v.x.collect(set.minus(done.found)) {
+		v.gone.Add(m.UID, m.UID)
 	}
 	v.state.Keywords = done.after.Keywords
 	v.takeOwn(&done.before, &done.after, changed)

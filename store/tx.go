@@ -110,6 +110,9 @@ type Tx struct {
 	slab    slab
 	err     error // of a call that returns none
 	cleared bool  // a mailbox was removed: there is something to clear away
+
+	kept        Body // the last one
+	keptUnended bool // see Message.Unended
 }
 
 // Now returns the transaction's time, the same whenever it is asked.

@@ -11,12 +11,22 @@ import (
 
 // Message is the part of a message's record that sessions keep in memory.
 type Message struct {
-	UID    UID
-	Flags  Flags
-	ModSeq ModSeq
-	Size   int64 // octets with CRLF, as RETR and RFC822.SIZE tell
-	Date   int64 // internal date, Unix seconds
-	Body   Body
+	UID     UID
+	Unended bool // the last line does not end with CRLF
+	Flags   Flags
+	ModSeq  ModSeq
+	Size    int64 // octets with CRLF, as RFC822.SIZE tells
+	Date    int64 // internal date, Unix seconds
+	Body    Body
+}
+
+// SentSize returns the octets that a protocol sends which ends each line with
+// CRLF, the last one too: RFC 1939 counts them so.
+func (m *Message) SentSize() int64 {
+	if m.Unended {
+		return m.Size + 2
+	}
+	return m.Size
 }
 
 // Detail is the whole record of a message.
@@ -318,7 +328,7 @@ func (v *View) loadPast(ctx context.Context, r engine.Reader, st *state) error {
 	fill := func(below UID) {
 		for len(traces) > 0 && traces[0].uid < below {
 			t := traces[0]
-			b.add(Message{UID: t.uid, Size: t.size, Flags: t.flags})
+			b.add(t.message())
 			v.gone.Add(t.uid, t.uid)
 			traces = traces[1:]
 		}
