@@ -207,7 +207,7 @@ func (f *fetcher) message(ctx context.Context, i, seq int) error {
 	start := len(b)
 	b = f.start(b, seq, f.s.view.At(seq))
 	b = f.fromRecord(b, rec)
-	w := lineWriter{fetcher: f, b: b, start: start}
+	w := lineWriter{fetcher: f, b: b, start: start, items: b[len(b)-1] != '('}
 	for j := range f.plan.sections {
 		if err := w.section(&f.plan.sections[j], rec, body); err != nil {
 			return w.abandon(seq, err)

@@ -19,6 +19,7 @@ type lineWriter struct {
 	b     []byte // borrowed from the connection
 	start int    // where the line begins in b
 	sent  bool   // the beginning of the line has been given to the connection
+	items bool   // the line has an item already
 }
 
 // Write appends to the line, so that a body can be written into it.
@@ -45,7 +46,11 @@ func (w *lineWriter) abandon(seq int, err error) error {
 // section appends one section: its label and the octets, or NIL when the message
 // has no such part.
 func (w *lineWriter) section(s *section, rec message.Record, body engine.Body) error {
-	w.b = append(append(spaced(w.b), s.label...), ' ')
+	if w.items {
+		w.b = append(w.b, ' ')
+	}
+	w.items = true
+	w.b = append(append(w.b, s.label...), ' ')
 	from, to, found := s.locate(rec, body.Size())
 	if !found {
 		w.b = append(w.b, "NIL"...)
