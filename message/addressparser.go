@@ -324,8 +324,13 @@ func (p *addressParser) readComment() bool {
 	return true
 }
 
-// readWord reads one word, which begins with c.
+// readWord reads one word, which begins with c. Words beyond [maxWords] are taken
+// as one with the last.
 func (p *addressParser) readWord(c byte, space bool) {
+	full := len(p.words) == maxWords
+	if full && space {
+		p.text = append(p.text, ' ')
+	}
 	w := word{start: len(p.text), kind: atomWord, space: space}
 	switch {
 	case c == '"' && p.readQuoted():
@@ -340,6 +345,10 @@ func (p *addressParser) readWord(c byte, space bool) {
 		p.readAtom()
 	}
 	w.end = len(p.text)
+	if full {
+		p.words[maxWords-1].end, p.bad = w.end, true
+		return
+	}
 	p.words = append(p.words, w)
 }
 

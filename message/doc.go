@@ -14,6 +14,23 @@
 //   - What a [Scanner] finds does not depend on how the octets were cut into
 //     writes.
 //
+// # Broken mail
+//
+// Clients can reach all octets of a message through its structure:
+//
+//   - A header ends at the first empty line, at a boundary or at the end,
+//     whatever its lines look like. Of one longer than [Limits.Header] the rest
+//     is not looked at.
+//   - A multipart without a usable boundary, or nested too deep, is text/plain,
+//     and so is a message nested too deep.
+//   - A multipart in which no part begins has one part of text/plain, which holds
+//     all that stands there.
+//   - The last part that [Limits.Parts] allows is text/plain and holds all that
+//     follows.
+//   - A Content-Type that cannot be read is text/plain.
+//   - A message/rfc822 part is read as it stands, even if its encoding, against
+//     RFC 2046, is base64 or quoted-printable.
+//
 // # Use
 //
 // A [Scanner] is given a message while it streams by and yields a [Summary].

@@ -26,6 +26,7 @@ const (
 	maxParameters = 128       // parameters of one field, each continuation counted
 	maxAuthors    = 256       // addresses of From, Sender and Reply-To in an ENVELOPE
 	maxRecipients = 4096      // addresses of To, Cc and Bcc in an ENVELOPE
+	maxWords      = 1000      // words of one address with its name
 	maxDetails    = 512 << 10 // octets of parameters, identifiers and inner ENVELOPEs in a structure
 	maxText       = 8 << 10   // octets of a decoded field
 	maxReferences = 200       // message identifiers of References

@@ -196,6 +196,22 @@ func TestStructureFields(t *testing.T) {
 	}
 }
 
+// TestBodyExample is the example of BODYSTRUCTURE in RFC 9051 section 7.5.2: a
+// text with the difference of two files.
+func TestBodyExample(t *testing.T) {
+	t.Parallel()
+	text := mime("Content-Type: MULTIPART/MIXED; BOUNDARY=b", "",
+		"--b", "Content-Type: TEXT/PLAIN; CHARSET=US-ASCII", "", strings.Repeat(strings.Repeat("x", 48)+"\r\n", 22)+strings.Repeat("x", 52),
+		"--b", `Content-Type: TEXT/PLAIN; CHARSET=US-ASCII; NAME="cc.diff"`, "Content-ID: <960723163407.20117h@cac.washington.edu>",
+		"Content-Description: Compiler diff", "Content-Transfer-Encoding: BASE64", "",
+		strings.Repeat(strings.Repeat("x", 60)+"\r\n", 72)+strings.Repeat("x", 90), "--b--", "")
+	s := scan(Limits{}, text)
+	want := `(("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 1152 23)("TEXT" "PLAIN" ("CHARSET" "US-ASCII" "NAME" "cc.diff") "<960723163407.20117h@cac.washington.edu>" "Compiler diff" "BASE64" 4554 73) "MIXED")`
+	if !strings.EqualFold(string(s.Body), want) {
+		t.Errorf("got %s", s.Body)
+	}
+}
+
 func TestEnvelopeFields(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -69,7 +69,7 @@ type tree struct {
 }
 
 func (t *tree) reset(l Limits) {
-	if cap(t.header)+cap(t.details)+cap(t.names)+cap(t.envelope) > 4*keepBuffer {
+	if t.large() {
 		*t = tree{}
 	}
 	t.limits = l
@@ -77,6 +77,12 @@ func (t *tree) reset(l Limits) {
 	t.boundaries, t.details, t.names, t.envelope = t.boundaries[:0], t.details[:0], t.names[:0], t.envelope[:0]
 	t.top.reset()
 	t.push(node{message: true}, position{})
+}
+
+// large reports whether the buffers have grown past what real mail needs.
+func (t *tree) large() bool {
+	return cap(t.header)+cap(t.details)+cap(t.names)+cap(t.envelope)+cap(t.top.text) > 4*keepBuffer ||
+		cap(t.nodes)+cap(t.fields.to)+cap(t.fields.cc)+cap(t.fields.bcc) > 1000
 }
 
 // push opens an entity whose header begins at pos.
