@@ -32,7 +32,7 @@ func (s *session) showIndividual(ctx context.Context, d *maildrop, name string) 
 		}
 		if listsIndividual(header, s.Individual, name) {
 			d.shown = append(d.shown, uint32(seq))
-			d.octets += m.Size
+			d.octets += m.SentSize()
 		}
 	}
 	return nil

@@ -16,12 +16,14 @@ func (s *session) stat(context.Context, string) error {
 	return s.ok("%d %d", d.size()-d.marked, d.octets-d.markedOctets)
 }
 
-// list tells the size of one message, or of each that is not marked deleted.
+// list tells the size of one message, or of each that is not marked deleted: the
+// octets that RETR sends, without stuffed dots. Where a message does not end with
+// CRLF, that is sent and counted all the same.
 //
 // RFC 1939 section 5, LIST.
 func (s *session) list(ctx context.Context, arg string) error {
 	return s.listing(ctx, arg, "scan listing", func(b []byte, m store.Message) []byte {
-		return strconv.AppendInt(b, m.Size, 10)
+		return strconv.AppendInt(b, m.SentSize(), 10)
 	})
 }
 

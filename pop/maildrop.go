@@ -17,7 +17,7 @@ type maildrop struct {
 	// numbers of those shown, in order. all is set when there is no such limit.
 	all    bool
 	shown  []uint32
-	octets int64 // of those shown
+	octets int64 // of those shown, as RETR sends them
 
 	marks        []uint64 // a bit for each message-number, from 1; nil: none marked
 	marked       int
@@ -28,7 +28,8 @@ type maildrop struct {
 // openMaildrop wraps an opened mailbox. Nothing is read: the totals are in the
 // mailbox's state.
 func openMaildrop(v *store.View) *maildrop {
-	return &maildrop{view: v, all: true, octets: v.State().Octets}
+	state := v.State()
+	return &maildrop{view: v, all: true, octets: state.SentOctets()}
 }
 
 // load reads the mailbox's index, once.
@@ -94,7 +95,8 @@ func (d *maildrop) mark(n int) {
 	}
 	d.marks[n/64] |= 1 << (n % 64)
 	d.marked++
-	d.markedOctets += d.message(n).Size
+	m := d.message(n)
+	d.markedOctets += m.SentSize()
 }
 
 // unmark takes all marks back.

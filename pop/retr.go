@@ -19,12 +19,12 @@ func (s *session) retr(ctx context.Context, arg string) error {
 		return s.refuse("RETR", err)
 	}
 	defer m.body.Close()
-	s.ok("%d octets", m.Size)
+	s.ok("%d octets", m.SentSize())
 	if err := s.conn.DotCopy(m.body, s.needsDots(ctx, m.Body)); err != nil {
 		return fmt.Errorf("send message %d: %w", m.number, err)
 	}
 	s.count.retrieved++
-	s.count.octets += m.Size
+	s.count.octets += m.SentSize()
 	s.drop.last = max(s.drop.last, m.number)
 	if s.shouldMark(m) {
 		s.seen.add(m.UID, s.conn.Wake)
