@@ -20,17 +20,6 @@ import (
 // to work in.
 const childEnv = "TRIPOST_TEST_KILL_CHILD"
 
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(childEnv); dir != "" {
-		if err := killChild(dir, os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
-
 // A report is what the child tells about one record.
 const (
 	reportReady   = 'r' // the store is open

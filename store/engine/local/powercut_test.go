@@ -76,7 +76,7 @@ func TestPowerCut(t *testing.T) {
 	l := newLedger()
 	recordRun(t, fs, dir, l)
 	acknowledged := 0
-	points := rounds(120)
+	points := rounds(60)
 	for round := range points {
 		r := rand.New(rand.NewPCG(uint64(round), 1))
 		clear(l.records)
@@ -100,7 +100,7 @@ func TestPowerCutTwice(t *testing.T) {
 	fs := faultfs.New(dir)
 	l := newLedger()
 	recordRun(t, fs, dir, l)
-	for round := range rounds(25) {
+	for round := range rounds(15) {
 		r := rand.New(rand.NewPCG(uint64(round), 2))
 		clear(l.records)
 		first := t.TempDir()
