@@ -47,10 +47,8 @@ const password = "secret"
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t}
-	w.ctx, w.stop = context.WithCancel(context.Background())
+	w := &world{t: t, ctx: context.Background(), stop: func() {}}
 	w.store = storetest.New(t, queue.Bodies)
-	t.Cleanup(w.stop)
 	w.dir = accounts.New(w.store, accounts.Options{
 		Password: accounts.PasswordParams{Memory: 64, Time: 1, Lanes: 1, ScramRounds: 4096},
 	})
@@ -114,8 +112,10 @@ func (w *world) listen() {
 		Busy:    s.Busy,
 		Session: s.Serve,
 	}
+	ctx, cancel := context.WithCancel(w.ctx)
+	w.stop = cancel
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(w.ctx, ln, false) }()
+	go func() { ended <- server.Serve(ctx, ln, false) }()
 	w.t.Cleanup(func() {
 		w.stop()
 		if err := <-ended; err != nil {

@@ -1,0 +1,278 @@
+package smtp
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/tools/txtar"
+
+	"tripost/accounts"
+	"tripost/router"
+	"tripost/smtp/queue"
+	"tripost/store"
+	"tripost/store/engine/local"
+	"tripost/wire"
+)
+
+// pathText is what every accepted path must look like: nothing that could end
+// it where it is written down again.
+var pathText = regexp.MustCompile(`^(?i:postmaster)$|^(?:"(?:[^"\\\x00-\x1f\x7f-\xff]|\\[ -~])+"|[^\s"<>@,:;\\()\[\]\x00-\x1f\x7f-\xff]+)@(?:[A-Za-z0-9_.-]+|\[[A-Za-z0-9.:]+\])$`)
+
+// FuzzPath: a path that is accepted is one, and is read the same again.
+func FuzzPath(f *testing.F) {
+	for _, seed := range []string{
+		"<a@b>", "<>", "<postmaster>", `<"a b\""@c.test> SIZE=1`, "<@x,@y:a@[IPv6:::1]>", "<a@[1.2.3.4]>", "<a@b>x", "<a@b", "<é@b>", "<a\x00@b>", `<"a> SIZE=1 b"@c>`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		path, rest, err := parseForwardPath(s)
+		if err != nil {
+			if c := err.code(); c != 501 && c != 553 || err.Error() == "" || err.enhanced(sender)[0] != '5' {
+				t.Errorf("%q: error %d %s %v", s, c, err.enhanced(sender), err)
+			}
+			return
+		}
+		if !pathText.MatchString(path) || len(path) > maxPath {
+			t.Errorf("%q gives the path %q", s, path)
+		}
+		if !strings.HasSuffix(s, path+">"+rest) {
+			t.Errorf("%q gives the path %q and the rest %q", s, path, rest)
+		}
+		again, left, err := parseForwardPath("<" + path + ">")
+		if err != nil || again != path || left != "" {
+			t.Errorf("%q, again: %q, %q, %v", path, again, left, err)
+		}
+		if params, err := parseParams(rest); err == nil {
+			for _, p := range params {
+				if p.key == "" || strings.ContainsAny(p.key+p.value, " \t\r\n=") {
+					t.Errorf("%q gives the parameter %+v", rest, p)
+				}
+			}
+		}
+	})
+}
+
+// fuzzServer is a server with a store that lasts for all runs of a fuzz worker.
+func fuzzServer(f *testing.F) (*Server, *store.Store, store.AccountID) {
+	f.Helper()
+	ctx := context.Background()
+	e, err := local.Open(f.TempDir(), local.Options{})
+	must(f, err)
+	st, err := store.New(ctx, e, store.Options{})
+	must(f, err)
+	f.Cleanup(func() { st.Close() })
+	dir := accounts.New(st, accounts.Options{Password: accounts.PasswordParams{Memory: 64, Time: 1, Lanes: 1, ScramRounds: 4096}})
+	_, err = dir.AddDomain(ctx, "example.test")
+	must(f, err)
+	ann, err := dir.AddAccount(ctx, "ann@example.test", password)
+	must(f, err)
+	r := router.New(dir, router.Options{DirectMailbox: true, Subaddress: "+"})
+	s := New(Config{
+		Hostname: "mail.example.test",
+		Limits:   Limits{MessageSize: 100_000, Errors: 1000},
+		Queue:    queue.New(st, r, dir, queue.Options{Hostname: "mail.example.test", MaxSize: 100_000}),
+		Auth:     accounts.NewAuthenticator(dir, r, accounts.AuthOptions{Cleartext: "always", Exempt: func(netip.Addr) bool { return true }}),
+	})
+	return s, st, ann.ID
+}
+
+// mailboxes is how many a new account has: each may get a copy of one message.
+const mailboxes = 5
+
+// FuzzSession plays whatever input against a session. What it must hold:
+// replies are well-formed, there is one for each command, as counted by a model
+// that knows nothing but where mail data begins and ends, and nothing is
+// delivered that the model did not see end as data. So no octet of a message was
+// a command, nor part of another message.
+func FuzzSession(f *testing.F) {
+	for _, input := range seeds(f) {
+		f.Add([]byte(input))
+	}
+	s, st, ann := fuzzServer(f)
+	f.Fuzz(func(t *testing.T, input []byte) {
+		if len(input) > 64<<10 {
+			return
+		}
+		before := count(t, st, ann)
+		replies := parseReplies(t, converse(t, s, input))
+		taken := model(t, input, replies)
+		if got := count(t, st, ann) - before; got > taken*mailboxes {
+			t.Fatalf("%d copies delivered of %d messages: %q", got, taken, input)
+		}
+	})
+}
+
+// seeds are the conversations of the dialogues, as one would pipeline them.
+func seeds(f *testing.F) []string {
+	f.Helper()
+	files, err := filepath.Glob("testdata/*.txtar")
+	must(f, err)
+	var all []string
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		must(f, err)
+		for _, part := range txtar.Parse(b).Files {
+			var in strings.Builder
+			in.WriteString("EHLO x\r\n")
+			for line := range strings.Lines(string(part.Data)) {
+				mark, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+				switch mark {
+				case "C:":
+					in.WriteString(rest + "\r\n")
+				case "C+":
+					if text, err := strconv.Unquote(rest); err == nil {
+						in.WriteString(text)
+					}
+				}
+			}
+			if in.Len() < 8<<10 {
+				all = append(all, in.String())
+			}
+		}
+	}
+	return all
+}
+
+// converse sends the input at once and returns all output.
+func converse(t *testing.T, s *Server, input []byte) []byte {
+	t.Helper()
+	client, server := net.Pipe()
+	must(t, client.SetDeadline(time.Now().Add(patience)))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c := wire.NewConn(server, wire.Config{Read: time.Minute, Write: time.Minute})
+		s.Serve(context.Background(), c)
+		c.Close()
+	}()
+	out := make(chan []byte)
+	half := newHalf(client)
+	go func() {
+		b, _ := io.ReadAll(client) // the pipe breaks when the session ends
+		out <- b
+	}()
+	half.send(input)
+	b := <-out
+	<-done
+	return b
+}
+
+// half writes and then quits, since a pipe cannot be closed in one direction.
+type half struct{ nc net.Conn }
+
+func newHalf(nc net.Conn) half { return half{nc} }
+
+// send writes the input and what ends the session whatever state it is in: the
+// end of data, of a sign-in, and QUIT.
+func (h half) send(input []byte) {
+	if _, err := h.nc.Write(append(append([]byte(nil), input...), ending...)); err != nil {
+		return // the session is over already
+	}
+}
+
+const ending = "\r\n.\r\n*\r\nQUIT\r\nQUIT\r\n"
+
+// parseReplies checks the form of all replies and returns their codes.
+func parseReplies(t *testing.T, out []byte) []int {
+	t.Helper()
+	var codes []int
+	for len(out) > 0 {
+		line, rest, found := bytes.Cut(out, []byte("\r\n"))
+		out = rest
+		if !found || len(line) < 4 || len(line) > 510 || bytes.ContainsAny(line, "\r\n\x00") {
+			t.Fatalf("reply line %q", line)
+		}
+		code, err := strconv.Atoi(string(line[:3]))
+		if err != nil || code < 200 || code > 599 || line[3] != ' ' && line[3] != '-' {
+			t.Fatalf("reply line %q", line)
+		}
+		if line[3] == ' ' {
+			codes = append(codes, code)
+		}
+	}
+	return codes
+}
+
+// model walks over the input with the replies at hand. It knows that a line gets
+// one reply, that after 354 comes data up to CRLF.CRLF, and that 334 asks for a
+// line. It returns how many messages were accepted.
+func model(t *testing.T, input []byte, replies []int) (taken int) {
+	t.Helper()
+	next := func() (int, bool) {
+		if len(replies) == 0 {
+			return 0, false
+		}
+		code := replies[0]
+		replies = replies[1:]
+		return code, true
+	}
+	if code, ok := next(); !ok || code != 220 {
+		t.Fatalf("no greeting")
+	}
+	in := append(append([]byte(nil), input...), ending...)
+	for {
+		i := bytes.IndexByte(in, '\n')
+		if i < 0 {
+			break
+		}
+		in = in[i+1:]
+		code, ok := next()
+		if !ok {
+			t.Fatalf("no reply to a line before %q", in)
+		}
+		switch code {
+		case 221, 421:
+			if len(replies) > 0 {
+				t.Fatalf("replies %v after the end", replies)
+			}
+			return taken
+		case 220:
+			t.Fatal("TLS was started without a certificate")
+		case 354:
+			in = skipData(in)
+			if code, ok = next(); !ok {
+				return taken // the data never ended
+			}
+			if code == 250 {
+				taken++
+			}
+		}
+		if len(replies) == 1 && replies[0] == 421 {
+			return taken // too many errors, or data sent ahead
+		}
+	}
+	if len(replies) > 0 {
+		t.Fatalf("replies %v to nothing", replies)
+	}
+	return taken
+}
+
+// skipData returns what follows the end of mail data.
+func skipData(in []byte) []byte {
+	if bytes.HasPrefix(in, []byte(".\r\n")) {
+		return in[3:]
+	}
+	if i := bytes.Index(in, []byte("\r\n.\r\n")); i >= 0 {
+		return in[i+5:]
+	}
+	return nil
+}
+
+// count returns how many messages an account has.
+func count(t *testing.T, st *store.Store, id store.AccountID) int {
+	t.Helper()
+	u, err := st.Usage(context.Background(), id)
+	must(t, err)
+	return int(u.Messages)
+}
