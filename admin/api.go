@@ -169,7 +169,7 @@ func writeError(w http.ResponseWriter, err error) {
 func isRefusal(err error) bool {
 	for _, e := range []error{
 		accounts.ErrNoDomain, accounts.ErrNoAccount, accounts.ErrNoAlias, accounts.ErrExists,
-		accounts.ErrBadName, accounts.ErrNotEmpty, accounts.ErrNoMailbox,
+		accounts.ErrBadName, accounts.ErrNotEmpty, accounts.ErrBadValue, accounts.ErrBadPassword, accounts.ErrMainDomain,
 		store.ErrNoMailbox, store.ErrMailboxExists, store.ErrNotSelectable, store.ErrNoRight,
 		store.ErrOverQuota, store.ErrBadName, store.ErrInbox, store.ErrNoAccount,
 		ErrNoItem,

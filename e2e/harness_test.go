@@ -87,9 +87,11 @@ smtp.listen = [%q]
 submission.listen = [%q]
 submission.listen_tls = [%q]
 admin.listen = ""
-log.level = 4
 queue.resolver = "127.0.0.1:1" # nothing may leave this machine
 %s`, s.pop, s.popTLS, s.imap, s.imapTLS, s.smtp, s.submission, s.submissionTLS, extra)
+	if !strings.Contains(extra, "log.level") {
+		text += "log.level = 4\n"
+	}
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -191,8 +193,25 @@ func (s *server) try(stdin string, args ...string) (string, error) {
 	s.t.Helper()
 	cmd := s.command(args...)
 	cmd.Stdin = strings.NewReader(stdin)
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	return finish(cmd)
+}
+
+// patience bounds each program that a test starts.
+const patience = 2 * time.Minute
+
+// finish runs a command to its end and returns what it printed. One that does
+// not end is killed.
+func finish(cmd *exec.Cmd) (string, error) {
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.WaitDelay = time.Second
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	kill := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+	defer kill.Stop()
+	err := cmd.Wait()
+	return out.String(), err
 }
 
 // exitCode returns the code of a failed command.
@@ -231,8 +250,7 @@ func tryWith(t *testing.T, stdin, name string, args ...string) (string, error) {
 	cmd.Stdin = strings.NewReader(stdin)
 	home := t.TempDir()
 	cmd.Env = append(os.Environ(), "HOME="+home, "FETCHMAILHOME="+home, "LC_ALL=C")
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	return finish(cmd)
 }
 
 // port returns the port of an address.

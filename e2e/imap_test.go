@@ -22,7 +22,8 @@ func TestReadAndChangeByIMAP(t *testing.T) {
 		if strings.TrimSpace(got) != "* SEARCH 1" {
 			t.Errorf("the search answered %q", got)
 		}
-		tool(t, letter(address("curl"), address("ann"), "by upload"), "curl", "-sSk", "--crlf", "--user", user, "--upload-file", "-", "imaps://"+s.imapTLS+"/Drafts")
+		file := write(t, t.TempDir(), "draft", strings.ReplaceAll(letter(address("curl"), address("ann"), "by upload"), "\n", "\r\n"), 0o600)
+		tool(t, "", "curl", "-sSk", "--user", user, "--upload-file", file, "imaps://"+s.imapTLS+"/Drafts")
 		s.wantSubjects(t, "curl", "Drafts", "by upload")
 	})
 	t.Run("mbsync", func(t *testing.T) {
@@ -89,6 +90,7 @@ SyncState *
 		}
 	})
 	t.Run("mutt", func(t *testing.T) {
+		program(t, "mutt")
 		s.deliver("mutt", 3)
 		dir := t.TempDir()
 		rc := write(t, dir, "rc", fmt.Sprintf(`set imap_user="%s"
@@ -103,12 +105,17 @@ set move=no
 set mark_old=no
 set sleep_time=0
 set wait_key=no
-push "<tag-pattern>~s 'letter 2'<enter><tag-prefix><copy-message>imap://127.0.0.1:%s/kept<enter><untag-pattern>~A<enter><delete-pattern>~s 'letter 1'<enter><flag-message><sync-mailbox><quit>"
-`, address("mutt"), password, port(s.imap)), 0o600)
+set resolve=no
+set folder="%s"
+push "<last-entry><copy-message>imap://127.0.0.1:%s/kept<enter><flag-message><first-entry><delete-message><sync-mailbox><quit>"
+`, address("mutt"), password, dir, port(s.imap)), 0o600)
 		// mutt wants a terminal: script gives it one.
 		tool(t, "", "script", "-qec", "TERM=xterm mutt -n -F "+rc+" -f imap://127.0.0.1:"+port(s.imap)+"/INBOX", "/dev/null")
 		s.wantSubjects(t, "mutt", "INBOX", "letter 2", "letter 3")
-		s.wantSubjects(t, "mutt", "kept", "letter 2")
+		s.wantSubjects(t, "mutt", "kept", "letter 3")
+		if mbox := s.run("message", "export", address("mutt"), "INBOX", "-"); strings.Count(mbox, "\nX-Status: F\n") != 1 {
+			t.Errorf("want one message flagged:\n%s", mbox)
+		}
 	})
 	t.Run("imaplib", func(t *testing.T) {
 		s.deliver("imaplib", 3)

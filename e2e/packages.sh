@@ -7,20 +7,21 @@ set -u
 if [ $# -gt 0 ]; then
 	packages="$*"
 else
-	packages="curl swaks python3 fetchmail mpop isync mutt strace"
+	packages="curl swaks libnet-ssleay-perl python3 fetchmail mpop isync mutt strace"
 fi
 
-# program PACKAGE: the command that the package brings
-program() {
+# present PACKAGE: whether what the package brings is there
+present() {
 	case $1 in
-	isync) echo mbsync ;;
-	*) echo "$1" ;;
-	esac
+	isync) command -v mbsync ;;
+	libnet-ssleay-perl) perl -MNet::SSLeay -e 1 ;;
+	*) command -v "$1" ;;
+	esac >/dev/null 2>&1
 }
 
 missing=""
 for p in $packages; do
-	command -v "$(program "$p")" >/dev/null 2>&1 || missing="$missing $p"
+	present "$p" || missing="$missing $p"
 done
 [ -n "$missing" ] || exit 0
 

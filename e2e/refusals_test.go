@@ -16,7 +16,7 @@ func TestRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	t.Cleanup(func() { taken.Close() }) // not before the parallel subtests
 	for _, c := range []struct {
 		name  string
 		extra string

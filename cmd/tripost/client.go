@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"tripost/admin"
+	"tripost/store/engine"
 )
 
 // socketPath is where a running server listens for commands.
@@ -37,21 +38,37 @@ func (e *environment) client() (*client, Config, error) {
 	return c, cfg, err
 }
 
+// connect finds the server, or opens the store. A server that is just starting
+// has the store before it listens, so one that has it is asked again.
 func connect(ctx context.Context, cfg Config) (*client, error) {
+	c, err := online(ctx, cfg)
+	if c != nil || err != nil {
+		return c, err
+	}
+	c, err = offline(ctx, cfg)
+	if errors.Is(err, engine.ErrInUse) {
+		if c, _ := online(ctx, cfg); c != nil {
+			return c, nil
+		}
+	}
+	return c, err
+}
+
+// online connects to a running server; without one it returns nil.
+func online(ctx context.Context, cfg Config) (*client, error) {
 	path := socketPath(cfg.Data)
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", path)
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "unix", path) }
+	conn, err := dial(ctx, "", "")
 	switch {
 	case err == nil:
 		conn.Close()
-		transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return d.DialContext(ctx, "unix", path)
-		}}
+		transport := &http.Transport{DialContext: dial}
 		return &client{&http.Client{Transport: transport}, func() error { transport.CloseIdleConnections(); return nil }}, nil
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return nil, nil
 	case errors.Is(err, os.ErrPermission):
 		return nil, fmt.Errorf("the server's control socket: %w (commands run as the server's user or root)", err)
-	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return offline(ctx, cfg)
 	}
 	return nil, fmt.Errorf("the server's control socket: %w", err)
 }

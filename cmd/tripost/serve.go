@@ -123,13 +123,13 @@ func (r *rooms) newServer(o serverOptions) (s *server, err error) {
 	if s.certificates, err = wire.LoadCertificates(r.cfg.TLS.Certificate, r.cfg.TLS.Key, r.cfg.Data, r.cfg.Hostname); err != nil {
 		return s, err
 	}
-	if s.modules, err = s.openModules(); err != nil {
-		return s, err
-	}
 	if s.sender, err = s.newSender(); err != nil {
 		return s, err
 	}
 	if s.control, err = listenControl(r.cfg.Data); err != nil {
+		return s, err
+	}
+	if s.modules, err = s.openModules(); err != nil {
 		return s, err
 	}
 	if r.cfg.Admin.Listen != "" {
