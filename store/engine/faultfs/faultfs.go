@@ -25,8 +25,9 @@ type Fault struct {
 	After bool // a sync or commit: all of it is done, and still it fails
 }
 
-// FS does what it is asked through the operating system, except for faults. It
-// is safe for concurrent use.
+// FS does what it is asked through the operating system, except for faults, and
+// for syncs, which it only notes: what they are for is what Cut plays through.
+// It is safe for concurrent use.
 type FS struct {
 	local.OS
 	root string
@@ -138,9 +139,6 @@ func (f *FS) SyncDir(name string) error {
 	if fault.Err != nil && !fault.After {
 		return &os.PathError{Op: "sync", Path: name, Err: fault.Err}
 	}
-	if err := f.OS.SyncDir(name); err != nil {
-		return err
-	}
 	f.add(event{kind: evSyncDir, name: f.rel(name)})
 	if fault.Err != nil {
 		return &os.PathError{Op: "sync", Path: name, Err: fault.Err}
@@ -208,9 +206,6 @@ func (f *file) Sync() error {
 	}
 	if f.fs.deaf != nil && f.fs.deaf(filepath.Base(f.name)) {
 		return nil
-	}
-	if err := f.File.Sync(); err != nil {
-		return err
 	}
 	f.fs.add(event{kind: evSync, inode: f.inode})
 	if fault.Err != nil {

@@ -61,7 +61,6 @@ func diskFullChild(dir string) int {
 	} {
 		if err := fillDisk(filepath.Join(dir, fmt.Sprint(o.OverlayBytes)), o); err != nil {
 			fmt.Println(err)
-			fmt.Println(err)
 			return 1
 		}
 	}
