@@ -47,7 +47,7 @@ func parseDate(s []byte) (date, bool) {
 	if d.day == 0 || d.month == 0 || !p.hasYear || d.day > daysIn(d.month, d.year) {
 		return date{}, false
 	}
-	if d.hour > 23 || d.minute > 59 || d.sec > 60 {
+	if d.year > 9999 || d.hour > 23 || d.minute > 59 || d.sec > 60 {
 		return date{}, false
 	}
 	return *d, true
