@@ -20,16 +20,24 @@ func (s *Store) clearRemoved(ctx context.Context) error {
 		if err != nil || !found {
 			return err
 		}
-		for more := true; more; {
-			err := s.Update(ctx, func(tx *Tx) (err error) {
-				more, err = tx.clearSome(k)
-				return err
-			})
-			if err != nil {
-				return err
-			}
+		if err := s.clearMailbox(ctx, k); err != nil {
+			return err
 		}
 	}
+}
+
+// clearMailbox clears away the contents of one removed mailbox.
+func (s *Store) clearMailbox(ctx context.Context, k boxKey) error {
+	for more := true; more; {
+		err := s.Update(ctx, func(tx *Tx) (err error) {
+			more, err = tx.clearSome(k)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // nextRemoved finds a mailbox whose contents are to be cleared away.

@@ -205,7 +205,7 @@ func TestSessionsShareTheIndex(t *testing.T) {
 	s, _ := countingStore(t)
 	ann := newAccount(t, s, "ann")
 	inbox := box(ann, "INBOX")
-	const size, sessions = 50_000, 200
+	const size, sessions = 20_000, 50
 	fill(t, s, ann, inbox, size)
 	first := openView(t, s, ann, inbox)
 	views := make([]*store.View, sessions)

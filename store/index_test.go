@@ -40,7 +40,7 @@ func TestIndexAgainstList(t *testing.T) {
 	now := version{x: (&builder{}).index(0)}
 	var old []version
 	next := UID(1)
-	for step := range 400 {
+	for step := range 150 {
 		list := slices.Clone(now.list)
 		var changed, arrived []Message
 		var gone UIDSet
@@ -58,7 +58,7 @@ func TestIndexAgainstList(t *testing.T) {
 		}
 		changed = append(changed, Message{UID: next}) // one that is not there
 		next++
-		for range r.IntN(1 + r.IntN(700)) {
+		for range r.IntN(1 + r.IntN(400)) {
 			arrived = append(arrived, Message{UID: next, Flags: Flags(step)})
 			next += UID(1 + r.IntN(3))
 		}

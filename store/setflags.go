@@ -101,6 +101,8 @@ func (tx *Tx) setFlags(v *View, set UIDSet, op FlagOp, f FlagSet, unchangedSince
 	}
 	acct.modSeq++
 	record := change{}
+	most := min(set.Count(), int(st.Exists))
+	done.changed, done.old = make([]entry, 0, most), make([]Flags, 0, most)
 	err = readEntries(tx.r, k, set, func(e *entry) error {
 		done.found.Add(e.UID, e.UID)
 		if unchangedSince != 0 && e.ModSeq > unchangedSince {

@@ -92,7 +92,8 @@ func (s UIDSet) String() string { return string(s.Append(nil)) }
 
 // addAll puts the members of other into the set, in time linear in both.
 func (s *UIDSet) addAll(other UIDSet) {
-	if len(other) < 8 {
+	n := len(*s)
+	if len(other) < 8 || n == 0 || other[0].Lo > (*s)[n-1].Hi {
 		for _, r := range other {
 			s.Add(r.Lo, r.Hi)
 		}

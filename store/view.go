@@ -67,7 +67,18 @@ type View struct {
 // changes claims its \Recent messages for this session; that is the only write
 // it makes. The view must be closed.
 func (s *Store) Open(ctx context.Context, id Identity, ref MailboxRef, readOnly bool) (*View, error) {
-	v := &View{s: s, id: id, readOnly: readOnly}
+	return s.open(ctx, &View{s: s, id: id, readOnly: readOnly}, ref, (*View).claimRecent)
+}
+
+// OpenQuietly opens a mailbox for changes as Open does, but writes nothing: what
+// is \Recent stays so for the next session. It is for POP, where a client that
+// only looks for new mail should cost no commit.
+func (s *Store) OpenQuietly(ctx context.Context, id Identity, ref MailboxRef) (*View, error) {
+	return s.open(ctx, &View{s: s, id: id}, ref, func(*View, context.Context) error { return nil })
+}
+
+func (s *Store) open(ctx context.Context, v *View, ref MailboxRef, claim func(*View, context.Context) error) (*View, error) {
+	id := v.id
 	err := s.engine.View(ctx, func(r engine.Reader) error {
 		k, m, rights, err := enter(r, &id, ref, RightLookup|RightRead)
 		if err != nil {
@@ -79,7 +90,7 @@ func (s *Store) Open(ctx context.Context, id Identity, ref MailboxRef, readOnly 
 		return err
 	})
 	if err == nil {
-		err = v.claimRecent(ctx)
+		err = claim(v, ctx)
 	}
 	v.keywords = len(v.state.Keywords)
 	if err != nil {
