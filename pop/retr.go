@@ -36,7 +36,7 @@ func (s *session) retr(ctx context.Context, arg string) error {
 // may be, and it is not known to be so already.
 func (s *session) shouldMark(m *openMessage) bool {
 	v := s.drop.view
-	return m.rights&store.RightSeen != 0 && !v.ReadOnly() && (m.Flags&store.FlagSeen == 0 || v.Changed())
+	return m.rights&store.RightSeen != 0 && (m.Flags&store.FlagSeen == 0 || v.Changed())
 }
 
 // openMessage is a message that is being sent.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"tripost/accounts"
-	"tripost/store/engine"
 	"tripost/syslog"
 )
 
@@ -93,10 +92,7 @@ func (s *session) refuseSignIn(ctx context.Context, err error) error {
 
 // openMailbox opens the maildrop with the rights of the account that signed in.
 func (s *session) openMailbox(ctx context.Context, in *accounts.SignedIn) (*maildrop, error) {
-	view, err := s.Store.Open(ctx, in.Identity, in.Mailbox, false)
-	if errors.Is(err, engine.ErrReadOnly) { // mail can be read all the same
-		view, err = s.Store.Open(ctx, in.Identity, in.Mailbox, true)
-	}
+	view, err := s.Store.OpenQuietly(ctx, in.Identity, in.Mailbox)
 	if err != nil {
 		return nil, fmt.Errorf("open mailbox %q: %w", in.Mailbox.Name, err)
 	}
