@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"tripost/syslog"
 )
 
 // BenchmarkReceive delivers messages of 4 KB to random local accounts, durable
@@ -32,6 +34,10 @@ const benchAccounts = 200
 
 func benchmarkReceive(b *testing.B, conns int, pipelined bool) {
 	w := newWorld(b)
+	log, err := syslog.Open(syslog.Options{Directory: b.TempDir(), Level: syslog.Problem})
+	must(b, err)
+	defer log.Close()
+	w.log = log
 	for i := range benchAccounts {
 		_, err := w.dir.AddAccount(w.ctx, fmt.Sprintf("user%d@example.test", i), "")
 		must(b, err)

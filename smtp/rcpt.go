@@ -3,7 +3,9 @@ package smtp
 import (
 	"context"
 	"errors"
+	"slices"
 
+	"tripost/router"
 	"tripost/smtp/queue"
 )
 
@@ -35,7 +37,7 @@ func (s *session) rcptTo(arg string) error {
 // admit asks the queue whether the recipient can be taken.
 func (s *session) admit(path string) error {
 	ctx := context.WithoutCancel(s.ctx)
-	_, why, err := s.server.config.Queue.Check(ctx, path, s.source())
+	res, why, err := s.server.config.Queue.Check(ctx, path, s.source())
 	if err != nil {
 		r := replyTo(err)
 		var refused *queue.RecipientError
@@ -45,6 +47,22 @@ func (s *session) admit(path string) error {
 		s.events.recipientRefused(s.mail.from, path, r)
 		return s.refuse(r.code, r.enhanced, r.text)
 	}
+	if !s.mail.share(&res) {
+		return s.refuse(452, "4.5.3", "too many shared accounts for one message, send the rest in another")
+	}
 	s.mail.recipients = append(s.mail.recipients, path)
 	return s.ok(250, "2.1.5", "<"+path+"> "+why)
+}
+
+// share counts the shared accounts among the recipients, of which the queue
+// takes so many in one message.
+func (t *transaction) share(res *router.Result) bool {
+	if res.Individual == "" || slices.Contains(t.shared, res.Account.ID) {
+		return true
+	}
+	if len(t.shared) >= queue.MaxShared {
+		return false
+	}
+	t.shared = append(t.shared, res.Account.ID)
+	return true
 }

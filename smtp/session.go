@@ -11,6 +11,7 @@ import (
 
 	"tripost/accounts"
 	"tripost/smtp/queue"
+	"tripost/store"
 	"tripost/syslog"
 	"tripost/wire"
 )
@@ -39,6 +40,7 @@ type transaction struct {
 	size       int64 // as announced; 0: not
 	body8Bit   bool
 	recipients []string
+	shared     []store.AccountID // accounts with individual recipients
 }
 
 // errQuit ends a session after its last reply.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"tripost/smtp/send"
 	"tripost/syslog"
@@ -36,10 +37,28 @@ func (s *Sender) carry(ctx context.Context, j *job) {
 		if ctx.Err() != nil && failure != nil {
 			return // ended while connecting: not the destination's fault
 		}
-		a := s.attempt(ctx, conn, m, d, failure)
-		if err := s.queue.settle(context.WithoutCancel(ctx), a); err != nil {
-			s.skip(id, err)
-			return // do not send more while nothing can be recorded
+		if !s.record(ctx, s.attempt(ctx, conn, m, d, failure)) {
+			return
+		}
+	}
+}
+
+// record settles an attempt. While the store takes no changes it tries again and
+// again: the peer may have the message, and must not get it once more because
+// nobody remembers. It gives up when ctx ends, and returns false.
+func (s *Sender) record(ctx context.Context, a *attempt) bool {
+	for {
+		err := s.queue.settle(context.WithoutCancel(ctx), a)
+		if err == nil || errors.Is(err, ErrNoItem) {
+			return true
+		}
+		s.skip(a.id, err)
+		pause := time.NewTimer(errorPause)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return false
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 )
 
 // maxReturned is how much of the original header a report carries, in octets.
@@ -126,6 +125,3 @@ func (q *Queue) renderStatus(b *bytes.Buffer, m *message, a *attempt, about []re
 		}
 	}
 }
-
-// stamp renders a time for a log line.
-func stamp(t time.Time) string { return t.Format(time.RFC3339) }

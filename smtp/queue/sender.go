@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -77,8 +78,9 @@ type work struct {
 
 // job is what one connection is made for.
 type job struct {
-	dest string
-	ids  []uint64
+	dest     string
+	ids      []uint64
+	setAside bool // its messages stay in flight
 }
 
 // NewSender returns the sender of a queue.
@@ -168,7 +170,9 @@ func (s *Sender) finish(end func()) {
 // release takes a finished job off the books.
 func (s *Sender) release(j *job) {
 	for _, id := range j.ids {
-		delete(s.inFlight, work{id, j.dest})
+		if !j.setAside {
+			delete(s.inFlight, work{id, j.dest})
+		}
 	}
 	if s.busy[j.dest]--; s.busy[j.dest] == 0 {
 		delete(s.busy, j.dest)
@@ -179,6 +183,9 @@ func (s *Sender) release(j *job) {
 // dispatch starts workers for what is due and returns how long there is nothing
 // more to do. lease is the context of the workers.
 func (s *Sender) dispatch(ctx, lease context.Context) (time.Duration, error) {
+	if err := s.queue.store.Engine().Status().ReadOnly; err != nil {
+		return errorPause, nil // what cannot be recorded is not begun
+	}
 	jobs, next, err := s.due(ctx)
 	if err != nil {
 		return 0, err
@@ -199,9 +206,19 @@ func (s *Sender) start(lease context.Context, j *job) {
 		s.inFlight[work{id, j.dest}] = true
 	}
 	s.workers.Go(func() {
+		defer func() { s.done <- j }()
+		defer s.recovered(j)
 		s.carry(lease, j)
-		s.done <- j
 	})
+}
+
+// recovered turns a panic of a worker into a log record. What it was about is set
+// aside until the next start, for it would only happen again.
+func (s *Sender) recovered(j *job) {
+	if p := recover(); p != nil {
+		j.setAside = true
+		s.queue.log.queue.Logf(syslog.Crash, "panic while sending %v to %q: %v\n%s", j.ids, j.dest, p, debug.Stack())
+	}
 }
 
 // due collects jobs from what is due, oldest first, within the limits, and

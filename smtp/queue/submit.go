@@ -71,7 +71,9 @@ func (q *Queue) prepare(ctx context.Context, env *Envelope, body io.Reader) (p *
 	if p.id, err = q.ids.take(ctx, q.store); err != nil {
 		return nil, err
 	}
-	p.sort()
+	if err := p.sort(); err != nil {
+		return nil, err
+	}
 	if err := p.write(ctx, body); err != nil {
 		p.close()
 		return nil, err
@@ -79,17 +81,26 @@ func (q *Queue) prepare(ctx context.Context, env *Envelope, body io.Reader) (p *
 	return p, nil
 }
 
+// MaxShared is how many shared accounts one message may have as recipients: each
+// needs a body of its own, so that nobody learns of individuals elsewhere.
+const MaxShared = 20
+
 // sort puts copies with the same individual recipients together.
-func (p *parcel) sort() {
+func (p *parcel) sort() error {
 	p.versions = []*version{{}}
 	for _, c := range p.plan.copies {
 		v := p.version(c.individuals)
 		v.copies = append(v.copies, c)
+		if len(p.versions) > MaxShared+1 {
+			return &RecipientError{Address: c.address, Code: 452, Enhanced: "4.5.3",
+				Reason: "too many shared accounts for one message"}
+		}
 	}
 	// Nobody gets the common version: do not write it.
 	if first := p.versions[0]; len(first.copies) == 0 && len(p.plan.dests) == 0 && len(p.versions) > 1 {
 		p.versions = p.versions[1:]
 	}
+	return nil
 }
 
 func (p *parcel) version(individuals []string) *version {

@@ -299,3 +299,23 @@ func TestPlanOfLists(t *testing.T) {
 		t.Error("a route that leads nowhere was taken")
 	}
 }
+
+// Too many shared accounts in one message are refused for now: the sender can
+// send the rest in another one.
+func TestSubmitManyShared(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	var to []string
+	for i := range MaxShared + 1 {
+		w.account(fmt.Sprintf("shared%d", i))
+		to = append(to, fmt.Sprintf("x%d@shared%d.local", i, i))
+	}
+	_, err := w.Submit(w.ctx, envelope("ann@example.test", to...), strings.NewReader(hello))
+	var refused *RecipientError
+	if !errors.As(err, &refused) || refused.Code != 452 || refused.Enhanced != "4.5.3" {
+		t.Errorf("got %v, want 452 4.5.3", err)
+	}
+	if r := w.submit("ann@example.test", to[1:]...); r.Local != MaxShared {
+		t.Errorf("receipt %+v", r)
+	}
+}
