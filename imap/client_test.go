@@ -78,6 +78,7 @@ func (c *rawClient) try(command string) (untagged []response, completion respons
 			untagged = append(untagged, r)
 		case tag:
 			return untagged, r
+		case "+": // what it asks for has been sent with the command
 		default:
 			c.t.Fatalf("%.200s: unexpected response %v", command, r)
 		}

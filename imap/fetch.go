@@ -48,16 +48,17 @@ func (s *session) messages(ctx context.Context, uid bool, set []numRange) (seqSe
 }
 
 // markSeen sets \Seen where the plan asks for texts without PEEK, in one
-// transaction, and returns the sequence numbers of messages that had not had it.
+// transaction, and returns the sequence numbers of messages that may not have had it.
 // Where the flag cannot be set the texts are still to be had.
 func (s *session) markSeen(ctx context.Context, q seqSet, plan *fetchPlan) []int {
 	if !plan.marks || s.view.ReadOnly() || s.view.Mailbox().Rights&store.RightSeen == 0 {
 		return nil
 	}
 	var unseen store.UIDSet
+	stale := s.view.Changed() // another session may have taken \Seen away meanwhile
 	for _, r := range q {
 		for seq := r.lo; seq <= r.hi; seq++ {
-			if m := s.view.At(seq); m.Flags&store.FlagSeen == 0 {
+			if m := s.view.At(seq); stale || m.Flags&store.FlagSeen == 0 {
 				unseen.Add(m.UID, m.UID)
 			}
 		}
