@@ -13,8 +13,9 @@ import (
 )
 
 // carry takes the messages of a job to their destination, over one connection
-// where it lasts. What it did not come to stays due.
-func (s *Sender) carry(ctx context.Context, j *job) {
+// where it lasts. What it did not come to stays due. It begins no attempt after
+// run has ended, and breaks off the one in flight when ctx ends.
+func (s *Sender) carry(run, ctx context.Context, j *job) {
 	var conn *send.Conn
 	var failure error // why there is no connection, for all messages of the job
 	defer func() {
@@ -23,7 +24,7 @@ func (s *Sender) carry(ctx context.Context, j *job) {
 		}
 	}()
 	for _, id := range j.ids {
-		if ctx.Err() != nil || conn != nil && conn.Broken() {
+		if run.Err() != nil || conn != nil && conn.Broken() {
 			return
 		}
 		m, d, err := s.queue.load(ctx, id, j.dest)
@@ -53,7 +54,7 @@ func (s *Sender) record(ctx context.Context, a *attempt) bool {
 			return true
 		}
 		s.skip(a.id, err)
-		pause := time.NewTimer(errorPause)
+		pause := time.NewTimer(s.pause)
 		select {
 		case <-pause.C:
 		case <-ctx.Done():

@@ -62,6 +62,8 @@ type Sender struct {
 	finder *send.Finder
 	client *send.Client
 
+	pause time.Duration // errorPause; tests have less time
+
 	// What follows belongs to Run.
 	inFlight map[work]bool
 	busy     map[string]int // connections by destination
@@ -97,6 +99,7 @@ func NewSender(q *Queue, o SenderOptions) *Sender {
 			RootCAs:  o.RootCAs,
 			Dial:     o.Dial,
 		},
+		pause:    errorPause,
 		inFlight: make(map[work]bool),
 		busy:     make(map[string]int),
 		done:     make(chan *job),
@@ -106,7 +109,7 @@ func NewSender(q *Queue, o SenderOptions) *Sender {
 const (
 	// maxSleep is how long the sender sleeps at most: a clock may be set.
 	maxSleep = time.Minute
-	// errorPause is the pause after the queue could not be read.
+	// errorPause is the pause after the queue could not be read or written.
 	errorPause = 5 * time.Second
 )
 
@@ -130,7 +133,7 @@ func (s *Sender) Run(ctx context.Context) error {
 		pause, err := s.dispatch(ctx, lease)
 		if err != nil && ctx.Err() == nil {
 			s.queue.log.queue.Logf(syslog.Failure, "read the queue: %v", err)
-			pause = errorPause
+			pause = s.pause
 		}
 		timer.Reset(pause)
 		select {
@@ -184,14 +187,14 @@ func (s *Sender) release(j *job) {
 // more to do. lease is the context of the workers.
 func (s *Sender) dispatch(ctx, lease context.Context) (time.Duration, error) {
 	if err := s.queue.store.Engine().Status().ReadOnly; err != nil {
-		return errorPause, nil // what cannot be recorded is not begun
+		return s.pause, nil // what cannot be recorded is not begun
 	}
 	jobs, next, err := s.due(ctx)
 	if err != nil {
 		return 0, err
 	}
 	for _, j := range jobs {
-		s.start(lease, j)
+		s.start(ctx, lease, j)
 	}
 	if next.IsZero() {
 		return maxSleep, nil
@@ -199,7 +202,7 @@ func (s *Sender) dispatch(ctx, lease context.Context) (time.Duration, error) {
 	return min(max(next.Sub(s.queue.o.Now()), 0), maxSleep), nil
 }
 
-func (s *Sender) start(lease context.Context, j *job) {
+func (s *Sender) start(ctx, lease context.Context, j *job) {
 	s.busy[j.dest]++
 	s.running++
 	for _, id := range j.ids {
@@ -208,7 +211,7 @@ func (s *Sender) start(lease context.Context, j *job) {
 	s.workers.Go(func() {
 		defer func() { s.done <- j }()
 		defer s.recovered(j)
-		s.carry(lease, j)
+		s.carry(ctx, lease, j)
 	})
 }
 
