@@ -154,30 +154,30 @@ func defaultConfig() Config {
 			ClientAddresses: []string{"127.0.0.1", "::1"},
 			Proxies:         []string{},
 			PerAddress:      50,
-			SignInTime:      Duration(time.Minute),
+			SignInTime:      Duration{time.Minute},
 		},
 		Message: MessageConfig{Size: 50 << 20, Recipients: 1000, Header: 256 << 10, Parts: 1000, Depth: 50},
 		POP: POPConfig{
 			Channels: 500, Listen: []string{"0.0.0.0:110"}, ListenTLS: []string{},
-			Line: 512, Idle: Duration(10 * time.Minute),
+			Line: 512, Idle: Duration{10 * time.Minute},
 		},
 		IMAP: IMAPConfig{
 			Channels: 5000, Listen: []string{"0.0.0.0:143"}, ListenTLS: []string{"0.0.0.0:993"},
-			Line: 64 << 10, Idle: Duration(30 * time.Minute),
+			Line: 64 << 10, Idle: Duration{30 * time.Minute},
 		},
 		SMTP: SMTPConfig{
 			Channels: 500, Listen: []string{"0.0.0.0:25"},
-			Line: 2048, Idle: Duration(5 * time.Minute), Hops: 100,
+			Line: 2048, Idle: Duration{5 * time.Minute}, Hops: 100,
 		},
 		Submission: SubmissionConfig{Listen: []string{"0.0.0.0:587"}, ListenTLS: []string{"0.0.0.0:465"}},
 		LMTP:       LMTPConfig{Listen: []string{}},
 		Local:      LocalConfig{IndividualField: "X-Real-To", DirectMailboxAddressing: true, Subaddress: "+"},
 		Queue: QueueConfig{
 			Retry: []Duration{
-				Duration(5 * time.Minute), Duration(10 * time.Minute), Duration(30 * time.Minute),
-				Duration(time.Hour), Duration(2 * time.Hour), Duration(4 * time.Hour),
+				Duration{5 * time.Minute}, Duration{10 * time.Minute}, Duration{30 * time.Minute},
+				Duration{time.Hour}, Duration{2 * time.Hour}, Duration{4 * time.Hour},
 			},
-			WarnAfter: Duration(4 * time.Hour), ExpireAfter: days(5), SMTPPort: 25, Limit: 100_000,
+			WarnAfter: Duration{4 * time.Hour}, ExpireAfter: days(5), SMTPPort: 25, Limit: 100_000,
 		},
 		Admin: AdminConfig{Listen: "127.0.0.1:8010"},
 	}
@@ -304,16 +304,16 @@ func (c *Config) checkNumbers() error {
 		{"message.parts", int64(c.Message.Parts), 1},
 		{"message.depth", int64(c.Message.Depth), 1},
 		{"security.per_address", int64(c.Security.PerAddress), 0},
-		{"security.sign_in_time", int64(c.Security.SignInTime), int64(time.Second)},
+		{"security.sign_in_time", int64(c.Security.SignInTime.Duration), int64(time.Second)},
 		{"pop.channels", int64(c.POP.Channels), 0},
 		{"pop.line", int64(c.POP.Line), 255}, // RFC 2449 4
-		{"pop.idle", int64(c.POP.Idle), int64(time.Second)},
+		{"pop.idle", int64(c.POP.Idle.Duration), int64(time.Second)},
 		{"imap.channels", int64(c.IMAP.Channels), 0},
 		{"imap.line", int64(c.IMAP.Line), 8 << 10},
-		{"imap.idle", int64(c.IMAP.Idle), int64(time.Second)},
+		{"imap.idle", int64(c.IMAP.Idle.Duration), int64(time.Second)},
 		{"smtp.channels", int64(c.SMTP.Channels), 0},
 		{"smtp.line", int64(c.SMTP.Line), 512}, // RFC 5321 4.5.3.1.4
-		{"smtp.idle", int64(c.SMTP.Idle), int64(time.Second)},
+		{"smtp.idle", int64(c.SMTP.Idle.Duration), int64(time.Second)},
 		{"smtp.hops", int64(c.SMTP.Hops), 10},
 		{"queue.limit", int64(c.Queue.Limit), 1},
 		{"queue.smtp_port", int64(c.Queue.SMTPPort), 1},
@@ -369,10 +369,11 @@ func (c *Config) proxyPrefixes() ([]netip.Prefix, error) {
 	return list, nil
 }
 
-// Duration is a time.Duration written as 90s, 15m, 12h or 14d.
-type Duration time.Duration
+// Duration is a time.Duration written as 90s, 15m, 12h or 14d. It is a struct so
+// that a bare number in the file is an error, not nanoseconds.
+type Duration struct{ time.Duration }
 
-func days(n int) Duration { return Duration(time.Duration(n) * 24 * time.Hour) }
+func days(n int) Duration { return Duration{time.Duration(n) * 24 * time.Hour} }
 
 // UnmarshalText reads a duration; a bare 0 is allowed.
 func (d *Duration) UnmarshalText(text []byte) error {
@@ -389,13 +390,13 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	if err != nil || v < 0 {
 		return fmt.Errorf("%q is not a duration such as 90s, 15m, 12h or 14d", s)
 	}
-	*d = Duration(v)
+	d.Duration = v
 	return nil
 }
 
 // MarshalText writes the duration in its largest whole unit.
 func (d Duration) MarshalText() ([]byte, error) {
-	v := time.Duration(d)
+	v := d.Duration
 	for _, u := range []struct {
 		unit time.Duration
 		name string

@@ -64,8 +64,8 @@ func (s *server) openModules() ([]module, error) {
 			Proxies: proxies, Busy: spec.busy, Session: spec.session, Log: log, Grace: grace,
 			Conn: func() wire.Config {
 				return wire.Config{
-					Read: time.Duration(s.cfg.Security.SignInTime), Write: writeTime,
-					Handshake: time.Duration(s.cfg.Security.SignInTime), TLS: spec.tlsConf,
+					Read: s.cfg.Security.SignInTime.Duration, Write: writeTime,
+					Handshake: s.cfg.Security.SignInTime.Duration, TLS: spec.tlsConf,
 				}
 			},
 		}}
@@ -128,7 +128,7 @@ func (s *server) popServer(auth *accounts.Authenticator) *pop.Server {
 			Line: int(s.cfg.POP.Line), Message: int64(s.cfg.Message.Size),
 			Header: int(s.cfg.Message.Header), Recipients: s.cfg.Message.Recipients,
 		},
-		Idle: time.Duration(s.cfg.POP.Idle), SignIn: time.Duration(s.cfg.Security.SignInTime),
+		Idle: s.cfg.POP.Idle.Duration, SignIn: s.cfg.Security.SignInTime.Duration,
 		Log: s.rooms.log.Tag("POP"),
 	})
 }
@@ -139,7 +139,7 @@ func (s *server) imapServer(auth *accounts.Authenticator) *imap.Server {
 		Auth: auth, Directory: s.directory, Store: s.store,
 		Limits: imap.Limits{Line: int(s.cfg.IMAP.Line), Message: int64(s.cfg.Message.Size)},
 		Timeouts: imap.Timeouts{
-			SignIn: time.Duration(s.cfg.Security.SignInTime), Idle: time.Duration(s.cfg.IMAP.Idle),
+			SignIn: s.cfg.Security.SignInTime.Duration, Idle: s.cfg.IMAP.Idle.Duration,
 		},
 		Log: s.rooms.log.Tag("IMAP"),
 	})
@@ -152,8 +152,8 @@ func (s *server) smtpServer(mode smtp.Mode, auth *accounts.Authenticator, client
 			Line: int(s.cfg.SMTP.Line), Recipients: s.cfg.Message.Recipients, MessageSize: int64(s.cfg.Message.Size),
 		},
 		Timeouts: smtp.Timeouts{
-			Command: time.Duration(s.cfg.SMTP.Idle), Data: time.Duration(s.cfg.SMTP.Idle),
-			SignIn: time.Duration(s.cfg.Security.SignInTime),
+			Command: s.cfg.SMTP.Idle.Duration, Data: s.cfg.SMTP.Idle.Duration,
+			SignIn: s.cfg.Security.SignInTime.Duration,
 		},
 		Queue: s.queue, Auth: auth, Clients: clients, Log: s.rooms.log.Tag("SMTPI"),
 	})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"tripost/accounts"
 	"tripost/admin"
@@ -72,7 +71,7 @@ func openStore(ctx context.Context, cfg Config, log *syslog.Logger) (*store.Stor
 		log.Log(syslog.Major, "recovered: "+mended)
 	}
 	st, err := store.New(ctx, e, store.Options{
-		Undelete: time.Duration(cfg.Store.Undelete),
+		Undelete: cfg.Store.Undelete.Duration,
 		Limits:   message.Limits{Header: int(cfg.Message.Header), Parts: cfg.Message.Parts, Depth: cfg.Message.Depth},
 		Logf:     logf,
 	})

@@ -224,7 +224,7 @@ func setFilter(f *syslog.Filter, name, value string) error {
 func parseSince(s string, now time.Time) (time.Time, error) {
 	var back Duration
 	if back.UnmarshalText([]byte(s)) == nil {
-		return now.Add(-time.Duration(back)), nil
+		return now.Add(-back.Duration), nil
 	}
 	for _, layout := range []string{"15:04", "15:04:05"} {
 		if t, err := time.ParseInLocation(layout, s, now.Location()); err == nil {

@@ -17,12 +17,12 @@ import (
 func queueOptions(cfg Config, log *syslog.Log) queue.Options {
 	retry := make([]time.Duration, len(cfg.Queue.Retry))
 	for i, d := range cfg.Queue.Retry {
-		retry[i] = time.Duration(d)
+		retry[i] = d.Duration
 	}
 	return queue.Options{
 		Hostname: cfg.Hostname, Product: product(), MaxSize: int64(cfg.Message.Size), MaxHops: cfg.SMTP.Hops,
 		Individual: cfg.Local.IndividualField, MaxItems: cfg.Queue.Limit,
-		Retry: retry, WarnAfter: time.Duration(cfg.Queue.WarnAfter), ExpireAfter: time.Duration(cfg.Queue.ExpireAfter),
+		Retry: retry, WarnAfter: cfg.Queue.WarnAfter.Duration, ExpireAfter: cfg.Queue.ExpireAfter.Duration,
 		Log: log,
 	}
 }

@@ -83,7 +83,7 @@ func openLog(cfg Config) (*syslog.Log, error) {
 	def, by := logLevels(cfg)
 	log, err := syslog.Open(syslog.Options{
 		Directory: cfg.Log.Directory, Level: def, Levels: by,
-		JSON: cfg.Log.Format == "json", Keep: time.Duration(cfg.Log.Keep),
+		JSON: cfg.Log.Format == "json", Keep: cfg.Log.Keep.Duration,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("log: %w", err)
