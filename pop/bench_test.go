@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -114,4 +117,75 @@ func BenchmarkSession(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkRETRUnseen fetches each message for the first time, one after the
+// other, so that each is to be marked Seen.
+func BenchmarkRETRUnseen(b *testing.B) {
+	const n = 5000
+	text := "Subject: x\r\n\r\n" + strings.Repeat(strings.Repeat("x", 62)+"\r\n", 64)
+	var spent time.Duration
+	commits := uint64(0)
+	for b.Loop() {
+		b.StopTimer()
+		w := newWorld(b, false)
+		w.fill("ann/INBOX", text, n)
+		c := w.signedIn("ann", annPassword)
+		c.list("LIST")
+		before := w.store.Engine().Status().Syncs
+		b.StartTimer()
+		start := time.Now()
+		for i := range n {
+			fmt.Fprintf(c.nc, "RETR %d\r\n", i+1)
+			_, err := discardReply(c.r)
+			must(b, err)
+		}
+		c.do("QUIT")
+		spent += time.Since(start)
+		commits += w.store.Engine().Status().Syncs - before
+	}
+	b.ReportMetric(float64(b.N*n)/spent.Seconds(), "messages/s")
+	b.ReportMetric(float64(commits)/float64(b.N*n), "syncs/message")
+}
+
+// BenchmarkIdle is the memory of connections whose clients have signed in and
+// do nothing, those of the clients in this process included.
+func BenchmarkIdle(b *testing.B) {
+	const n = 2000
+	for b.Loop() {
+		w := newWorld(b, false)
+		w.deliver("ann/INBOX", "one\r\n")
+		w.config.Log = nil
+		w.run()
+		heapBefore, stackBefore := memory()
+		for range n {
+			nc, err := net.Dial("tcp", w.addr)
+			must(b, err)
+			defer nc.Close()
+			for _, command := range []string{"", "USER ann\r\n", "PASS " + annPassword + "\r\n", "RETR 1\r\n"} {
+				io.WriteString(nc, command)
+				readUntilQuiet(b, nc)
+			}
+		}
+		heap, stack := memory()
+		b.ReportMetric(float64(heap-heapBefore)/n/1024, "KiB-heap/session")
+		b.ReportMetric(float64(stack-stackBefore)/n/1024, "KiB-stack/session")
+	}
+}
+
+// readUntilQuiet reads one reply, which is small enough to come at once.
+func readUntilQuiet(b *testing.B, nc net.Conn) {
+	var buf [512]byte
+	_, err := nc.Read(buf[:])
+	must(b, err)
+}
+
+func memory() (heap, stack uint64) {
+	for range 4 { // a stack is halved at most once a cycle
+		runtime.GC()
+	}
+	debug.FreeOSMemory()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapInuse, m.StackInuse
 }

@@ -120,7 +120,7 @@ func (w *world) listen() {
 	must(w.t, err)
 	w.addr = ln.Addr().String()
 	server := &wire.Server{
-		Name: "POP", Channels: 1000, Log: w.config.Log, Grace: 5 * time.Second,
+		Name: "POP", Channels: 10000, Log: w.config.Log, Grace: 5 * time.Second,
 		Conn:    func() wire.Config { return w.wire },
 		Session: w.srv.Serve,
 	}
@@ -273,7 +273,7 @@ func (w *world) awaitContents(box, want string) {
 		}
 	})
 	defer stop()
-	timeout := time.After(5 * time.Second)
+	timeout := time.After(patience)
 	for {
 		got := w.contents(box)
 		if got == want {
