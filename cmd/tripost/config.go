@@ -209,7 +209,7 @@ func loadConfig(path string) (Config, error) {
 	d := toml.NewDecoder(strings.NewReader(string(text)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&c); err != nil {
-		return Config{}, fmt.Errorf("%s: %s", path, describeTOML(err))
+		return Config{}, fmt.Errorf("%s: %s", path, describeTOML(err, string(text)))
 	}
 	c.resolve(filepath.Dir(path))
 	if err := c.check(); err != nil {
@@ -218,8 +218,19 @@ func loadConfig(path string) (Config, error) {
 	return c, nil
 }
 
-// describeTOML says in one sentence where and what is wrong.
-func describeTOML(err error) string {
+// badValue is a value that its type could not read. For a
+// number the decoder does not say where it stands.
+type badValue struct{ value, want string }
+
+func (e *badValue) Error() string { return fmt.Sprintf("%q is not %s", e.value, e.want) }
+
+const (
+	aDuration = "a duration such as 90s, 15m, 12h or 14d"
+	aSize     = "a size such as 64K, 50M or 1G"
+)
+
+// describeTOML says in one sentence where in the text and what is wrong.
+func describeTOML(err error, text string) string {
 	var strict *toml.StrictMissingError
 	if errors.As(err, &strict) && len(strict.Errors) > 0 {
 		row, _ := strict.Errors[0].Position()
@@ -229,6 +240,18 @@ func describeTOML(err error) string {
 	if errors.As(err, &decode) {
 		row, column := decode.Position()
 		return fmt.Sprintf("line %d, column %d: %s", row, column, strings.TrimPrefix(decode.Error(), "toml: "))
+	}
+	var bad *badValue
+	if errors.As(err, &bad) {
+		row := 1
+		for line := range strings.Lines(text) {
+			_, after, _ := strings.Cut(line, "=")
+			if strings.Contains(after, bad.value) {
+				return fmt.Sprintf("line %d: %s", row, bad)
+			}
+			row++
+		}
+		return bad.Error()
 	}
 	return err.Error()
 }
@@ -381,14 +404,14 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	if number, ok := strings.CutSuffix(s, "d"); ok {
 		n, err := strconv.Atoi(number)
 		if err != nil || n < 0 || n > 36500 {
-			return fmt.Errorf("%q is not a duration such as 90s, 15m, 12h or 14d", s)
+			return &badValue{s, aDuration}
 		}
 		*d = days(n)
 		return nil
 	}
 	v, err := time.ParseDuration(s)
 	if err != nil || v < 0 {
-		return fmt.Errorf("%q is not a duration such as 90s, 15m, 12h or 14d", s)
+		return &badValue{s, aDuration}
 	}
 	d.Duration = v
 	return nil
@@ -414,8 +437,11 @@ type Size int64
 // UnmarshalText reads a size.
 func (s *Size) UnmarshalText(text []byte) error {
 	v, err := admin.ParseSize(string(text))
+	if err != nil {
+		return &badValue{string(text), aSize}
+	}
 	*s = Size(v)
-	return err
+	return nil
 }
 
 // MarshalText writes a size in its largest whole unit.

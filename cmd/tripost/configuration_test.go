@@ -79,10 +79,10 @@ func TestConfigErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"nonsense = 1", `line 1: there is no key "nonsense"`},
 		{"[pop]\nchannel = 1", `line 2: there is no key "pop.channel"`},
-		{"[store]\nundelete = 14", "line 2"},
-		{"[store]\nundelete = \"14 days\"", "is not a duration"},
+		{"[store]\nundelete = 14", "line 2: \"14\" is not a duration"},
+		{"[store]\nundelete = \"14 days\"", "line 2, column 12: \"14 days\" is not a duration"},
 		{"[store]\nundelete = \"-3h\"", "is not a duration"},
-		{"[message]\nsize = \"50X\"", "is not a size"},
+		{"[message]\nsize = \"50X\"", "line 2, column 8: \"50X\" is not a size"},
 		{"[message]\nsize = \"1K\"", "message.size: 1024 is below"},
 		{"[store]\nengine = \"postgres\"", "store.engine"},
 		{"[log]\nlevel = 9", "log.level: 9"},
