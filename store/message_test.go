@@ -137,6 +137,15 @@ func TestRecent(t *testing.T) {
 	defer look.Close()
 	look.Load(ctx)
 	recent(look, "2: 1 2")
+	quiet, err := s.OpenQuietly(ctx, ann, inbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer quiet.Close()
+	if _, _, err := quiet.SetFlags(ctx, uids(1), store.FlagsAdd, store.FlagSet{System: seen}, 0); err != nil {
+		t.Fatal(err)
+	}
+	recent(quiet, "0: ")
 	_, st, _ := s.Mailbox(ctx, ann, inbox)
 	equal(t, "in the state, looked at", st.Recent, 2)
 

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,12 +15,14 @@ import (
 
 	"tripost/message"
 	"tripost/store"
+	"tripost/store/engine"
 	"tripost/store/engine/local"
 	"tripost/store/storetest"
 )
 
 // TestRandomOperations does what clients do, in any order and through several
 // views at once, and compares everything that can be seen with a plain model.
+// Every second round runs all transactions twice.
 // TRIPOST_STORE_ROUNDS asks for more rounds.
 func TestRandomOperations(t *testing.T) {
 	rounds := 12
@@ -34,8 +37,27 @@ func TestRandomOperations(t *testing.T) {
 	}
 }
 
+// twice runs the function of every Update twice and undoes the first run, as an
+// engine may that met a conflict.
+type twice struct{ engine.Engine }
+
+func (e twice) Update(ctx context.Context, fn func(engine.Tx) error) error {
+	again := errors.New("again")
+	err := e.Engine.Update(ctx, func(tx engine.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return again
+	})
+	if err != again {
+		return err
+	}
+	return e.Engine.Update(ctx, fn)
+}
+
 // run is one random test.
 type run struct {
+	twice   bool
 	t       *testing.T
 	r       *rand.Rand
 	dir     string
@@ -59,7 +81,7 @@ type client struct {
 }
 
 func newRun(t *testing.T, seed uint64) *run {
-	r := &run{t: t, r: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir(), m: newModel()}
+	r := &run{twice: seed%2 == 1, t: t, r: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir(), m: newModel()}
 	r.start()
 	r.ann = newAccount(t, r.s, "ann")
 	r.identify()
@@ -76,7 +98,11 @@ func (r *run) start() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if r.s, err = store.New(ctx, e, store.Options{Undelete: time.Hour, KeepChanges: 20, IndexOctets: 4096}); err != nil {
+	var under engine.Engine = e
+	if r.twice {
+		under = twice{e}
+	}
+	if r.s, err = store.New(ctx, under, store.Options{Undelete: time.Hour, KeepChanges: 20, IndexOctets: 4096}); err != nil {
 		r.t.Fatal(err)
 	}
 }
