@@ -21,7 +21,7 @@ import (
 // to be replayed, and the ledger of it. The options make one segment.
 func crashedStore(t *testing.T, records int, o local.Options) (string, *ledger) {
 	t.Helper()
-	live, dir := t.TempDir(), t.TempDir()
+	live, dir := scratch(t), scratch(t)
 	e, err := local.Open(live, o)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func TestTornTail(t *testing.T) {
 	first, _ := crashedStore(t, 2, local.Options{})
 	start := fileSize(t, segmentFiles(t, first)[0])
 	for size := start + 1; size < tail; size += 37 {
-		dir := t.TempDir()
+		dir := scratch(t)
 		if err := faultfs.CopyDir(whole, dir); err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +149,7 @@ func TestDamageInJournal(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			dir := t.TempDir()
+			dir := scratch(t)
 			if err := faultfs.CopyDir(oneSegment, dir); err != nil {
 				t.Fatal(err)
 			}
@@ -180,7 +180,7 @@ func TestDamageInChain(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			dir := t.TempDir()
+			dir := scratch(t)
 			if err := faultfs.CopyDir(chain, dir); err != nil {
 				t.Fatal(err)
 			}
@@ -204,7 +204,7 @@ func validBefore(t *testing.T, name string) int {
 // the index: the disk took no checkpoint.
 func chainedStore(t *testing.T) string {
 	t.Helper()
-	live, dir := t.TempDir(), t.TempDir()
+	live, dir := scratch(t), scratch(t)
 	fs := faultfs.New(live)
 	o := local.Options{FS: fs, SegmentSize: 1 << 20, OverlayBytes: 1 << 30}
 	e, err := local.Open(live, o)
@@ -264,7 +264,7 @@ func mustRefuse(t *testing.T, dir string, o local.Options, want error, says stri
 func TestDamagedBody(t *testing.T) {
 	t.Parallel()
 	for _, large := range []bool{false, true} {
-		dir := t.TempDir()
+		dir := scratch(t)
 		e, err := local.Open(dir, local.Options{LargeBody: 20 << 10})
 		if err != nil {
 			t.Fatal(err)

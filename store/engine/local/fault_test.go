@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
@@ -50,7 +51,9 @@ func (f *faultRun) operations() {
 	f.remove(7)
 	f.compact()
 	f.put(50)
-	if err := f.e.Backup(context.Background(), filepath.Join(f.t.TempDir(), "copy")); err != nil && !errors.Is(err, errInjected) {
+	copied := scratch(f.t)
+	defer os.RemoveAll(copied)
+	if err := f.e.Backup(context.Background(), filepath.Join(copied, "store")); err != nil && !errors.Is(err, errInjected) {
 		f.t.Errorf("backup: %v", err)
 	}
 }
@@ -142,7 +145,9 @@ func TestFaultInEveryOperation(t *testing.T) {
 
 func runWithFault(t *testing.T, fault func(int, faultfs.Op) faultfs.Fault, heal bool) {
 	t.Helper()
-	f := &faultRun{t: t, dir: filepath.Join(t.TempDir(), "store"), l: newLedger(), heal: heal}
+	root := scratch(t)
+	defer os.RemoveAll(root)
+	f := &faultRun{t: t, dir: filepath.Join(root, "store"), l: newLedger(), heal: heal}
 	f.fs = faultfs.New(f.dir)
 	f.fs.FailWhen(fault)
 	e, err := local.Open(f.dir, f.options())
@@ -179,7 +184,8 @@ func runWithFault(t *testing.T, fault func(int, faultfs.Op) faultfs.Fault, heal 
 // crashCopy opens the store as it would be had the process been killed now.
 func (f *faultRun) crashCopy() {
 	f.t.Helper()
-	dir := f.t.TempDir()
+	dir := scratch(f.t)
+	defer os.RemoveAll(dir)
 	if err := faultfs.CopyDir(f.dir, dir); err != nil {
 		f.t.Fatal(err)
 	}
@@ -190,7 +196,7 @@ func (f *faultRun) crashCopy() {
 // can still be read, and nothing is lost.
 func TestFaultWhileReopening(t *testing.T) {
 	t.Parallel()
-	f := &faultRun{t: t, dir: t.TempDir(), l: newLedger()}
+	f := &faultRun{t: t, dir: scratch(t), l: newLedger()}
 	f.fs = faultfs.New(f.dir)
 	e, err := local.Open(f.dir, f.options())
 	if err != nil {
@@ -240,7 +246,7 @@ func TestFaultWhileReopening(t *testing.T) {
 // members are refused, and none is seen.
 func TestFaultFailsWholeGroup(t *testing.T) {
 	t.Parallel()
-	f := &faultRun{t: t, dir: t.TempDir(), l: newLedger()}
+	f := &faultRun{t: t, dir: scratch(t), l: newLedger()}
 	f.fs = faultfs.New(f.dir)
 	e, err := local.Open(f.dir, f.options())
 	if err != nil {
@@ -294,7 +300,7 @@ func TestFaultFailsWholeGroup(t *testing.T) {
 		t.Error(err)
 	}
 	// From now on not even a crash brings the group back.
-	copied := t.TempDir()
+	copied := scratch(t)
 	if err := faultfs.CopyDir(f.dir, copied); err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +310,7 @@ func TestFaultFailsWholeGroup(t *testing.T) {
 // TestFaultIsProbed waits for the background to find that the disk is well.
 func TestFaultIsProbed(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := scratch(t)
 	fs := faultfs.New(dir)
 	logged := make(chan string, 10)
 	e, err := local.Open(dir, local.Options{FS: fs, ProbeEvery: time.Millisecond, Logf: func(level int, text string) {

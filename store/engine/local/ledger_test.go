@@ -250,6 +250,18 @@ func mustMatch(t *testing.T, dir string, o local.Options, l *ledger, crashed boo
 	}
 }
 
+// scratch returns a directory for stores whose disk is only simulated: in
+// memory where the system has that, since thousands of files come and go.
+func scratch(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "tripost-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 // small makes segments, checkpoints and large bodies frequent.
 func small() local.Options {
 	return local.Options{

@@ -2,8 +2,9 @@ package local_test
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
-	"path/filepath"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -71,21 +72,18 @@ func markedRemove(t *testing.T, e *local.Engine, fs *faultfs.FS, l *ledger, id u
 // left them: all that was acknowledged before is there, nothing is half done.
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := scratch(t)
 	fs := faultfs.New(dir)
 	l := newLedger()
 	recordRun(t, fs, dir, l)
 	acknowledged := 0
-	points := rounds(60)
+	points := rounds(250)
 	for round := range points {
 		r := rand.New(rand.NewPCG(uint64(round), 1))
-		clear(l.records)
-		cut := t.TempDir()
-		if err := fs.Cut(cut, r.IntN(fs.Events()+1), r); err != nil {
-			t.Fatal(err)
-		}
+		cut := cutSomewhere(t, fs, l, 0, r)
 		acknowledged += len(l.ids(present))
 		mustMatch(t, cut, small(), l, true)
+		os.RemoveAll(cut)
 		if t.Failed() {
 			t.Fatalf("cut %d", round)
 		}
@@ -93,51 +91,73 @@ func TestPowerCut(t *testing.T) {
 	t.Logf("%d power cuts, %d acknowledged records compared, none lost", points, acknowledged)
 }
 
-// TestPowerCutTwice cuts the power again while the store recovers.
+// cutSomewhere cuts the power at a random event from the given one on, and
+// leaves in the ledger what had been acknowledged.
+func cutSomewhere(t *testing.T, fs *faultfs.FS, l *ledger, from int, r *rand.Rand) string {
+	t.Helper()
+	clear(l.records)
+	cut := scratch(t)
+	if err := fs.Cut(cut, from+r.IntN(fs.Events()-from+1), r); err != nil {
+		t.Fatal(err)
+	}
+	return cut
+}
+
+// TestPowerCutTwice cuts the power again while the store recovers from the
+// first cut, or soon after.
 func TestPowerCutTwice(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := scratch(t)
 	fs := faultfs.New(dir)
 	l := newLedger()
 	recordRun(t, fs, dir, l)
-	for round := range rounds(15) {
+	for round := range rounds(100) {
 		r := rand.New(rand.NewPCG(uint64(round), 2))
-		clear(l.records)
-		first := t.TempDir()
-		if err := fs.Cut(first, r.IntN(fs.Events()+1), r); err != nil {
-			t.Fatal(err)
-		}
+		first := cutSomewhere(t, fs, l, 0, r)
+		before := maps.Clone(l.records)
 		again := faultfs.New(first)
-		if err := again.Record(); err != nil {
-			t.Fatal(err)
-		}
-		begin := again.Events()
-		o := small()
-		o.FS = again
-		e, err := local.Open(first, o)
-		if err != nil {
-			t.Fatalf("cut %d: %v", round, err)
-		}
-		if err := putRecord(e, 1<<20); err != nil {
-			t.Fatal(err)
-		}
-		e.Close()
-		second := t.TempDir()
-		if err := again.Cut(second, begin+r.IntN(again.Events()-begin+1), r); err != nil {
-			t.Fatal(err)
-		}
+		begin := reopenAndPut(t, again, first, l)
+		second := cutSomewhere(t, again, l, begin, r)
+		late := l.records
+		l.records = before
+		maps.Copy(l.records, late)
 		mustMatch(t, second, small(), l, true)
+		os.RemoveAll(first)
+		os.RemoveAll(second)
 		if t.Failed() {
 			t.Fatalf("cut %d", round)
 		}
 	}
 }
 
+// reopenAndPut opens a store after a cut, puts a few records, and returns the event
+// at which it began.
+func reopenAndPut(t *testing.T, fs *faultfs.FS, dir string, l *ledger) int {
+	t.Helper()
+	if err := fs.Record(); err != nil {
+		t.Fatal(err)
+	}
+	begin := fs.Events()
+	o := small()
+	o.FS = fs
+	e, err := local.Open(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := range uint32(5) {
+		markedPut(t, e, fs, l, 1<<20+id)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return begin
+}
+
 // TestPowerCutControl shows that TestPowerCut would see a journal that is not
 // synced.
 func TestPowerCutControl(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := scratch(t)
 	fs := faultfs.New(dir)
 	fs.SwallowSyncs(func(name string) bool { return strings.HasSuffix(name, ".seg") })
 	l := newLedger()
@@ -146,11 +166,7 @@ func TestPowerCutControl(t *testing.T) {
 	const points = 20
 	for round := range points {
 		r := rand.New(rand.NewPCG(uint64(round), 3))
-		clear(l.records)
-		cut := filepath.Join(t.TempDir(), "cut")
-		if err := fs.Cut(cut, fs.Events()/2+r.IntN(fs.Events()/2), r); err != nil {
-			t.Fatal(err)
-		}
+		cut := cutSomewhere(t, fs, l, fs.Events()/2, r)
 		if !matches(cut, l) {
 			caught++
 		}
