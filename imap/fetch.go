@@ -92,6 +92,7 @@ type fetcher struct {
 	records [][]byte // of the batch, pieces of arena; nil: none
 	arena   []byte
 	header  []byte // of the section that is being written
+	line    lineWriter
 
 	gone    bool // a message could not be given because it has been removed
 	damaged bool // or because what is stored is damaged
@@ -208,7 +209,8 @@ func (f *fetcher) message(ctx context.Context, i, seq int) error {
 	start := len(b)
 	b = f.start(b, seq, f.s.view.At(seq))
 	b = f.fromRecord(b, rec)
-	w := lineWriter{fetcher: f, b: b, start: start, items: b[len(b)-1] != '('}
+	w := &f.line
+	*w = lineWriter{fetcher: f, b: b, start: start, items: b[len(b)-1] != '('}
 	for j := range f.plan.sections {
 		if err := w.section(&f.plan.sections[j], rec, body); err != nil {
 			return w.abandon(seq, err)

@@ -197,15 +197,15 @@ func named(field []byte, names [][]byte) bool {
 // are what its fields are picked from. r is nil only for the whole message.
 // RFC 3501 section 6.4.5.
 func (s *section) locate(r message.Record, size int64) (from, to int64, found bool) {
-	if len(s.path) == 0 && s.text == sectionAll {
-		return 0, size, true
+	if len(s.path) == 0 {
+		return s.ofMessage(r, size)
 	}
 	var p message.Part
 	switch s.text {
 	case sectionAll, sectionMIME:
 		p, found = mimePart(r, s.path)
-	default: // of the message itself or of one inside a message/rfc822 part
-		p, found = r.Part(s.path, len(s.path) > 0)
+	default: // of the message inside a message/rfc822 part
+		p, found = r.Part(s.path, true)
 	}
 	if !found {
 		return 0, 0, false
@@ -214,6 +214,17 @@ func (s *section) locate(r message.Record, size int64) (from, to int64, found bo
 		return p.Body, p.End, true
 	}
 	return p.Header, p.Body, true
+}
+
+// ofMessage finds the octets of a section of the message itself.
+func (s *section) ofMessage(r message.Record, size int64) (from, to int64, found bool) {
+	switch s.text {
+	case sectionAll:
+		return 0, size, true
+	case sectionBodyText:
+		return r.HeaderSize(), size, true
+	}
+	return 0, r.HeaderSize(), true
 }
 
 // mimePart finds a part by its number. The text of a message without parts has
