@@ -19,8 +19,12 @@ func DecodeHeader(s string) string {
 // describes it.
 func appendDecoded(b, s []byte) []byte {
 	start := len(b)
-	b = appendWords(b, s)
-	b = trimFrom(b, start)
+	if hasEightBit(s) || bytes.Contains(s, []byte("=?")) {
+		b = appendWords(b, s)
+		b = trimFrom(b, start)
+	} else {
+		b = appendUnfolded(b, s) // as most fields are
+	}
 	for i := start; i < len(b); i++ {
 		if c := b[i]; c == 0 || c == '\r' || c == '\n' {
 			b[i] = ' '
