@@ -35,8 +35,8 @@ type ACLEntry struct {
 }
 
 const (
-	maxACL   = 1000 // entries of one mailbox
-	maxACLID = 512  // octets
+	maxACL   = 200 // entries of one mailbox
+	maxACLID = 255 // octets
 )
 
 // matches tells whether an entry's identifier, without its '-', names id.

@@ -300,6 +300,14 @@ func TestSetACL(t *testing.T) {
 		}
 		equal(t, "entries", got, step.want)
 	}
+	for n := range 199 { // with the one that is there as many as there may be
+		if err := s.SetACL(ctx, ann, inbox, store.ACLEntry{ID: fmt.Sprint("user", n, "@x.test"), Rights: l}, store.RightsAdd); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.SetACL(ctx, ann, inbox, entry("more@x.test", "l"), store.RightsAdd); !errors.Is(err, store.ErrBadACL) {
+		t.Errorf("entry 201: %v", err)
+	}
 	for _, bad := range []string{"", "-", "--x", "a\nb", "\xff"} {
 		if err := s.SetACL(ctx, ann, inbox, store.ACLEntry{ID: bad, Rights: l}, store.RightsAdd); !errors.Is(err, store.ErrBadACL) {
 			t.Errorf("entry %q: %v", bad, err)

@@ -88,14 +88,14 @@ func (c *counting) cost(fn func()) string {
 		c.updates.Load()-before[1], c.gets.Load()-before[2], c.items.Load()-before[3], c.writes.Load()-before[4])
 }
 
-func countingStore(t testing.TB) (*store.Store, *counting) {
+func countingStore(t testing.TB, o store.Options) (*store.Store, *counting) {
 	t.Helper()
 	e, err := local.Open(t.TempDir(), local.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &counting{Engine: e}
-	s, err := store.New(ctx, c, store.Options{Undelete: time.Hour})
+	s, err := store.New(ctx, c, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func countingStore(t testing.TB) (*store.Store, *counting) {
 // TestCostsDoNotGrow does the same in mailboxes of very different size and
 // compares what that asked of the engine.
 func TestCostsDoNotGrow(t *testing.T) {
-	s, c := countingStore(t)
+	s, c := countingStore(t, store.Options{Undelete: time.Hour})
 	costs := map[string][]string{}
 	for _, size := range []int{50, 20_000} {
 		ann := newAccount(t, s, fmt.Sprint("user", size))
@@ -202,7 +202,7 @@ func TestCostsDoNotGrow(t *testing.T) {
 // TestSessionsShareTheIndex opens one large mailbox again and again: sessions
 // after the first cost next to nothing, read or not.
 func TestSessionsShareTheIndex(t *testing.T) {
-	s, _ := countingStore(t)
+	s, _ := countingStore(t, store.Options{Undelete: time.Hour})
 	ann := newAccount(t, s, "ann")
 	inbox := box(ann, "INBOX")
 	const size, sessions = 20_000, 50
@@ -243,4 +243,60 @@ func TestSessionsShareTheIndex(t *testing.T) {
 		t.Errorf("after a change of all messages a session costs %d octets more", each)
 	}
 	runtime.KeepAlive(views)
+}
+
+// TestIdleIndexes reads a mailbox again after all its sessions have gone.
+func TestIdleIndexes(t *testing.T) {
+	const size = 1000 // an index of about 50,000 octets
+	for _, c := range []struct {
+		name   string
+		octets int64
+		want   [3]int64 // items read: unchanged; after two changes; after four other mailboxes
+	}{
+		{"kept", 1 << 20, [3]int64{0, 3, 0}},
+		{"pushed out by others", 150_000, [3]int64{0, 3, size + 1}},
+		{"none is kept", -1, [3]int64{size, size + 1, size + 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, n := countingStore(t, store.Options{IndexOctets: c.octets})
+			ann := newAccount(t, s, "ann")
+			read := func(name string) int64 {
+				before := n.items.Load()
+				v, err := s.Open(ctx, ann, box(ann, name), true)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer v.Close()
+				if err := v.Load(ctx); err != nil {
+					t.Fatal(err)
+				}
+				return n.items.Load() - before
+			}
+			fill(t, s, ann, box(ann, "INBOX"), size)
+			for i := range 4 {
+				name := fmt.Sprint("other", i)
+				if err := s.Create(ctx, ann, box(ann, name), store.CreateOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				fill(t, s, ann, box(ann, name), size)
+			}
+			read("INBOX")
+			equal(t, "unchanged", read("INBOX"), c.want[0])
+			v, err := s.OpenQuietly(ctx, ann, box(ann, "INBOX"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := v.Expunge(ctx, uids(7), true); err != nil {
+				t.Fatal(err)
+			}
+			v.Close()
+			appendTo(t, s, ann, box(ann, "INBOX"), mail("x"), store.FlagSet{})
+			appendTo(t, s, ann, box(ann, "INBOX"), mail("x"), store.FlagSet{})
+			equal(t, "after two changes", read("INBOX"), c.want[1])
+			for i := range 4 {
+				read(fmt.Sprint("other", i))
+			}
+			equal(t, "after other mailboxes", read("INBOX"), c.want[2])
+		})
+	}
 }

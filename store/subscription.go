@@ -9,7 +9,7 @@ import (
 
 // maxSubscriptions bounds an account's subscriptions. Their names need not
 // exist, so nothing else does.
-const maxSubscriptions = 20000
+const maxSubscriptions = 10000
 
 // Subscribe puts a name on an account's subscription list or takes it off. The
 // name may be another account's, and need not exist (RFC 9051 section 6.3.7).
