@@ -8,7 +8,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"tripost/syslog"
 )
@@ -46,6 +48,7 @@ func benchmarkReceive(b *testing.B, conns int, pipelined bool) {
 	var left atomic.Int64
 	left.Store(int64(b.N))
 	before := w.store.Engine().Status()
+	cpu := processTime(b)
 	b.ResetTimer()
 	var clients sync.WaitGroup
 	for range conns {
@@ -59,9 +62,18 @@ func benchmarkReceive(b *testing.B, conns int, pipelined bool) {
 	}
 	clients.Wait()
 	b.StopTimer()
+	cpu = processTime(b) - cpu
 	after := w.store.Engine().Status()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msgs/s")
+	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N), "cpu-us/msg") // of the client too
 	b.ReportMetric(float64(after.Syncs-before.Syncs)/float64(b.N), "syncs/msg")
+}
+
+// processTime returns the processor time used so far, by server and clients.
+func processTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // benchMessage is a message of 4 KB.
