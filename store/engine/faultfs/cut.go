@@ -198,3 +198,56 @@ func leftOfIndex(before, after []byte, r *rand.Rand) []byte {
 	}
 	return b
 }
+
+// Kill writes into dir what a process leaves that is killed just before event
+// at, with the system going on: all that was written is there. It returns a
+// layer for dir that goes on recording, and knows what is not synced yet.
+func (f *FS) Kill(dir string, at int) (*FS, error) {
+	f.mu.Lock()
+	events := append([]event(nil), f.events[:at]...)
+	f.mu.Unlock()
+	inodes := map[int]*inodeState{}
+	dirs := map[string]*dirState{}
+	next := New(dir)
+	for i := range events {
+		if e := &events[i]; e.kind != evMark {
+			apply(inodes, dirs, e)
+			next.next = max(next.next, e.inode)
+		}
+	}
+	for _, sub := range []string{"journal", "large"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	for name, d := range dirs {
+		for _, e := range d.pending {
+			d.change(e)
+		}
+		for base, inode := range d.durable {
+			rel := filepath.Join(name, base)
+			next.inodes[rel] = inode
+			if err := os.WriteFile(filepath.Join(dir, rel), inodes[inode].all(), 0o600); err != nil {
+				return nil, err
+			}
+		}
+	}
+	next.events, next.record = events, true
+	return next, nil
+}
+
+// all is what a file shows while the system runs. A commit of the index that
+// was under way counts as not begun.
+func (n *inodeState) all() []byte {
+	if n == nil {
+		return nil
+	}
+	b := n.durable
+	if n.commit != nil {
+		b = bytes.Clone(n.commit.before)
+	}
+	for _, e := range n.pending {
+		b = written(b, e)
+	}
+	return b
+}

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -70,6 +71,9 @@ func (c *committer) freeze() bool {
 	if e.frozen != nil {
 		return false
 	}
+	if c.journal.tail != nil {
+		return true // the index must not be ahead of the journal
+	}
 	if c.published == nil && e.end.segment == e.checkpoints.covered().segment {
 		return true
 	}
@@ -131,7 +135,7 @@ func (e *Engine) writeFrozen() error {
 	}
 	e.syncs.Add(2)
 	if err := x.write(e.o.FS, f.root, f.upTo); err != nil {
-		k.suspect = true
+		e.suspectIndex()
 		return e.failIndex(fmt.Errorf("writing to index %q: %w", x.name, err))
 	}
 	e.mu.Lock()
@@ -143,6 +147,29 @@ func (e *Engine) writeFrozen() error {
 	e.indexWorks()
 	e.sweep()
 	return nil
+}
+
+// suspectIndex notes that a commit of the index failed: for the next checkpoint,
+// and for the next process, which would read from the system's cache what may
+// not be on disk. After a restart of the system there is nothing to suspect.
+func (e *Engine) suspectIndex() {
+	e.checkpoints.suspect = true
+	f, err := e.o.FS.OpenFile(filepath.Join(e.dir, suspectName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		e.o.Logf(3, fmt.Sprintf("marking the index: %v", err))
+		return
+	}
+	f.Close()
+}
+
+// indexSuspected reports whether an earlier process left that note.
+func (e *Engine) indexSuspected() bool {
+	f, err := e.o.FS.OpenFile(filepath.Join(e.dir, suspectName), os.O_RDONLY, 0)
+	if err != nil {
+		return false
+	}
+	f.Close()
+	return true
 }
 
 // replaceIndex goes on with a copy of the index file. After a failed commit
@@ -169,6 +196,9 @@ func (e *Engine) replaceIndex() error {
 	e.index = x
 	e.mu.Unlock()
 	e.checkpoints.suspect = false
+	if err := ignoreMissing(e.o.FS.Remove(filepath.Join(e.dir, suspectName))); err != nil {
+		e.o.Logf(3, err.Error()) // the next process copies the index once more
+	}
 	e.checkpoints.oldIndexes.Add(1)
 	go func() { // waits for the readers of the old file
 		defer e.checkpoints.oldIndexes.Done()

@@ -92,6 +92,12 @@ func (e *Engine) open() error {
 	if err := prepare(e.dir, e.o); err != nil {
 		return err
 	}
+	// A process that was killed may have left names that are not durable yet.
+	for _, sub := range []string{"", journalDir} {
+		if err := e.o.FS.SyncDir(filepath.Join(e.dir, sub)); err != nil {
+			return err
+		}
+	}
 	if e.index, err = openIndex(filepath.Join(e.dir, indexName), e.o); err != nil {
 		return err
 	}
@@ -129,9 +135,10 @@ func (e *Engine) recover(cp checkpoint) error {
 	e.active, e.end = c.published, found.end
 	c.journal = journal{
 		fs: e.o.FS, set: e.segments, rand: e.o.Rand, syncs: &e.syncs,
-		end: found.end, highest: found.highest, segBytes: e.o.SegmentSize,
+		end: found.end, highest: found.highest, segBytes: e.o.SegmentSize, tail: found.tail,
 	}
 	e.checkpoints.done = cp
+	e.checkpoints.suspect = e.indexSuspected()
 	orphans, err := e.countBodies()
 	if err != nil {
 		return err
@@ -141,6 +148,10 @@ func (e *Engine) recover(cp checkpoint) error {
 		e.o.Logf(2, fmt.Sprintf("store %q: %s", e.dir, e.mended))
 	}
 	// From here on a disk that takes no writes only makes the store read-only.
+	if err := c.journal.confirm(); err != nil {
+		e.failJournal(err)
+		return nil
+	}
 	if found.torn > 0 {
 		if err := c.journal.rotate(0); err != nil {
 			e.failJournal(err)

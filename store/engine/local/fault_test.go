@@ -242,6 +242,75 @@ func TestFaultWhileReopening(t *testing.T) {
 	mustMatch(t, f.dir, small(), f.l, false)
 }
 
+// TestFaultInIndex lets a commit of the index fail when all of it was written.
+// Neither this process nor the next one goes on with that file.
+func TestFaultInIndex(t *testing.T) {
+	t.Parallel()
+	f := &faultRun{t: t, dir: scratch(t), l: newLedger()}
+	f.fs = faultfs.New(f.dir)
+	e, err := local.Open(f.dir, f.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	f.e = e
+	f.put(1)
+	f.fs.FailWhen(func(_ int, op faultfs.Op) faultfs.Fault {
+		if op.Kind == "index" {
+			return faultfs.Fault{Err: errInjected, After: true}
+		}
+		return faultfs.Fault{}
+	})
+	f.compact()
+	if e.Status().ReadOnly == nil {
+		t.Error("the store is not read-only")
+	}
+	killed := scratch(t)
+	if err := faultfs.CopyDir(f.dir, killed); err != nil {
+		t.Fatal(err)
+	}
+
+	replaced := false
+	watch := func(_ int, op faultfs.Op) faultfs.Fault {
+		replaced = replaced || op.Kind == "rename" && op.Name == "index.db.new"
+		return faultfs.Fault{}
+	}
+	f.fs.FailWhen(watch)
+	if err := e.Probe(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if !replaced {
+		t.Error("this process goes on with the index file")
+	}
+	f.put(2)
+	if err := f.l.compare(e, false); err != nil {
+		t.Error(err)
+	}
+
+	replaced = false
+	o := f.options()
+	next := faultfs.New(killed)
+	next.FailWhen(watch)
+	o.FS = next
+	second, err := local.Open(killed, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := putRecord(second, 2); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !replaced {
+		t.Error("the next process goes on with the index file")
+	}
+	mustMatch(t, killed, small(), f.l, false)
+	if left, _ := filepath.Glob(filepath.Join(killed, "index.*")); len(left) != 1 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 // TestFaultFailsWholeGroup lets the sync of a group of many fail: all of its
 // members are refused, and none is seen.
 func TestFaultFailsWholeGroup(t *testing.T) {

@@ -19,6 +19,9 @@ const (
 	indexName  = "index.db"
 	journalDir = "journal"
 	largeDir   = "large"
+	// suspectName is there while a failed commit of the index may have left
+	// pages in the system's cache that are not on disk.
+	suspectName = "index.suspect"
 )
 
 // formatVersion is the version of everything on disk together: segments, body

@@ -20,6 +20,42 @@ type journal struct {
 	end      position // where the last whole group ends
 	highest  uint64   // segment number in use or tried
 	segBytes int64
+	tail     *tail // of an earlier run, until it is known to be on disk
+}
+
+// tail is the newest thing that an earlier run wrote: its last group, or the
+// header of a segment without one. That run may have been killed before it
+// could sync, or its sync may have failed, and then the octets can be read but
+// may never reach the disk. Everything before was synced before this was begun.
+type tail struct {
+	name     string
+	from, to int64
+}
+
+// confirm makes the tail durable. It writes the same octets to the same place,
+// since after a failed sync the system takes them for written already; a crash
+// in the middle of that changes nothing.
+func (j *journal) confirm() error {
+	if j.tail == nil {
+		return nil
+	}
+	f, err := j.fs.OpenFile(j.tail.name, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	b := make([]byte, j.tail.to-j.tail.from)
+	_, err = f.ReadAt(b, j.tail.from)
+	if err == nil {
+		_, err = f.WriteAt(b, j.tail.from)
+	}
+	if err == nil {
+		err = j.sync(f)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("confirming the end of %q: %w", j.tail.name, err)
+	}
+	j.tail = nil
+	return nil
 }
 
 // room makes sure that a segment of this run is there for the next group.
@@ -34,6 +70,9 @@ func (j *journal) room() error {
 // that end is durable before any group can follow it. ballast is how many
 // octets must fit on the disk beside the header.
 func (j *journal) rotate(ballast int64) error {
+	if err := j.confirm(); err != nil {
+		return err
+	}
 	h, err := j.nextHeader()
 	if err != nil {
 		return err

@@ -153,6 +153,61 @@ func reopenAndPut(t *testing.T, fs *faultfs.FS, dir string, l *ledger) int {
 	return begin
 }
 
+// TestPowerCutAfterKill kills the process, opens the store again, and then cuts
+// the power. What the second process showed to anybody must be there, though the
+// first one may have been killed before it could sync it.
+func TestPowerCutAfterKill(t *testing.T) {
+	t.Parallel()
+	dir := scratch(t)
+	fs := faultfs.New(dir)
+	l := newLedger()
+	recordRun(t, fs, dir, l)
+	for round := range rounds(150) {
+		r := rand.New(rand.NewPCG(uint64(round), 4))
+		killed := scratch(t)
+		next, err := fs.Kill(killed, r.IntN(fs.Events()+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := showAndPut(t, next, killed, l, r.IntN(4))
+		cut := cutSomewhere(t, next, l, begin, r)
+		mustMatch(t, cut, small(), l, true)
+		os.RemoveAll(killed)
+		os.RemoveAll(cut)
+		if t.Failed() {
+			t.Fatalf("round %d", round)
+		}
+	}
+}
+
+// showAndPut opens a store, marks what it shows, and puts some records. It
+// returns the event from which on nothing of that may be lost.
+func showAndPut(t *testing.T, fs *faultfs.FS, dir string, l *ledger, puts int) int {
+	t.Helper()
+	o := small()
+	o.FS = fs
+	e, err := local.Open(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := newLedger()
+	for id := range uint32(500) {
+		shown.set(id, unknown)
+	}
+	if err := shown.settle(e); err != nil {
+		t.Fatal(err)
+	}
+	fs.Mark(func() { maps.Copy(l.records, shown.records) })
+	begin := fs.Events()
+	for id := range uint32(puts) {
+		markedPut(t, e, fs, l, 1<<20+id)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return begin
+}
+
 // TestPowerCutControl shows that TestPowerCut would see a journal that is not
 // synced.
 func TestPowerCutControl(t *testing.T) {

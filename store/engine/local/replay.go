@@ -15,6 +15,7 @@ type replayed struct {
 	highest uint64 // segment number in use
 	groups  int
 	torn    int64 // octets behind the end, of a group that was never acknowledged
+	tail    *tail // what may not be on disk yet, though it can be read
 }
 
 // replay finds the segments and applies every whole group after cp, in order.
@@ -44,7 +45,7 @@ func replay(set *segmentSet, cp checkpoint, logf func(int, string), apply func(k
 		} else if from.seq != result.end.seq {
 			return result, damaged(f.name, 0, fmt.Sprintf("begins with group %d after group %d", f.header.firstSeq, result.end.seq))
 		}
-		end, groups, err := replaySegment(f, from, limit, last, apply)
+		end, groups, newest, err := replaySegment(f, from, limit, last, apply)
 		result.end = end
 		result.groups += groups
 		if err != nil {
@@ -52,6 +53,7 @@ func replay(set *segmentSet, cp checkpoint, logf func(int, string), apply func(k
 		}
 		if last {
 			result.torn = f.size - end.offset
+			result.tail = newest
 		}
 		f.size = end.offset
 	}
@@ -158,37 +160,43 @@ func chainSegments(found []*foundSegment, cp position) ([]*foundSegment, error) 
 	return chain, nil
 }
 
-// replaySegment applies the whole groups of f between from and limit. In the
-// last segment the first group that is not whole ends the journal.
-func replaySegment(f *foundSegment, from position, limit int64, last bool, apply func(key, value []byte) error) (position, int, error) {
+// replaySegment applies the whole groups of f between from and limit, and
+// returns where they end, how many there were, and where the newest thing
+// written there lies. In the last segment the first group that is not whole
+// ends the journal.
+func replaySegment(f *foundSegment, from position, limit int64, last bool, apply func(key, value []byte) error) (end position, groups int, newest *tail, err error) {
+	end = from
 	file, err := f.fs.OpenFile(f.name, os.O_RDONLY, 0)
 	if err != nil {
-		return from, 0, err
+		return end, 0, nil, err
 	}
 	defer file.Close()
 	if from.offset > limit {
-		return from, 0, damaged(f.name, limit, fmt.Sprintf("segment ends here, but the index reaches to offset %d", from.offset))
+		return end, 0, nil, damaged(f.name, limit, fmt.Sprintf("segment ends here, but the index reaches to offset %d", from.offset))
+	}
+	if from.offset == segmentHeaderSize {
+		newest = &tail{f.name, 0, segmentHeaderSize}
 	}
 	w := newWalker(file, f.name, f.header.seed(), from.offset, limit)
-	end, groups := from, 0
 	for w.offset < limit {
 		group, err := w.group(end.seq + 1)
 		if errors.Is(err, errNotWhole) {
 			if last {
-				return end, groups, f.tornOrDamaged(file, end)
+				return end, groups, newest, f.tornOrDamaged(file, end)
 			}
-			return end, groups, damaged(f.name, end.offset, err.Error())
+			return end, groups, nil, damaged(f.name, end.offset, err.Error())
 		}
 		if err != nil {
-			return end, groups, fmt.Errorf("reading %q: %w", f.name, err)
+			return end, groups, nil, fmt.Errorf("reading %q: %w", f.name, err)
 		}
 		if err := eachChange(group.changes, apply); err != nil {
-			return end, groups, damaged(f.name, end.offset, err.Error())
+			return end, groups, nil, damaged(f.name, end.offset, err.Error())
 		}
+		newest = &tail{f.name, end.offset, w.offset}
 		end.offset, end.seq = w.offset, end.seq+1
 		groups++
 	}
-	return end, groups, nil
+	return end, groups, newest, nil
 }
 
 // tornOrDamaged tells the two reasons apart why the group after end is not
