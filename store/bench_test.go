@@ -238,3 +238,55 @@ func BenchmarkRecords(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds(), "records/s")
 }
+
+// BenchmarkMany copies, moves and expunges 10,000 messages at once.
+func BenchmarkMany(b *testing.B) {
+	const n = 10_000
+	s := benchStore(b)
+	ann := newAccount(b, s, "ann")
+	from, to := box(ann, "INBOX"), box(ann, "to")
+	if err := s.Create(ctx, ann, to, store.CreateOptions{}); err != nil {
+		b.Fatal(err)
+	}
+	fill(b, s, ann, from, n)
+	v, target := openView(b, s, ann, from), openView(b, s, ann, to)
+	all := span(1, 1<<31)
+	rate := func(b *testing.B) {
+		b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds(), "messages/s")
+	}
+	b.Run("Copy", func(b *testing.B) {
+		for b.Loop() {
+			if res, err := v.Copy(ctx, all, to); err != nil || res.Target.Count() != n {
+				b.Fatal(res, err)
+			}
+			b.StopTimer()
+			target.Expunge(ctx, all, true)
+			b.StartTimer()
+		}
+		rate(b)
+	})
+	b.Run("Expunge", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			v.Copy(ctx, all, to)
+			b.StartTimer()
+			if gone, err := target.Expunge(ctx, all, true); err != nil || gone.Count() != n {
+				b.Fatal(gone, err)
+			}
+		}
+		rate(b)
+	})
+	b.Run("Move", func(b *testing.B) {
+		for b.Loop() {
+			if res, err := v.Move(ctx, all, to); err != nil || res.Target.Count() != n {
+				b.Fatal(res, err)
+			}
+			b.StopTimer()
+			refresh(b, target, false)
+			target.Move(ctx, all, from)
+			refresh(b, v, false)
+			b.StartTimer()
+		}
+		rate(b)
+	})
+}
