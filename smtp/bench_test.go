@@ -26,15 +26,25 @@ func BenchmarkReceive(b *testing.B) {
 		}
 		b.Run(name, func(b *testing.B) {
 			for _, conns := range []int{1, 20, 100} {
-				b.Run(fmt.Sprintf("conns=%d", conns), func(b *testing.B) { benchmarkReceive(b, conns, pipelined) })
+				b.Run(fmt.Sprintf("conns=%d", conns), func(b *testing.B) { benchmarkReceive(b, conns, pipelined, benchMessage(4<<10)) })
 			}
+		})
+	}
+}
+
+// BenchmarkReceiveLarge delivers messages of 1 MB.
+func BenchmarkReceiveLarge(b *testing.B) {
+	for _, conns := range []int{1, 20} {
+		b.Run(fmt.Sprintf("conns=%d", conns), func(b *testing.B) {
+			b.SetBytes(1 << 20)
+			benchmarkReceive(b, conns, true, benchMessage(1<<20))
 		})
 	}
 }
 
 const benchAccounts = 200
 
-func benchmarkReceive(b *testing.B, conns int, pipelined bool) {
+func benchmarkReceive(b *testing.B, conns int, pipelined bool, message string) {
 	w := newWorld(b)
 	log, err := syslog.Open(syslog.Options{Directory: b.TempDir(), Level: syslog.Problem})
 	must(b, err)
@@ -56,7 +66,7 @@ func benchmarkReceive(b *testing.B, conns int, pipelined bool) {
 			c := newBenchClient(b, w.addr)
 			defer c.nc.Close()
 			for left.Add(-1) >= 0 {
-				c.deliver(pipelined)
+				c.deliver(pipelined, message)
 			}
 		})
 	}
@@ -76,10 +86,13 @@ func processTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// benchMessage is a message of 4 KB.
-var benchMessage = "From: Joe <joe@client.test>\r\nTo: user@example.test\r\nSubject: a benchmark\r\n" +
-	"Date: Mon, 2 Jan 2006 15:04:05 +0000\r\nMessage-ID: <1@client.test>\r\n\r\n" +
-	strings.Repeat("The quick brown fox jumps over the lazy dog, again and again.\r\n", 62) + ".\r\n"
+// benchMessage returns a message of about so many octets, with its end.
+func benchMessage(size int) string {
+	const line = "The quick brown fox jumps over the lazy dog, again and again.\r\n"
+	return "From: Joe <joe@client.test>\r\nTo: user@example.test\r\nSubject: a benchmark\r\n" +
+		"Date: Mon, 2 Jan 2006 15:04:05 +0000\r\nMessage-ID: <1@client.test>\r\n\r\n" +
+		strings.Repeat(line, size/len(line)) + ".\r\n"
+}
 
 type benchClient struct {
 	b  *testing.B
@@ -121,7 +134,7 @@ func (c *benchClient) expect(code string) {
 	}
 }
 
-func (c *benchClient) deliver(pipelined bool) {
+func (c *benchClient) deliver(pipelined bool, message string) {
 	rcpt := fmt.Sprintf("RCPT TO:<user%d@example.test>\r\n", rand.IntN(benchAccounts))
 	commands := []string{"MAIL FROM:<joe@client.test>\r\n", rcpt, "DATA\r\n"}
 	if pipelined {
@@ -137,6 +150,6 @@ func (c *benchClient) deliver(pipelined bool) {
 			c.expect("354 ")
 		}
 	}
-	c.send(benchMessage)
+	c.send(message)
 	c.expect("250 ")
 }

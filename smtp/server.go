@@ -38,7 +38,7 @@ type Timeouts struct {
 	Command  time.Duration // wait for a command; default 5 minutes (RFC 5321 section 4.5.3.2.7)
 	Data     time.Duration // wait for more of the mail data; default 5 minutes
 	SignIn   time.Duration // from connection to sign-in on a submission server; default 60 s
-	Greeting time.Duration // how long a stranger on an MX must wait silently for the greeting, to be told from a program that does not listen; default 0, no wait
+	Greeting time.Duration // how long a stranger on an MX waits for the greeting; who speaks meanwhile does not listen, and is logged; default 100 ms, negative: none
 }
 
 // Config says how a server works.
@@ -65,6 +65,9 @@ func (c *Config) defaults() {
 	setDefault(&t.Command, 5*time.Minute)
 	setDefault(&t.Data, 5*time.Minute)
 	setDefault(&t.SignIn, time.Minute)
+	if t.Greeting == 0 {
+		t.Greeting = 100 * time.Millisecond
+	}
 	if c.Hostname == "" {
 		c.Hostname = "localhost"
 	}
@@ -112,7 +115,6 @@ func (s *Server) Serve(ctx context.Context, c *wire.Conn) {
 		events: events{log},
 		remote: remote,
 		client: s.config.Mode == MX && s.config.Clients.Match(remote),
-		start:  s.config.Now(),
 	}
 	session.run()
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/netip"
 	"strings"
-	"time"
 
 	"tripost/accounts"
 	"tripost/smtp/queue"
@@ -23,8 +22,7 @@ type session struct {
 	conn   *wire.Conn
 	events events
 	remote netip.Addr
-	client bool      // a client address
-	start  time.Time // of the session, for the time to sign in
+	client bool // a client address
 
 	helo  string // as the client named itself; empty: it has not
 	esmtp bool   // by EHLO
@@ -69,11 +67,16 @@ func (s *session) greet() error {
 		}
 	}
 	s.conn.SetReadTimeout(s.server.config.Timeouts.Command)
-	if s.mustSignIn() {
-		s.conn.SetDeadline(s.start.Add(s.server.config.Timeouts.SignIn))
-	}
+	s.limitSignIn()
 	s.write(220, "", s.server.config.Hostname+" ESMTP "+s.server.product)
 	return nil
+}
+
+// limitSignIn begins the time within which the user must sign in.
+func (s *session) limitSignIn() {
+	if s.mustSignIn() {
+		s.conn.SetDeadline(s.server.config.Now().Add(s.server.config.Timeouts.SignIn))
+	}
 }
 
 // mustSignIn tells whether the session waits for its user to sign in.

@@ -20,5 +20,6 @@ func (s *session) startTLS(arg string) error {
 		return fmt.Errorf("start TLS: %w", err)
 	}
 	s.helo, s.esmtp, s.user, s.mail = "", false, nil, nil
+	s.limitSignIn()
 	return nil
 }

@@ -65,7 +65,7 @@ func newWorld(t testing.TB) *world {
 	w.options = queue.Options{Hostname: "mail.example.test", Product: "tripost 0.1", MaxHops: 30}
 	w.auth = accounts.AuthOptions{Cleartext: "never", Exempt: func(netip.Addr) bool { return true }}
 	w.wire = wire.Config{Read: time.Minute, Write: 10 * time.Second, Handshake: 10 * time.Second, TLS: serverTLS()}
-	w.config = Config{Hostname: "mail.example.test", Product: "tripost 0.1"}
+	w.config = Config{Hostname: "mail.example.test", Product: "tripost 0.1", Timeouts: Timeouts{Greeting: -1}}
 	return w
 }
 

@@ -151,12 +151,17 @@ func (p *parcel) write(ctx context.Context, body io.Reader) error {
 
 // begin opens the draft of a version with the fields that are ours.
 func (p *parcel) begin(ctx context.Context, v *version, received []byte) (err error) {
-	if v.draft, err = p.q.store.Draft(ctx, p.env.Size); err != nil {
+	head := p.q.localFields(p.env.From, v.individuals)
+	v.offset = int64(len(head))
+	head = append(head, received...)
+	size := p.env.Size
+	if size > 0 {
+		size += int64(len(head))
+	}
+	if v.draft, err = p.q.store.Draft(ctx, size); err != nil {
 		return err
 	}
-	local := p.q.localFields(p.env.From, v.individuals)
-	v.offset = int64(len(local))
-	_, err = v.draft.Write(append(local, received...))
+	_, err = v.draft.Write(head)
 	return err
 }
 
