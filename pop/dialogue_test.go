@@ -110,7 +110,6 @@ func crlf(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }
 //	append ann/INBOX "text"    appends a message: a Go string
 //	acl ann/INBOX ID rights
 //	cleartext never            passwords without TLS: never, always
-//	services ann pop,imap      what the account may do
 //	lock ann
 //	unified club.test          names of this domain are individuals of ann
 //	tls off                    no certificate
@@ -126,14 +125,10 @@ func (w *world) setup(text string) {
 		switch words[0] {
 		case "cleartext":
 			w.auth.Cleartext = words[1]
-		case "services", "lock":
-			_, err := w.dir.SetAccount(w.ctx, w.account(words[1]).Address(), func(a *accounts.Account) (err error) {
-				if words[0] == "lock" {
-					a.Locked = true
-					return nil
-				}
-				a.Services, err = accounts.ParseServices(words[2])
-				return err
+		case "lock":
+			_, err := w.dir.SetAccount(w.ctx, w.account(words[1]).Address(), func(a *accounts.Account) error {
+				a.Locked = true
+				return nil
 			})
 			must(w.t, err)
 		case "unified":
@@ -193,6 +188,7 @@ func (w *world) setLimit(name, value string) {
 //	acl ann/INBOX bob@other.test lr
 //	rename ann/private archive
 //	remove ann/private
+//	services ann pop,imap      what the account may do
 //	unseen ann/INBOX 1         takes the flag away
 //	holds ann/INBOX 1\Seen,2   waits until the mailbox holds just this
 //	stop                       the server is told to stop
@@ -214,6 +210,12 @@ func (w *world) do(line string) {
 		must(w.t, w.store.Rename(w.ctx, store.System(), w.mailbox(words[1]), words[2]))
 	case "remove":
 		must(w.t, w.store.Delete(w.ctx, store.System(), w.mailbox(words[1])))
+	case "services":
+		_, err := w.dir.SetAccount(w.ctx, w.account(words[1]).Address(), func(a *accounts.Account) (err error) {
+			a.Services, err = accounts.ParseServices(words[2])
+			return err
+		})
+		must(w.t, err)
 	case "unseen":
 		w.unsee(words[1], words[2])
 	case "holds":

@@ -44,8 +44,10 @@ func (s *session) xtnd(ctx context.Context, arg string) error {
 	return s.ok("message %s accepted", id)
 }
 
-// submit reads a message and hands it over.
+// submit reads a message and hands it over. It is not cut short when the server
+// is being stopped: the client would not know whether the message was taken.
 func (s *session) submit(ctx context.Context, data io.Reader) (id string, _ *Submission, _ error) {
+	ctx = context.WithoutCancel(ctx)
 	header, rest, err := readHeader(data, s.Limits.Header)
 	if err != nil {
 		return "", nil, err
@@ -69,8 +71,6 @@ func (s *session) submit(ctx context.Context, data io.Reader) (id string, _ *Sub
 		UTF8:       c.utf8,
 		Log:        s.log,
 	}
-	// Once all is read the answer is awaited, whether the server stops or not.
-	ctx = context.WithoutCancel(ctx)
 	id, err = s.Submit.Submit(ctx, *m, io.MultiReader(bytes.NewReader(header), bytes.NewReader(rest), data))
 	return id, m, err
 }
