@@ -168,6 +168,7 @@ func (s *server) run(ctx context.Context) error {
 	g.Go(func() error { return s.store.Run(ctx) })
 	g.Go(func() error { return s.sender.Run(ctx) })
 	g.Go(func() error { return s.watchHangups(ctx) })
+	g.Go(func() error { return trimMemory(ctx) })
 	s.announce()
 	err := g.Wait()
 	s.log.Log(syslog.Major, "stopped")
