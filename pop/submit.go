@@ -41,11 +41,12 @@ type SubmitError struct {
 	Err       error  // the cause, for the log; may be nil
 }
 
+// Error is the cause's text, if there is a cause.
 func (e *SubmitError) Error() string {
 	if e.Err == nil {
 		return e.Text
 	}
-	return e.Text + ": " + e.Err.Error()
+	return e.Err.Error()
 }
 
 func (e *SubmitError) Unwrap() error { return e.Err }
