@@ -79,6 +79,9 @@ func (f *finder) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+// WriteString is Write for a string.
+func (f *finder) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
+
 func (f *finder) look() {
 	for i, needle := range f.needles {
 		if f.wanted[i] && bytes.Contains(f.window, []byte(needle)) {

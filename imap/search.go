@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"slices"
@@ -82,6 +83,10 @@ type searcher struct {
 	verdicts []verdict
 	bodies   []store.Body
 	arena    []byte
+
+	header []byte        // the block that is being looked through
+	raw    *bufio.Reader // the octets of a text
+	text   []byte        // and a piece of it, decoded
 }
 
 func newSearcher(s *session, root *searchKey) *searcher {
@@ -90,6 +95,9 @@ func newSearcher(s *session, root *searchKey) *searcher {
 	e.finder = finder{found: make([]bool, len(e.needles)), wanted: make([]bool, len(e.needles))}
 	for _, k := range e.needles {
 		e.finder.needles = append(e.finder.needles, k.text)
+		if k.kind >= keyBody && e.raw == nil {
+			e.raw, e.text = bufio.NewReaderSize(nil, pieceSize), make([]byte, pieceSize)
+		}
 	}
 	return e
 }

@@ -1,7 +1,6 @@
 package imap
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -63,9 +62,10 @@ func (e *searcher) readHeader(c *candidate, body engine.Body) error {
 		return err
 	}
 	for _, f := range message.Fields(header) {
-		value := message.DecodeHeader(f.Value())
 		e.finder.begin(func(i int) bool { return e.needles[i].kind == keyField && f.Is(e.needles[i].field) })
-		io.WriteString(&e.finder, value)
+		if e.finder.left > 0 {
+			e.finder.WriteString(message.DecodeHeader(f.Value()))
+		}
 	}
 	e.finder.begin(func(i int) bool { return e.needles[i].kind == keyText })
 	e.findInHeader(header)
@@ -74,22 +74,27 @@ func (e *searcher) readHeader(c *candidate, body engine.Body) error {
 
 // findInHeader looks through a header block, decoded, as one text.
 func (e *searcher) findInHeader(header []byte) {
+	if e.finder.left == 0 {
+		return
+	}
 	for _, f := range message.Fields(header) {
 		e.finder.Write(f.Name)
-		io.WriteString(&e.finder, ": ")
-		io.WriteString(&e.finder, message.DecodeHeader(f.Value()))
-		io.WriteString(&e.finder, "\r\n")
+		e.finder.WriteString(": ")
+		e.finder.WriteString(message.DecodeHeader(f.Value()))
+		e.finder.WriteString("\r\n")
 	}
 }
 
-// readRange reads a header block, as far as the limit allows.
+// readRange reads a header block, as far as the limit allows. It is valid until the
+// next call.
 func (e *searcher) readRange(body engine.Body, from, to int64) ([]byte, error) {
-	block := make([]byte, min(to-from, int64(e.s.srv.cfg.Limits.Header)))
-	n, err := body.ReadAt(block, from)
-	if n < len(block) {
+	size := int(min(to-from, int64(e.s.srv.cfg.Limits.Header)))
+	e.header = slices.Grow(e.header[:0], size)[:size]
+	n, err := body.ReadAt(e.header, from)
+	if n < size {
 		return nil, errors.Join(err, io.ErrUnexpectedEOF)
 	}
-	return block, nil
+	return e.header, nil
 }
 
 // readParts looks through the headers of the parts and the text of those that are
@@ -113,8 +118,8 @@ func (e *searcher) readParts(c *candidate, body engine.Body) error {
 		if e.finder.left == 0 {
 			return nil
 		}
-		raw := bufio.NewReaderSize(io.NewSectionReader(body, p.Body, p.End-p.Body), pieceSize)
-		if err := e.findIn(message.DecodeText(raw, p.Encoding, p.Charset)); err != nil {
+		e.raw.Reset(io.NewSectionReader(body, p.Body, p.End-p.Body))
+		if err := e.findIn(message.DecodeText(e.raw, p.Encoding, p.Charset)); err != nil {
 			return err
 		}
 	}
@@ -123,10 +128,9 @@ func (e *searcher) readParts(c *candidate, body engine.Body) error {
 
 // findIn looks through a decoded text. What cannot be decoded ends it.
 func (e *searcher) findIn(text io.Reader) error {
-	buf := make([]byte, pieceSize)
 	for e.finder.left > 0 {
-		n, err := text.Read(buf)
-		e.finder.Write(buf[:n])
+		n, err := text.Read(e.text)
+		e.finder.Write(e.text[:n])
 		if err != nil {
 			if errors.Is(err, engine.ErrDamaged) {
 				return err
