@@ -60,8 +60,8 @@ type Reader interface {
 	Range(lo, hi []byte) iter.Seq2[Item, error]
 	// Reverse yields the same items in descending order.
 	Reverse(lo, hi []byte) iter.Seq2[Item, error]
-	// References returns how many references the blob has, 0 when there is no
-	// such blob.
+	// References returns how many references the blob has in this state, 0 when
+	// there is no such blob.
 	References(b Blob) (int64, error)
 }
 
@@ -69,16 +69,22 @@ type Reader interface {
 // commit: the caller must not change them afterwards. Keys of Range and Reverse
 // loops may be put or deleted only after the loop has ended.
 //
-// Keys that begin with a zero octet belong to the engine.
+// Keys that begin with a zero octet belong to the engine: they cannot be put,
+// and no Reader shows them.
 type Tx interface {
 	Reader
+	// Put sets the value of key. What cannot be stored, such as an empty key or
+	// one that is too long, fails the whole Update. Keys of up to 1,024 octets
+	// and values of up to 1 MiB can always be stored; what is longer is a
+	// blob's business.
 	Put(key, value []byte)
+	// Delete removes key, whether or not it is there.
 	Delete(key []byte)
 	// Keep makes the draft a blob with one reference. The draft stays the
 	// caller's until the Update has returned nil; keeping one draft in two
 	// Updates that both commit is an error of the second.
 	Keep(d Draft) (Blob, error)
-	// Share adds one reference.
+	// Share adds one reference to a blob that has at least one.
 	Share(b Blob) error
 	// Drop takes one reference away, and tells whether it was the last one,
 	// which frees the octets some time after the commit.
@@ -97,8 +103,9 @@ type Engine interface {
 	// Update runs fn as one atomic, isolated change and returns once it is
 	// durable. fn may run more than once, so it must depend only on tx and on
 	// constants, and must assign results rather than add them up. It must not
-	// block. Its error undoes fn alone and is returned as it is. Many Updates
-	// may share one sync.
+	// block, call Update, or end its goroutine. Its error undoes fn alone and is
+	// returned as it is; a panic in it becomes such an error. Many Updates may
+	// share one sync.
 	//
 	// On an engine with several writers, isolation is serialisable between any
 	// two Updates that write a common key. Hence the rule of the schema:
@@ -113,7 +120,8 @@ type Engine interface {
 	// in octets, 0 when it is not known.
 	Draft(ctx context.Context, size int64) (Draft, error)
 
-	// Open opens a blob for reading.
+	// Open opens a blob for reading, as it is in the durable state. ErrNoBlob
+	// when it has no reference there.
 	Open(ctx context.Context, b Blob) (Body, error)
 
 	// Watch calls wake after each durable commit, by any process, that may have
@@ -131,6 +139,11 @@ type Engine interface {
 	// Compact gives the space of dropped blobs back, as far as that is worth
 	// the work now, and returns the octets freed.
 	Compact(ctx context.Context) (int64, error)
+
+	// Backup writes a copy of the store as it is at one moment into dir, which
+	// must be empty or not there yet. The same kind of engine opens the copy.
+	// Updates go on meanwhile.
+	Backup(ctx context.Context, dir string) error
 
 	// Status tells how the engine is.
 	Status() Status

@@ -58,6 +58,8 @@ func (c *committer) freezeWhenDue() {
 		case <-c.e.checkpoints.written:
 		case fn := <-c.e.control:
 			fn()
+		case <-c.e.stop:
+			return // Close writes what is left
 		}
 	}
 }

@@ -77,7 +77,7 @@ func TestPowerCut(t *testing.T) {
 	l := newLedger()
 	recordRun(t, fs, dir, l)
 	acknowledged := 0
-	points := rounds(250)
+	points := rounds(120)
 	for round := range points {
 		r := rand.New(rand.NewPCG(uint64(round), 1))
 		cut := cutSomewhere(t, fs, l, 0, r)
@@ -111,7 +111,7 @@ func TestPowerCutTwice(t *testing.T) {
 	fs := faultfs.New(dir)
 	l := newLedger()
 	recordRun(t, fs, dir, l)
-	for round := range rounds(100) {
+	for round := range rounds(40) {
 		r := rand.New(rand.NewPCG(uint64(round), 2))
 		first := cutSomewhere(t, fs, l, 0, r)
 		before := maps.Clone(l.records)
@@ -162,7 +162,7 @@ func TestPowerCutAfterKill(t *testing.T) {
 	fs := faultfs.New(dir)
 	l := newLedger()
 	recordRun(t, fs, dir, l)
-	for round := range rounds(150) {
+	for round := range rounds(60) {
 		r := rand.New(rand.NewPCG(uint64(round), 4))
 		killed := scratch(t)
 		next, err := fs.Kill(killed, r.IntN(fs.Events()+1))
