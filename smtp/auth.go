@@ -36,15 +36,8 @@ func (s *session) mechanisms() []string {
 // RFC 4954 section 4, AUTH.
 func (s *session) auth(arg string) error {
 	mechanism, initial, _ := strings.Cut(arg, " ")
-	switch {
-	case s.user != nil:
-		return s.refuse(503, "5.5.1", "signed in already")
-	case s.mail != nil:
-		return s.refuse(503, "5.5.1", "not during a mail transaction")
-	case mechanism == "":
-		return s.refuse(501, "5.5.4", "AUTH needs a mechanism")
-	case s.server.config.Auth == nil:
-		return s.refuse(502, "5.5.1", "nobody can sign in here")
+	if r := s.authRefusal(mechanism); r.code != 0 {
+		return s.refuseSignIn(r)
 	}
 	var in *accounts.SignedIn
 	exchange, err := s.server.config.Auth.SASL(s.ctx, s.attempt(), mechanism, func(who *accounts.SignedIn) { in = who })
@@ -62,6 +55,30 @@ func (s *session) auth(arg string) error {
 	return s.ok(235, "2.7.0", "signed in as "+in.Account.Address())
 }
 
+// authRefusal tells why no exchange can begin now; the zero reply: it can.
+func (s *session) authRefusal(mechanism string) reply {
+	switch {
+	case s.user != nil:
+		return reply{503, "5.5.1", "signed in already"}
+	case s.mail != nil:
+		return reply{503, "5.5.1", "not during a mail transaction"}
+	case mechanism == "":
+		return reply{501, "5.5.4", "AUTH needs a mechanism"}
+	case s.server.config.Auth == nil:
+		return reply{502, "5.5.1", "nobody can sign in here"}
+	}
+	return reply{}
+}
+
+// refuseSignIn replies, and ends the session when the client has sent its
+// responses already.
+func (s *session) refuseSignIn(r reply) error {
+	if err := s.refuse(r.code, r.enhanced, r.text); err != nil {
+		return err
+	}
+	return s.guardAhead("AUTH")
+}
+
 // Errors of an exchange that are the client's.
 var (
 	errCancelled = errors.New("sign-in cancelled")
@@ -77,14 +94,13 @@ func (s *session) signInFailed(err error) error {
 	case errors.As(err, &broken):
 		return broken.err
 	case errors.Is(err, errCancelled):
-		return s.refuse(501, "5.7.0", "sign-in cancelled")
+		return s.refuseSignIn(reply{501, "5.7.0", "sign-in cancelled"})
 	case errors.Is(err, errBase64):
-		return s.refuse(501, "5.5.2", "response is not base64")
+		return s.refuseSignIn(reply{501, "5.5.2", "response is not base64"})
 	case errors.Is(err, errTooLong):
-		return s.refuse(500, "5.5.6", "response too long")
+		return s.refuseSignIn(reply{500, "5.5.6", "response too long"})
 	}
-	r := replyToSignIn(err)
-	return s.refuse(r.code, r.enhanced, r.text)
+	return s.refuseSignIn(replyToSignIn(err))
 }
 
 // brokenError is a failure of the connection within an exchange.

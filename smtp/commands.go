@@ -57,7 +57,11 @@ var errTooManyErrors = errors.New("too many errors")
 // dispatch runs a command where it is legal.
 func (s *session) dispatch(verb, arg string) error {
 	c, ok := s.server.table[verb]
-	if !ok {
+	switch {
+	case ok:
+	case verb == "BDAT":
+		return s.refuseChunk()
+	default:
 		return s.refuse(500, "5.5.1", "command not recognised")
 	}
 	state := s.state()
@@ -67,7 +71,15 @@ func (s *session) dispatch(verb, arg string) error {
 	if err := s.refuse(503, "5.5.1", outOfOrder(state, verb)); err != nil {
 		return err
 	}
-	return s.guardData(verb)
+	return s.guardAhead(verb)
+}
+
+// refuseChunk ends the session: CHUNKING is not offered, and the chunk that
+// follows BDAT at once (RFC 3030 section 2) must not run as commands.
+func (s *session) refuseChunk() error {
+	s.events.ahead("BDAT")
+	s.write(421, "4.7.0", s.server.config.Hostname+" CHUNKING is not offered")
+	return errQuit
 }
 
 func (s *session) state() state {
@@ -97,15 +109,17 @@ func outOfOrder(st state, verb string) string {
 	}
 }
 
-// guardData ends the session when DATA is refused and octets have already come
-// after it. A client must wait for the reply to DATA (RFC 2920 section 3.1);
-// what one sends without waiting is a message, and must not run as commands.
-func (s *session) guardData(verb string) error {
-	if verb != "DATA" || s.conn.Buffered() == 0 {
+// guardAhead ends the session when DATA or AUTH is refused and octets have
+// already come after it. A client must wait for the reply to both (RFC 2920
+// section 3.1, RFC 4954 section 4); what one sends without waiting is a message,
+// which must not run as commands, or a password, which must not get into the log
+// as one.
+func (s *session) guardAhead(verb string) error {
+	if verb != "DATA" && verb != "AUTH" || s.conn.Buffered() == 0 {
 		return nil
 	}
-	s.events.dataAhead()
-	s.write(421, "4.7.0", s.server.config.Hostname+" mail data sent before it was asked for")
+	s.events.ahead(verb)
+	s.write(421, "4.7.0", s.server.config.Hostname+" what follows "+verb+" was sent before it was asked for")
 	return errQuit
 }
 

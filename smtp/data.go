@@ -17,7 +17,7 @@ func (s *session) data(arg string) error {
 		if err := s.refuse(501, "5.5.4", "DATA takes no argument"); err != nil {
 			return err
 		}
-		return s.guardData("DATA")
+		return s.guardAhead("DATA")
 	}
 	mail := s.mail
 	s.mail = nil

@@ -88,10 +88,11 @@ func (e events) earlyTalker() {
 		syslog.Field{Key: "event", Value: "early-talker"})
 }
 
-// dataAhead tells of mail data that was sent before the go-ahead.
-func (e events) dataAhead() {
-	e.log.Log(syslog.Problem, "mail data sent before it was asked for, connection closed",
-		syslog.Field{Key: "event", Value: "data-ahead"})
+// ahead tells of octets that were sent before the go-ahead to a command.
+func (e events) ahead(verb string) {
+	e.log.Log(syslog.Problem, "octets sent after "+verb+" before they were asked for, connection closed",
+		syslog.Field{Key: "event", Value: "ahead"},
+		syslog.Field{Key: "command", Value: verb})
 }
 
 // http tells of a browser on our port.
