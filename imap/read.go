@@ -228,9 +228,7 @@ func (s *session) receive(cmd *command, w io.Writer) error {
 	}
 	cmd.pending = false
 	into := sink{w: w}
-	s.c.Secret(true)
 	_, err := s.c.Literal(cmd.announced.size).WriteTo(&into)
-	s.c.Secret(false)
 	if err != nil {
 		return broken(err)
 	}
@@ -260,9 +258,9 @@ func (k *sink) Write(p []byte) (int, error) {
 }
 
 // logCommand logs the command without literals, and without the arguments of
-// those that hold a password.
+// those that hold a password. What is no command of ours is not logged.
 func (s *session) logCommand(cmd *command) {
-	if !s.log.On(syslog.Protocol) {
+	if !s.log.On(syslog.Protocol) || cmd.row == nil {
 		return
 	}
 	if cmd.row.secret {

@@ -75,7 +75,7 @@ func (srv *Server) Serve(ctx context.Context, c *wire.Conn) {
 }
 
 func (s *session) run(ctx context.Context) error {
-	s.c.Secret(true) // until sign-in any line may hold a password
+	s.c.Secret(true) // any line may hold a password, be it mistyped; what is known to hold none is logged as a command
 	s.c.SetReadTimeout(s.srv.cfg.Timeouts.Idle)
 	s.c.SetDeadline(time.Now().Add(s.srv.cfg.Timeouts.SignIn)) // commands do not prolong it
 	s.untagged("OK", "CAPABILITY "+s.capabilities(), s.srv.cfg.Hostname+" "+s.srv.cfg.Product+" IMAP ready")
@@ -117,6 +117,7 @@ func (s *session) answerUnread(cmd *command, err error) error {
 		return err
 	}
 	s.commands++
+	s.logCommand(cmd)
 	done := s.errorToResponse(err)
 	if cmd.tag == "" {
 		s.untagged(done.status, done.code, done.text)
