@@ -47,8 +47,14 @@ const password = "secret"
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return worldOn(t, func() *store.Store { return storetest.New(t, queue.Bodies) })
+}
+
+// worldOn makes a world on a store of the test's own.
+func worldOn(t testing.TB, open func() *store.Store) *world {
+	t.Helper()
 	w := &world{t: t, ctx: context.Background(), stop: func() {}}
-	w.store = storetest.New(t, queue.Bodies)
+	w.store = open()
 	w.dir = accounts.New(w.store, accounts.Options{
 		Password: accounts.PasswordParams{Memory: 64, Time: 1, Lanes: 1, ScramRounds: 4096},
 	})
