@@ -49,7 +49,11 @@ func (s *session) run(ctx context.Context) {
 	s.restart()
 	s.ok("%s %s POP3 server ready", s.Hostname, s.Product)
 	for {
-		if err := s.step(ctx); err != nil {
+		err := s.waitInput(ctx)
+		if err == nil {
+			err = apart(func() error { return s.answer(ctx) })
+		}
+		if err != nil {
 			s.recordSeen(ctx)
 			s.logClosing(err)
 			return
@@ -80,19 +84,34 @@ func (s *session) leave() {
 	}
 }
 
-// step waits for one command and answers it. An error ends the session.
-func (s *session) step(ctx context.Context) error {
-	if err := s.await(ctx); err != nil {
-		return err
+// answer reads and runs commands until the next one has not been received whole.
+// Replies go out when that is so, or when many have come together.
+func (s *session) answer(ctx context.Context) error {
+	for {
+		if s.log.On(syslog.Raw) {
+			s.conn.Secret(s.state == authorization || mayHoldSecret(s.waitingLine()))
+		}
+		line, err := s.conn.ReadLine(s.longestLine())
+		switch {
+		case errors.Is(err, wire.ErrLineTooLong):
+			err = s.fault("line too long")
+		case err != nil:
+			err = fmt.Errorf("read a command: %w", err)
+		default:
+			err = s.dispatch(ctx, line)
+		}
+		switch {
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return s.shutdown()
+		case s.seen.due():
+			err = s.settle(ctx)
+		}
+		if err != nil || s.waitingLine() == nil {
+			return err
+		}
 	}
-	line, err := s.conn.ReadLine(s.longestLine())
-	if errors.Is(err, wire.ErrLineTooLong) {
-		return s.fault("line too long")
-	}
-	if err != nil {
-		return fmt.Errorf("read a command: %w", err)
-	}
-	return s.dispatch(ctx, line)
 }
 
 // longestLine is how much of a line is read. Before sign-in any line may turn
@@ -143,31 +162,6 @@ func (s *session) fault(reason string) error {
 	return s.no("%s", reason)
 }
 
-// await returns when a command waits to be read. What has been answered goes
-// out first, and messages that have thereby reached the client are marked Seen
-// soon, whether the client goes on or not.
-func (s *session) await(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return s.shutdown()
-	}
-	if s.seen.due() {
-		if err := s.settle(ctx); err != nil {
-			return err
-		}
-	}
-	line := s.waitingLine()
-	if line == nil {
-		if err := s.waitInput(ctx); err != nil {
-			return err
-		}
-		line = s.waitingLine()
-	}
-	if s.log.On(syslog.Raw) {
-		s.conn.Secret(s.state == authorization || mayHoldSecret(line))
-	}
-	return nil
-}
-
 // waitingLine returns the next command if it has been received whole.
 func (s *session) waitingLine() []byte {
 	n := s.conn.Buffered()
@@ -189,22 +183,29 @@ func mayHoldSecret(line []byte) bool {
 	return line == nil || verb == "PASS" || verb == "APOP" || verb == "AUTH"
 }
 
-// waitInput sends what has been answered and waits for input. When a message is
-// on its way to be marked Seen, the wait is broken off for that.
+// waitInput sends what has been answered and waits for input. Messages that have
+// thereby reached the client are marked Seen soon, whether it goes on or not:
+// the wait is broken off for that.
 func (s *session) waitInput(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return s.shutdown()
+	}
 	if err := s.conn.Flush(); err != nil {
 		s.seen.forget()
 		return fmt.Errorf("send a reply: %w", err)
 	}
-	if s.conn.Buffered() > 0 { // the beginning of a line, whose rest may be long in coming
+	record := func() error {
 		s.recordSeen(ctx)
 		return nil
+	}
+	if s.conn.Buffered() > 0 { // the beginning of a line, whose rest may be long in coming
+		return apart(record)
 	}
 	for {
 		err := s.conn.WaitInput(ctx, nil)
 		switch {
 		case errors.Is(err, wire.ErrWoken):
-			s.recordSeen(ctx)
+			apart(record)
 		case err != nil && ctx.Err() != nil:
 			return s.shutdown()
 		case err != nil:
