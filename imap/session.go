@@ -105,6 +105,9 @@ func (s *session) serveOne(ctx context.Context) error {
 		}
 		done = s.errorToResponse(err)
 	}
+	if errors.Is(err, store.ErrTooLate) {
+		s.lose()
+	}
 	if err := s.tellChanges(ctx, cmd.row.hold && !cmd.uid); err != nil {
 		return err
 	}

@@ -23,10 +23,9 @@ func (s *session) tellChanges(ctx context.Context, hold bool) error {
 	}
 	changes, err := s.view.Refresh(ctx, hold)
 	switch {
-	case errors.Is(err, store.ErrNoMailbox), errors.Is(err, store.ErrNoRight), errors.Is(err, store.ErrNotSelectable):
-		s.deselect()
-		s.lost = true
-		s.untagged("OK", "CLOSED", "The selected mailbox is no longer there")
+	case errors.Is(err, store.ErrNoMailbox), errors.Is(err, store.ErrNoRight),
+		errors.Is(err, store.ErrNotSelectable), errors.Is(err, store.ErrTooLate):
+		s.lose()
 		return nil
 	case err != nil:
 		// The command itself is done and will be answered; the changes are
@@ -37,6 +36,13 @@ func (s *session) tellChanges(ctx context.Context, hold bool) error {
 	s.stale = changes.Pending
 	s.tell(&changes)
 	return nil
+}
+
+// lose gives up a mailbox that cannot be followed any more.
+func (s *session) lose() {
+	s.deselect()
+	s.lost = true
+	s.untagged("OK", "CLOSED", "The selected mailbox is no longer there")
 }
 
 // tell writes the changes in the order in which the view made them.
