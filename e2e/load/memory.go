@@ -116,7 +116,7 @@ func (t *target) idle(addr string, secure bool, signIn func(net.Conn, int) error
 // gives freed memory back over some seconds.
 func (t *target) settled() (int64, error) {
 	least, err := t.resident()
-	for quiet := 0; err == nil && quiet < 8; quiet++ {
+	for quiet := 0; err == nil && quiet < 15; quiet++ {
 		time.Sleep(time.Second)
 		var now int64
 		if now, err = t.resident(); now < least-(256<<10) {
