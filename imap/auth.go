@@ -32,9 +32,9 @@ func (s *session) startTLS(_ context.Context, cmd *command) (completion, error) 
 func (s *session) login(ctx context.Context, cmd *command) (completion, error) {
 	p := &cmd.args
 	p.space()
-	name := string(p.astring())
+	name := string(p.listMailbox()) // '%' may stand for '@', and not every client quotes it
 	p.space()
-	password := string(p.astring())
+	password := string(p.listMailbox())
 	if err := p.end(); err != nil {
 		return completion{}, err
 	}

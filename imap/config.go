@@ -28,6 +28,7 @@ type Limits struct {
 	Command      int   // octets of one command's lines and literals together; 256 KiB
 	EarlyLine    int   // Line before sign-in; 16 KiB, enough for AUTHENTICATE with an initial response
 	EarlyLiteral int   // octets of one literal before sign-in; 4 KiB
+	EarlyCommand int   // Command before sign-in; 32 KiB
 	SASL         int   // octets of one line of a SASL exchange; 12,288 (RFC 4954 section 4)
 	Message      int64 // octets of a message appended; 50 MiB
 	EarlyDrain   int64 // octets of a refused non-synchronising literal read and dropped before sign-in; 64 KiB. After it Message is the limit. A longer one ends the connection.
@@ -53,6 +54,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Command, 256<<10)
 	def(&l.EarlyLine, 16<<10)
 	def(&l.EarlyLiteral, 4<<10)
+	def(&l.EarlyCommand, 32<<10)
 	def(&l.SASL, 12288)
 	def(&l.Message, 50<<20)
 	def(&l.EarlyDrain, 64<<10)

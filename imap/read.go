@@ -91,6 +91,13 @@ func (s *session) lineLimit() int {
 	return s.srv.cfg.Limits.Line
 }
 
+func (s *session) commandLimit() int {
+	if s.state == notAuthenticated {
+		return s.srv.cfg.Limits.EarlyCommand
+	}
+	return s.srv.cfg.Limits.Command
+}
+
 // identify finds the tag and the command, and whether it is legal now.
 func (s *session) identify(cmd *command) error {
 	p := parser{b: cmd.buf}
@@ -115,11 +122,10 @@ func (s *session) identify(cmd *command) error {
 
 // admit refuses a literal that would pass a limit.
 func (s *session) admit(cmd *command, lit literal) error {
-	l := s.srv.cfg.Limits
-	if s.state == notAuthenticated && lit.size > int64(l.EarlyLiteral) {
+	if s.state == notAuthenticated && lit.size > int64(s.srv.cfg.Limits.EarlyLiteral) {
 		return refuse(badCode("TOOBIG", "Literal too long before sign-in"))
 	}
-	if lit.size > int64(l.Command-len(cmd.buf)) {
+	if lit.size > int64(s.commandLimit()-len(cmd.buf)) {
 		return refuse(badCode("TOOBIG", "Command too long"))
 	}
 	return nil
@@ -141,7 +147,7 @@ func (s *session) readLiteral(cmd *command, lit literal) (start int, err error) 
 	if err != nil {
 		return 0, err
 	}
-	if len(cmd.buf)+len(line) > s.srv.cfg.Limits.Command {
+	if len(cmd.buf)+len(line) > s.commandLimit() {
 		return 0, s.refuseLine(cmd, line, refuse(badCode("TOOBIG", "Command too long")))
 	}
 	cmd.buf = append(cmd.buf, line...)
