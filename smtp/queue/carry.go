@@ -28,8 +28,12 @@ func (s *Sender) carry(run, ctx context.Context, j *job) {
 			return
 		}
 		m, d, err := s.queue.load(ctx, id, j.dest)
-		if err != nil || d.held {
-			s.skip(id, err)
+		if err != nil {
+			s.skip(id, err) // gone, or cannot be read: not again before the next start
+			j.aside = append(j.aside, id)
+			continue
+		}
+		if d.held {
 			continue
 		}
 		if conn == nil && failure == nil {
@@ -64,7 +68,7 @@ func (s *Sender) record(ctx context.Context, a *attempt) bool {
 	}
 }
 
-// skip tells why a message was passed over, unless it was removed or held.
+// skip tells why a message was passed over, unless it was removed.
 func (s *Sender) skip(id uint64, err error) {
 	if err != nil && !errors.Is(err, ErrNoItem) {
 		s.queue.log.queue.Named(formatID(id)).Logf(syslog.Failure, "attempt: %v", err)

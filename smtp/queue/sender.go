@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -80,9 +81,9 @@ type work struct {
 
 // job is what one connection is made for.
 type job struct {
-	dest     string
-	ids      []uint64
-	setAside bool // its messages stay in flight
+	dest  string
+	ids   []uint64
+	aside []uint64 // of ids: they stay in flight until the next start
 }
 
 // NewSender returns the sender of a queue.
@@ -130,22 +131,49 @@ func (s *Sender) Run(ctx context.Context) error {
 	timer := time.NewTimer(maxSleep)
 	defer timer.Stop()
 	for ctx.Err() == nil {
+		begin := time.Now()
 		pause, err := s.dispatch(ctx, lease)
 		if err != nil && ctx.Err() == nil {
 			s.queue.log.queue.Logf(syslog.Failure, "read the queue: %v", err)
 			pause = s.pause
 		}
-		timer.Reset(pause)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		case <-wake:
-		case j := <-s.done:
-			s.release(j)
-		}
+		rest := lookShare * time.Since(begin)
+		timer.Reset(max(pause, rest))
+		s.wait(ctx, timer.C, wake, begin.Add(rest))
 	}
 	s.finish(end)
 	return nil
+}
+
+// lookShare bounds the time spent on looking for work, which grows with the
+// queue: each look is followed by a rest so many times as long. Workers have
+// enough to do meanwhile, for a job is more than one message.
+const lookShare = 4
+
+// wait returns when it is time to look for work again: something has changed and
+// the rest is over, or the timer says so.
+func (s *Sender) wait(ctx context.Context, timer <-chan time.Time, wake <-chan struct{}, rested time.Time) {
+	var rest <-chan time.Time // set when something has changed
+	changed := func() {
+		if rest == nil {
+			rest = time.After(time.Until(rested))
+		}
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer:
+			return
+		case <-rest:
+			return
+		case <-wake:
+			changed()
+		case j := <-s.done:
+			s.release(j)
+			changed()
+		}
+	}
 }
 
 // finish waits for the workers; when they take too long it ends their
@@ -173,7 +201,7 @@ func (s *Sender) finish(end func()) {
 // release takes a finished job off the books.
 func (s *Sender) release(j *job) {
 	for _, id := range j.ids {
-		if !j.setAside {
+		if !slices.Contains(j.aside, id) {
 			delete(s.inFlight, work{id, j.dest})
 		}
 	}
@@ -219,7 +247,7 @@ func (s *Sender) start(ctx, lease context.Context, j *job) {
 // aside until the next start, for it would only happen again.
 func (s *Sender) recovered(j *job) {
 	if p := recover(); p != nil {
-		j.setAside = true
+		j.aside = j.ids
 		s.queue.log.queue.Logf(syslog.Crash, "panic while sending %v to %q: %v\n%s", j.ids, j.dest, p, debug.Stack())
 	}
 }

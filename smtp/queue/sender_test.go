@@ -17,6 +17,7 @@ import (
 
 	"tripost/smtp/send"
 	"tripost/smtp/sinktest"
+	"tripost/store"
 	"tripost/wire"
 )
 
@@ -465,3 +466,31 @@ func TestSenderMany(t *testing.T) {
 }
 
 var _ send.DNS = (*internet)(nil)
+
+// A record that cannot be read is passed over, and holds up nothing else.
+func TestSenderDamagedRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	n := newInternet()
+	s := sinktest.New(t, sinktest.Options{})
+	n.host("client.test", "192.0.2.1", s)
+	bad := w.submit("ann@example.test", "bad@client.test").ID
+	id, err := parseID(bad)
+	must(t, err)
+	must(t, w.store.Update(w.ctx, func(tx *store.Tx) error {
+		tx.Put(store.SpaceQueue, destinationKey(id, "client.test"), []byte{99})
+		return nil
+	}))
+	for range 3 {
+		w.submit("ann@example.test", "joe@client.test")
+	}
+	w.run(n, SenderOptions{})
+	for _, m := range s.Wait(3) {
+		if m.To[0] != "<joe@client.test>" {
+			t.Errorf("taken %+v", m)
+		}
+	}
+	if _, err := w.Item(w.ctx, bad); !errors.Is(err, errRecord) {
+		t.Errorf("the damaged one: %v", err)
+	}
+}
