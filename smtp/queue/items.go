@@ -70,17 +70,30 @@ func readPage(r *store.Snapshot, from []byte) (page []Item, next []byte, err err
 		if len(page) == pageSize {
 			return page, messageKey(id), nil
 		}
-		m, err := decodeMessage(id, it.Value)
+		one, err := readItem(r, id, it.Value)
 		if err != nil {
 			return nil, nil, err
 		}
-		dests, err := destinations(r, id)
-		if err != nil {
-			return nil, nil, err
-		}
-		page = append(page, item(m, dests))
+		page = append(page, one)
 	}
 	return page, nil, nil
+}
+
+// readItem reads one message. What cannot be read is listed as such, and keeps
+// nobody from seeing the others.
+func readItem(r *store.Snapshot, id uint64, record []byte) (Item, error) {
+	m, err := decodeMessage(id, record)
+	var dests []*destination
+	if err == nil {
+		dests, err = destinations(r, id)
+	}
+	if errors.Is(err, errRecord) {
+		return Item{ID: formatID(id), LastError: err.Error()}, nil
+	}
+	if err != nil {
+		return Item{}, err
+	}
+	return item(m, dests), nil
 }
 
 func item(m *message, dests []*destination) Item {

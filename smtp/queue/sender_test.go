@@ -493,4 +493,8 @@ func TestSenderDamagedRecord(t *testing.T) {
 	if _, err := w.Item(w.ctx, bad); !errors.Is(err, errRecord) {
 		t.Errorf("the damaged one: %v", err)
 	}
+	w.until("only the damaged one is listed", func() bool { return len(w.items()) == 1 })
+	if it := w.only(); it.ID != bad || !strings.Contains(it.LastError, "damaged") {
+		t.Errorf("the damaged one is listed as %+v", it)
+	}
 }
