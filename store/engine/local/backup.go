@@ -23,7 +23,7 @@ func (e *Engine) Backup(ctx context.Context, dir string) error {
 	e.segments.pin()
 	defer e.segments.unpin()
 	b := &backup{ctx: ctx, e: e, fs: e.o.FS, dir: dir}
-	if err := b.run(); err != nil {
+	if err := guarded(indexName, b.run); err != nil {
 		return fmt.Errorf("backup to %q: %w", dir, err)
 	}
 	return nil

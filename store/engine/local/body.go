@@ -69,7 +69,12 @@ func (e *Engine) lookup(b engine.Blob) (bodyEntry, error) {
 		return bodyEntry{}, err
 	}
 	defer l.tx.Rollback()
-	return l.entry(b)
+	var entry bodyEntry
+	err = guarded(indexName, func() (err error) {
+		entry, err = l.entry(b)
+		return err
+	})
+	return entry, err
 }
 
 func (e *Engine) openEntry(b engine.Blob, entry bodyEntry) (*body, error) {

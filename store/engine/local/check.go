@@ -47,7 +47,10 @@ func (e *Engine) Check(ctx context.Context, report func(engine.Fault)) (engine.C
 	}
 	defer c.layers.tx.Rollback()
 	for _, part := range []func() error{c.pages, c.keys, c.files, c.accounts, c.journal} {
-		if err := part(); err != nil {
+		err := guarded(indexName, part)
+		if errors.Is(err, engine.ErrDamaged) {
+			c.fault(indexName, "%v", err)
+		} else if err != nil {
 			return c.result, err
 		}
 	}
@@ -90,11 +93,33 @@ func (c *checker) pages() error {
 	defer c.e.checkpoints.mu.Unlock()
 	return c.e.index.db.View(func(tx *bbolt.Tx) error {
 		c.result.DiskOctets += tx.Size()
+		if sound, err := c.follow(tx); err != nil || !sound {
+			return err
+		}
 		for err := range tx.Check() {
 			c.fault(indexName, "%v", err)
 		}
 		return c.ctx.Err()
 	})
+}
+
+// follow reports whether bbolt can check the pages without leaving the file.
+func (c *checker) follow(tx *bbolt.Tx) (sound bool, err error) {
+	f, err := os.Open(c.e.index.name)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	sound = true
+	w := &pageWalk{
+		file: f, pages: uint64(tx.Size() / pageSize), seen: map[uint64]bool{},
+		report: func(page uint64, text string) {
+			sound = false
+			c.fault(fmt.Sprintf("%s page %d", indexName, page), "%s", text)
+		},
+	}
+	w.follow(uint64(tx.Cursor().Bucket().Root()), 0)
+	return sound, nil
 }
 
 // keys reads every key, and every blob.

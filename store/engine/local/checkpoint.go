@@ -130,7 +130,7 @@ func (e *Engine) writeFrozen() error {
 		return nil
 	}
 	if k.suspect {
-		if err := e.replaceIndex(); err != nil {
+		if err := guarded(indexName, e.replaceIndex); err != nil {
 			return e.failIndex(err)
 		}
 		x = e.index

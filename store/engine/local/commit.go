@@ -2,6 +2,7 @@ package local
 
 import (
 	"runtime"
+	"runtime/debug"
 	"time"
 )
 
@@ -38,6 +39,7 @@ type op struct{ now, before *item }
 
 // run serves until stop, by which time no Update is running.
 func (c *committer) run() {
+	debug.SetPanicOnFault(true) // of a damaged index: the Update's error, as other panics
 	// A function that ended its goroutine left a group behind.
 	if len(c.members) > 0 {
 		c.fill()

@@ -153,7 +153,10 @@ func (e *Engine) bodiesIn(ctx context.Context, segments map[uint64]bool) ([]move
 		if err != nil {
 			return nil, err
 		}
-		moves, from, err = l.appendMoves(moves, from, segments)
+		err = guarded(indexName, func() (err error) {
+			moves, from, err = l.appendMoves(moves, from, segments)
+			return err
+		})
 		_ = l.tx.Rollback()
 		if err != nil {
 			return nil, err

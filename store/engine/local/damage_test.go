@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -337,4 +338,83 @@ func TestUnreadableIsNotTorn(t *testing.T) {
 	})
 	mustRefuse(t, dir, local.Options{FS: fs}, syscall.EIO, "00000001.seg")
 	mustMatch(t, dir, local.Options{}, l, false)
+}
+
+// TestDamagedIndex changes the index file anywhere, and cuts it. Whatever comes
+// of that is an error or a fault, and never the end of the process.
+func TestDamagedIndex(t *testing.T) {
+	t.Parallel()
+	whole := scratch(t)
+	o := local.Options{IndexMap: 1 << 30, LockTimeout: -1, ProbeEvery: -1}
+	e, err := local.Open(whole, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 40 {
+		err := e.Update(context.Background(), func(tx engine.Tx) error {
+			for j := range 50 {
+				tx.Put(fmt.Appendf(nil, "key %d %d", j, i), make([]byte, 100))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	refused, faulty := 0, 0
+	for seed := range uint64(rounds(150)) {
+		r := rand.New(rand.NewPCG(seed, 6))
+		dir := scratch(t)
+		if err := faultfs.CopyDir(whole, dir); err != nil {
+			t.Fatal(err)
+		}
+		change(t, filepath.Join(dir, "index.db"), func(b []byte) []byte {
+			if r.IntN(5) == 0 {
+				return b[:r.IntN(len(b))]
+			}
+			// Where pages have their tables, but not the high octets of a length:
+			// bbolt would take gigabytes for the copy of such a page.
+			for range 1 + r.IntN(20) {
+				b[4096*r.IntN(len(b)/4096)+4*r.IntN(40)+r.IntN(2)] ^= byte(1 + r.IntN(255))
+			}
+			return b
+		})
+		switch faults, err := openDamaged(dir, o); {
+		case err != nil:
+			refused++
+		case faults > 0:
+			faulty++
+		}
+		os.RemoveAll(dir)
+	}
+	t.Logf("%d refused, %d with faults", refused, faulty)
+	if refused+faulty == 0 {
+		t.Error("no damage was noticed")
+	}
+}
+
+// openDamaged uses a store and counts its faults.
+func openDamaged(dir string, o local.Options) (faults int, err error) {
+	e, err := local.Open(dir, o)
+	if err != nil {
+		return 0, err
+	}
+	ctx := context.Background()
+	if _, err := e.Check(ctx, func(engine.Fault) { faults++ }); err != nil {
+		faults++
+	}
+	for range 3 {
+		if err := putRecord(e, 1); err != nil {
+			faults++
+		}
+		if _, err := e.Compact(ctx); err != nil {
+			faults++
+		}
+	}
+	// What it says of closing such a store does not matter here.
+	_ = e.Close()
+	return faults, nil
 }

@@ -101,14 +101,16 @@ func (e *Engine) open() error {
 	if e.index, err = openIndex(filepath.Join(e.dir, indexName), e.o); err != nil {
 		return err
 	}
-	format, cp, err := e.index.load()
-	if err != nil {
-		return err
-	}
-	if err := checkFormat(format); err != nil {
-		return err
-	}
-	return e.recover(cp)
+	return guarded(indexName, func() error {
+		format, cp, err := e.index.load()
+		if err != nil {
+			return err
+		}
+		if err := checkFormat(format); err != nil {
+			return err
+		}
+		return e.recover(cp)
+	})
 }
 
 // recover brings the state up to the end of the journal.
@@ -220,7 +222,17 @@ func (e *Engine) layersNow() (layers, error) {
 	if err != nil {
 		return layers{}, fmt.Errorf("%w: %w", engine.ErrClosed, err)
 	}
-	l.tx, l.bucket = tx, tx.Bucket(bucketKeys)
+	err = guarded(indexName, func() error {
+		if l.bucket = tx.Bucket(bucketKeys); l.bucket == nil {
+			return fmt.Errorf("%w: index has no bucket", engine.ErrDamaged)
+		}
+		return nil
+	})
+	if err != nil {
+		_ = tx.Rollback()
+		return layers{}, err
+	}
+	l.tx = tx
 	return l, nil
 }
 
@@ -250,7 +262,7 @@ func (e *Engine) View(ctx context.Context, fn func(engine.Reader) error) error {
 		// A read-only transaction has nothing to lose.
 		_ = r.tx.Rollback()
 	}()
-	return fn(r)
+	return viewed(func() error { return fn(r) })
 }
 
 func (e *Engine) newBlob() engine.Blob { return engine.Blob(e.nextBlob.Add(1) - 1) }

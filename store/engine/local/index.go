@@ -130,11 +130,15 @@ func openIndex(name string, o Options) (*index, error) {
 	if _, err := os.Stat(name); err != nil {
 		return nil, fmt.Errorf("%w: index: %w", engine.ErrDamaged, err)
 	}
-	db, err := openBolt(name, o)
-	if err != nil {
-		return nil, err
-	}
-	return &index{db: db, name: name}, nil
+	var x *index
+	err := guarded(name, func() error {
+		db, err := openBolt(name, o)
+		if err == nil {
+			x = &index{db: db, name: name}
+		}
+		return err
+	})
+	return x, err
 }
 
 // load reads the format version and the checkpoint.
@@ -159,19 +163,23 @@ func (x *index) load() (format uint32, cp checkpoint, err error) {
 // transaction.
 func (x *index) write(fs FS, root *node, cp checkpoint) error {
 	return fs.CommitIndex(x.name, func() error {
-		return x.db.Update(func(tx *bbolt.Tx) error {
-			keys := tx.Bucket(bucketKeys)
-			// Most keys ascend within their mailbox; full pages then stay full.
-			keys.FillPercent = 0.9
-			var it treeIter
-			for it.seek(root, nil); it.item() != nil; it.next() {
-				if err := applyItem(keys, it.item()); err != nil {
-					return err
-				}
-			}
-			return tx.Bucket(bucketMeta).Put(metaCheckpoint, cp.encode())
+		return guarded(indexName, func() error {
+			return x.db.Update(func(tx *bbolt.Tx) error { return fill(tx, root, cp) })
 		})
 	})
+}
+
+func fill(tx *bbolt.Tx, root *node, cp checkpoint) error {
+	keys := tx.Bucket(bucketKeys)
+	// Most keys ascend within their mailbox; full pages then stay full.
+	keys.FillPercent = 0.9
+	var it treeIter
+	for it.seek(root, nil); it.item() != nil; it.next() {
+		if err := applyItem(keys, it.item()); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(bucketMeta).Put(metaCheckpoint, cp.encode())
 }
 
 func applyItem(keys *bbolt.Bucket, it *item) error {
