@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"context"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -118,9 +117,6 @@ func (s *Server) Serve(ctx context.Context, c *wire.Conn) {
 	}
 	session.run()
 }
-
-// Client tells whether an address may relay without signing in.
-func (s *Server) Client(a netip.Addr) bool { return s.config.Clients.Match(a) }
 
 // Busy returns the line for a client over a limit of connections, for
 // wire.Server.

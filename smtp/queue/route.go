@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -96,21 +97,32 @@ func (q *Queue) mayRelay(ctx context.Context, addr string, src *Source) (why str
 	case src.Internal:
 		return whyRoute, nil
 	case src.Account != nil:
-		d, err := q.dir.Domain(ctx, src.Account.Domain)
-		if err != nil {
-			return "", fmt.Errorf("services of %q: %w", src.Account.Domain, err)
-		}
-		if src.Account.Services&d.Services&accounts.Relay == 0 {
-			return "", &RecipientError{Address: addr, Code: 550, Enhanced: "5.7.1",
-				Reason: "this account may not send to other hosts"}
-		}
-		return whySignedIn, nil
+		return q.mayUserRelay(ctx, addr, src.Account)
 	case src.Client:
 		return whyClient, nil
 	default:
 		return "", &RecipientError{Address: addr, Code: 550, Enhanced: "5.7.1",
 			Reason: "not a recipient of this server; sign in to send to other hosts"}
 	}
+}
+
+// mayUserRelay looks the account up again: a session may last longer than the
+// right to send, and a locked account must stop sending at once.
+func (q *Queue) mayUserRelay(ctx context.Context, addr string, a *accounts.Account) (why string, err error) {
+	now, err := q.dir.AccountByID(ctx, a.ID)
+	var d accounts.Domain
+	if err == nil {
+		d, err = q.dir.Domain(ctx, now.Domain)
+	}
+	gone := errors.Is(err, accounts.ErrNoAccount) || errors.Is(err, accounts.ErrNoDomain)
+	if err != nil && !gone {
+		return "", fmt.Errorf("services of %q: %w", a.Address(), err)
+	}
+	if gone || now.Locked || !(now.Services & d.Services).Has(accounts.Relay) {
+		return "", &RecipientError{Address: addr, Code: 550, Enhanced: "5.7.1",
+			Reason: "this account may not send to other hosts"}
+	}
+	return whySignedIn, nil
 }
 
 // room refuses a local recipient whose quota does not allow another message of

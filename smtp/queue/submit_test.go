@@ -319,3 +319,46 @@ func TestSubmitManyShared(t *testing.T) {
 		t.Errorf("receipt %+v", r)
 	}
 }
+
+// What an account may do counts at the time, not at sign-in.
+func TestRelayOfUser(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	ann, err := w.dir.Account(w.ctx, "ann@example.test")
+	must(t, err)
+	src := Source{Account: &ann}
+	check := func(when string, want bool) {
+		t.Helper()
+		_, why, err := w.Check(w.ctx, "joe@client.test", src)
+		if (err == nil) != want || err == nil && why != whySignedIn {
+			t.Errorf("%s: %q and %v, want %v", when, why, err, want)
+		}
+		if _, _, err := w.Check(w.ctx, "bob@example.test", src); err != nil {
+			t.Errorf("%s, to a local recipient: %v", when, err)
+		}
+	}
+	change := func(fn func(*accounts.Account)) {
+		t.Helper()
+		_, err := w.dir.SetAccount(w.ctx, "ann@example.test", func(a *accounts.Account) error {
+			fn(a)
+			return nil
+		})
+		must(t, err)
+	}
+	check("at first", true)
+	change(func(a *accounts.Account) { a.Locked = true })
+	check("locked", false)
+	change(func(a *accounts.Account) { a.Locked = false })
+	check("unlocked", true)
+	change(func(a *accounts.Account) { a.Services &^= accounts.Relay })
+	check("without the service", false)
+	change(func(a *accounts.Account) { a.Services |= accounts.Relay })
+	_, err = w.dir.SetDomain(w.ctx, "example.test", func(d *accounts.Domain) error {
+		d.Services &^= accounts.Relay
+		return nil
+	})
+	must(t, err)
+	check("with the domain's service off", false)
+	must(t, w.dir.RemoveAccount(w.ctx, "ann@example.test"))
+	check("removed", false)
+}
