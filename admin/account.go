@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -116,7 +117,11 @@ func parseSwitch(s string) (bool, error) {
 	case "off", "no":
 		return false, nil
 	}
-	return strconv.ParseBool(s)
+	on, err := strconv.ParseBool(s)
+	if err != nil {
+		return false, fmt.Errorf("%q is neither yes nor no", s)
+	}
+	return on, nil
 }
 
 // SetPassword gives an account a new password.

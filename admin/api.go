@@ -6,7 +6,8 @@
 // Each operation is POST /v1/NOUN/VERB. The request is a JSON object in the
 // body, or, where the body carries mail, in the query parameter "request". The
 // response is a JSON value, or mail; a refusal is {"error": "..."} with status
-// 400, and 500 where the server itself failed.
+// 400 (404 for an operation that there is not, 405 for another method than
+// POST), and 500 where the server itself failed.
 package admin
 
 import (
@@ -16,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"tripost/accounts"
@@ -60,11 +62,19 @@ func refuse(format string, args ...any) error {
 
 // Handler serves all operations.
 func (a *API) Handler() http.Handler {
-	mux := http.NewServeMux()
-	for name, h := range a.operations() {
-		mux.Handle("POST /v1/"+name, h)
-	}
-	return mux
+	operations := a.operations()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		serve := operations[strings.TrimPrefix(r.URL.Path, "/v1/")]
+		switch {
+		case serve == nil:
+			answerError(w, http.StatusNotFound, fmt.Errorf("there is no operation %q", r.URL.Path))
+		case r.Method != http.MethodPost:
+			w.Header().Set("Allow", http.MethodPost)
+			answerError(w, http.StatusMethodNotAllowed, fmt.Errorf("operations are asked for by POST, not %s", r.Method))
+		default:
+			serve(w, r)
+		}
+	})
 }
 
 // operations is the one table of what can be asked.
@@ -125,7 +135,7 @@ type None struct{}
 func operation[Q, R any](fn func(context.Context, Q) (R, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var q Q
-		if err := decode(io.LimitReader(r.Body, maxRequest), &q); err != nil {
+		if err := decode(http.MaxBytesReader(w, r.Body, maxRequest), &q); err != nil {
 			writeError(w, &Refusal{err})
 			return
 		}
@@ -139,13 +149,27 @@ func operation[Q, R any](fn func(context.Context, Q) (R, error)) http.HandlerFun
 	}
 }
 
+// decode reads one JSON object, or nothing, which is the empty one.
 func decode(r io.Reader, q any) error {
 	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()
-	if err := d.Decode(q); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("reading the request: %w", err)
+	err := d.Decode(q)
+	if errors.Is(err, io.EOF) {
+		return nil
 	}
-	return nil
+	if err == nil {
+		if _, err = d.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = errors.New("there is more after the object")
+		}
+	}
+	var over *http.MaxBytesError
+	if errors.As(err, &over) {
+		err = fmt.Errorf("it is longer than %d octets", over.Limit)
+	}
+	return fmt.Errorf("reading the request: %w", err)
 }
 
 // Error is the JSON form of a refused or failed operation.
@@ -159,6 +183,10 @@ func writeError(w http.ResponseWriter, err error) {
 	if errors.As(err, &refusal) || isRefusal(err) {
 		status = http.StatusBadRequest
 	}
+	answerError(w, status, err)
+}
+
+func answerError(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(Error{err.Error()})
@@ -172,6 +200,7 @@ func isRefusal(err error) bool {
 		accounts.ErrBadName, accounts.ErrNotEmpty, accounts.ErrBadValue, accounts.ErrBadPassword, accounts.ErrMainDomain,
 		store.ErrNoMailbox, store.ErrMailboxExists, store.ErrNotSelectable, store.ErrNoRight,
 		store.ErrOverQuota, store.ErrBadName, store.ErrInbox, store.ErrNoAccount,
+		store.ErrHasChildren, store.ErrTooManyMailboxes, store.ErrBadACL, store.ErrUIDs,
 		ErrNoItem,
 	} {
 		if errors.Is(err, e) {

@@ -31,7 +31,9 @@ type mboxMessage struct {
 	Date     time.Time // of the From line, zero when it has none
 	Flags    store.FlagSet
 	TooLarge bool // the rest was skipped
-	Octets   int64
+	// KeywordsLost tells of keywords that the mailbox could not hold.
+	KeywordsLost bool
+	Octets       int64
 }
 
 var errNotMbox = errors.New("not an mbox file: its first line does not begin with \"From \"")

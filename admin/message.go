@@ -17,6 +17,9 @@ import (
 type ImportInfo struct {
 	Imported int `json:"imported"`
 	TooLarge int `json:"too_large,omitempty"` // left out: over the size limit
+	// WithoutKeywords counts those of Imported whose keywords are none, or too
+	// many for the mailbox.
+	WithoutKeywords int `json:"without_keywords,omitempty"`
 }
 
 // importMbox appends the messages of an mbox file, the request body, to a
@@ -68,6 +71,9 @@ func (a *API) Import(ctx context.Context, q MailboxRequest, mbox io.Reader) (Imp
 			info.TooLarge++
 		default:
 			info.Imported++
+			if msg.KeywordsLost {
+				info.WithoutKeywords++
+			}
 		}
 	}
 }
@@ -84,6 +90,10 @@ func (a *API) importOne(ctx context.Context, ref store.MailboxRef, r *mboxReader
 	}
 	d.Finish()
 	_, err = a.Store.Append(ctx, store.System(), ref, d, msg.Flags, msg.Date)
+	if errors.Is(err, store.ErrKeywords) {
+		msg.KeywordsLost, msg.Flags.Keywords = true, nil
+		_, err = a.Store.Append(ctx, store.System(), ref, d, msg.Flags, msg.Date)
+	}
 	return msg, err
 }
 

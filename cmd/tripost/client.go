@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 
 	"tripost/admin"
@@ -80,7 +81,11 @@ func offline(ctx context.Context, cfg Config) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{&http.Client{Transport: inProcess{rooms.api.Handler()}}, rooms.close}, nil
+	t := &inProcess{handler: rooms.api.Handler()}
+	return &client{&http.Client{Transport: t}, func() error {
+		t.running.Wait() // a command may be interrupted, the store not closed under it
+		return rooms.close()
+	}}, nil
 }
 
 // call carries out one operation.
@@ -123,7 +128,7 @@ func (c *client) stream(ctx context.Context, operation string, request any, body
 func (c *client) do(r *http.Request) (*http.Response, error) {
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return nil, fmt.Errorf("asking the server: %w", err)
+		return nil, asking(r.Context(), err)
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil
@@ -136,18 +141,36 @@ func (c *client) do(r *http.Request) (*http.Response, error) {
 	return nil, errors.New(e.Error)
 }
 
+// asking says what went wrong between this process and the server, without the
+// address, which says nothing to the user.
+func asking(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errors.New("interrupted: what was asked for may have been done or not")
+	}
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	return fmt.Errorf("asking the server: %w", err)
+}
+
 // inProcess lets an http.Client call a handler in the same process, with
 // bodies streamed both ways.
-type inProcess struct{ handler http.Handler }
+type inProcess struct {
+	handler http.Handler
+	running sync.WaitGroup // the handler's goroutines
+}
 
-// RoundTrip runs the handler in a goroutine that ends with the response body.
-func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+// RoundTrip runs the handler in a goroutine that ends with the response body,
+// or with the request's context.
+func (t *inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	pr, pw := io.Pipe()
 	w := &pipeResponse{header: http.Header{}, pipe: pw, started: make(chan int, 1)}
-	if r.Body == nil {
-		r.Body = http.NoBody
-	}
-	go func() {
+	body := interruptible(r.Context(), r.Body)
+	served := r.WithContext(r.Context())
+	served.Body = body
+	t.running.Go(func() {
+		defer body.Close()
 		defer func() {
 			if p := recover(); p != nil {
 				pw.CloseWithError(io.ErrUnexpectedEOF) // the handler cut the answer short
@@ -155,8 +178,8 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 			w.WriteHeader(http.StatusOK)
 			pw.Close()
 		}()
-		t.handler.ServeHTTP(w, r)
-	}()
+		t.handler.ServeHTTP(w, served)
+	})
 	select {
 	case status := <-w.started:
 		return &http.Response{
@@ -165,8 +188,25 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 			Header: w.header, Body: pr, Request: r, ContentLength: -1,
 		}, nil
 	case <-r.Context().Done():
+		pr.CloseWithError(r.Context().Err()) // ends the handler's writing
 		return nil, r.Context().Err()
 	}
+}
+
+// interruptible makes a body whose reading ends with ctx, also while it waits
+// for standard input.
+func interruptible(ctx context.Context, body io.ReadCloser) io.ReadCloser {
+	if body == nil || body == http.NoBody {
+		return http.NoBody
+	}
+	pr, pw := io.Pipe()
+	stop := context.AfterFunc(ctx, func() { pw.CloseWithError(ctx.Err()) })
+	go func() { // ends when the body does, or when the handler has closed pr
+		defer stop()
+		_, err := io.Copy(pw, body)
+		pw.CloseWithError(errors.Join(err, body.Close()))
+	}()
+	return pr
 }
 
 // pipeResponse is the ResponseWriter of a call in the same process.

@@ -2,10 +2,42 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
+
+// command is one line of the command table.
+type command struct {
+	name string // "account add"
+	args string // for the usage line; the flags it takes are read from here too
+	help string
+	run  func(e *environment, args []string) error
+}
+
+// match reports whether args begin with the command's words.
+func (c *command) match(args []string) (rest []string, ok bool) {
+	words := strings.Fields(c.name)
+	if len(args) < len(words) || !slices.Equal(args[:len(words)], words) {
+		return nil, false
+	}
+	return args[len(words):], true
+}
+
+func (c *command) usage() string { return strings.TrimSpace("tripost " + c.name + " " + c.args) }
+
+// checkFlags refuses flags that the command does not have.
+func (c *command) checkFlags(args []string) error {
+	known := strings.FieldsFunc(c.args, func(r rune) bool { return r == ' ' || r == '[' || r == ']' })
+	for _, a := range args {
+		if name, _, _ := strings.Cut(a, "="); strings.HasPrefix(a, "--") && !slices.Contains(known, name) {
+			return usagef("there is no flag %s here", printable(name))
+		}
+	}
+	return nil
+}
 
 // commands is the one table of the command line. A longer name stands before
 // its own beginning ("mailbox acl set" before "mailbox acl").
@@ -60,24 +92,40 @@ var commands = []command{
 	{"store check", "", "read and verify everything in the store", storeCheck},
 	{"store compact", "", "give back the space of removed mail", storeCompact},
 
-	{"version", "", "print the version", func(e *environment, _ []string) error {
-		fmt.Fprintln(e.stdout, "tripost", version)
-		return nil
-	}},
+	{"version", "", "print the version", showVersion},
 }
 
-// need checks that exactly the named arguments are there.
-func need(given []string, names ...string) error {
-	if len(given) != len(names) {
-		return usagef("%d arguments are needed (%s), not %d", len(names), strings.Join(names, " "), len(given))
+func showVersion(e *environment, args []string) error {
+	if err := need(args); err != nil {
+		return err
 	}
+	if e.json {
+		return e.printJSON(map[string]string{"version": version})
+	}
+	fmt.Fprintln(e.stdout, "tripost", version)
 	return nil
 }
 
-// needSome checks for at least one and at most all of the named arguments.
+// need checks that exactly the named arguments are there. It does not repeat
+// what was given: that may be a password in the wrong place.
+func need(given []string, names ...string) error {
+	if len(given) < len(names) {
+		return usagef("%s is missing", names[len(given)])
+	}
+	return needSome(given, names...)
+}
+
+// needSome checks for at least one, if any is named, and at most all of the
+// named arguments.
 func needSome(given []string, names ...string) error {
-	if len(given) == 0 || len(given) > len(names) {
-		return usagef("1 to %d arguments are needed (%s), not %d", len(names), strings.Join(names, " "), len(given))
+	if len(given) == 0 && len(names) > 0 {
+		return usagef("%s is missing", names[0])
+	}
+	switch more := len(given) - len(names); {
+	case more > 1:
+		return usagef("%d arguments too many", more)
+	case more == 1:
+		return usagef("one argument too many")
 	}
 	return nil
 }
@@ -108,7 +156,7 @@ func settings(args []string) (map[string]string, error) {
 		m[key] = value
 	}
 	if len(m) == 0 {
-		return nil, usagef("what is to be set? KEY=VALUE")
+		return nil, usagef("KEY=VALUE is missing")
 	}
 	return m, nil
 }
@@ -116,13 +164,8 @@ func settings(args []string) (map[string]string, error) {
 // ask carries out one operation and prints its response: as JSON when asked
 // for, else by show, which may be nil for an operation that says nothing.
 func ask[R any](e *environment, operation string, request any, show func(R)) error {
-	c, _, err := e.client()
+	resp, err := answer[R](e, operation, request)
 	if err != nil {
-		return err
-	}
-	defer c.close()
-	var resp R
-	if err := c.call(e.ctx, operation, request, &resp); err != nil {
 		return err
 	}
 	if e.json {
@@ -132,6 +175,16 @@ func ask[R any](e *environment, operation string, request any, show func(R)) err
 		show(resp)
 	}
 	return nil
+}
+
+// answer carries out one operation.
+func answer[R any](e *environment, operation string, request any) (resp R, err error) {
+	c, _, err := e.client()
+	if err != nil {
+		return resp, err
+	}
+	err = c.call(e.ctx, operation, request, &resp)
+	return resp, errors.Join(err, c.close())
 }
 
 func (e *environment) printJSON(v any) error {

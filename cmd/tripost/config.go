@@ -3,17 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
 
-	"tripost/admin"
 	"tripost/syslog"
 )
 
@@ -202,6 +198,9 @@ func findConfig(flag string) string {
 // relative to the file, so that the commands work from any directory.
 func loadConfig(path string) (Config, error) {
 	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return Config{}, fmt.Errorf("there is no configuration file %s: make it or name another with --config (to try the server: \"tripost serve --quickstart\")", path)
+	}
 	if err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
@@ -217,17 +216,6 @@ func loadConfig(path string) (Config, error) {
 	}
 	return c, nil
 }
-
-// badValue is a value that its type could not read. For a
-// number the decoder does not say where it stands.
-type badValue struct{ value, want string }
-
-func (e *badValue) Error() string { return fmt.Sprintf("%q is not %s", e.value, e.want) }
-
-const (
-	aDuration = "a duration such as 90s, 15m, 12h or 14d"
-	aSize     = "a size such as 64K, 50M or 1G"
-)
 
 // describeTOML says in one sentence where in the text and what is wrong.
 func describeTOML(err error, text string) string {
@@ -278,171 +266,3 @@ func (c *Config) resolve(base string) {
 	abs(&c.TLS.Key)
 	abs(&c.Queue.SmarthostPasswordFile)
 }
-
-// check finds what is wrong with the values, naming the key.
-func (c *Config) check() error {
-	if c.Hostname == "" || strings.ContainsAny(c.Hostname, " \t\r\n<>@") {
-		return fmt.Errorf("hostname: %q is not a host name", c.Hostname)
-	}
-	if c.Data == "" {
-		return errors.New("data: a directory is needed")
-	}
-	if c.Log.Level < 0 || c.Log.Level > 5 {
-		return fmt.Errorf("log.level: %d is not between 0 and 5", c.Log.Level)
-	}
-	for tag, level := range c.Log.Levels {
-		if level < 0 || level > 5 {
-			return fmt.Errorf("log.levels.%s: %d is not between 0 and 5", tag, level)
-		}
-	}
-	if c.Log.Format != "text" && c.Log.Format != "json" {
-		return fmt.Errorf("log.format: %q is neither text nor json", c.Log.Format)
-	}
-	if c.Store.Engine != "local" {
-		return fmt.Errorf("store.engine: %q is not an engine of this version (local)", c.Store.Engine)
-	}
-	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
-		return errors.New("tls: certificate and key go together")
-	}
-	switch c.Security.CleartextLogin {
-	case "never", "loopback", "always":
-	default:
-		return fmt.Errorf("security.cleartext_login: %q is not never, loopback or always", c.Security.CleartextLogin)
-	}
-	if len(c.LMTP.Listen) > 0 {
-		return errors.New("lmtp.listen: this version has no LMTP listener")
-	}
-	return errors.Join(c.checkNumbers(), c.checkListeners(), c.checkProxies())
-}
-
-// checkNumbers refuses limits that would make the server useless or unbounded.
-func (c *Config) checkNumbers() error {
-	for _, n := range []struct {
-		key      string
-		v, least int64
-	}{
-		{"message.size", int64(c.Message.Size), 64 << 10},
-		{"message.recipients", int64(c.Message.Recipients), 100}, // RFC 5321 4.5.3.1.8
-		{"message.header", int64(c.Message.Header), 4 << 10},
-		{"message.parts", int64(c.Message.Parts), 1},
-		{"message.depth", int64(c.Message.Depth), 1},
-		{"security.per_address", int64(c.Security.PerAddress), 0},
-		{"security.sign_in_time", int64(c.Security.SignInTime.Duration), int64(time.Second)},
-		{"pop.channels", int64(c.POP.Channels), 0},
-		{"pop.line", int64(c.POP.Line), 255}, // RFC 2449 4
-		{"pop.idle", int64(c.POP.Idle.Duration), int64(time.Second)},
-		{"imap.channels", int64(c.IMAP.Channels), 0},
-		{"imap.line", int64(c.IMAP.Line), 8 << 10},
-		{"imap.idle", int64(c.IMAP.Idle.Duration), int64(time.Second)},
-		{"smtp.channels", int64(c.SMTP.Channels), 0},
-		{"smtp.line", int64(c.SMTP.Line), 512}, // RFC 5321 4.5.3.1.4
-		{"smtp.idle", int64(c.SMTP.Idle.Duration), int64(time.Second)},
-		{"smtp.hops", int64(c.SMTP.Hops), 10},
-		{"queue.limit", int64(c.Queue.Limit), 1},
-		{"queue.smtp_port", int64(c.Queue.SMTPPort), 1},
-		{"queue.retry", int64(len(c.Queue.Retry)), 1},
-	} {
-		if n.v < n.least {
-			return fmt.Errorf("%s: %d is below the least value, %d", n.key, n.v, n.least)
-		}
-	}
-	return nil
-}
-
-func (c *Config) checkListeners() error {
-	seen := map[string]string{}
-	for key, list := range map[string][]string{
-		"pop.listen": c.POP.Listen, "pop.listen_tls": c.POP.ListenTLS,
-		"imap.listen": c.IMAP.Listen, "imap.listen_tls": c.IMAP.ListenTLS,
-		"smtp.listen": c.SMTP.Listen, "submission.listen": c.Submission.Listen, "submission.listen_tls": c.Submission.ListenTLS,
-	} {
-		for _, addr := range list {
-			if _, port, err := net.SplitHostPort(addr); err != nil {
-				return fmt.Errorf("%s: %q is not host:port", key, addr)
-			} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-				return fmt.Errorf("%s: %q is not a port", key, port)
-			} else if other, ok := seen[addr]; ok && n != 0 {
-				return fmt.Errorf("%s: %s is taken by %s", key, addr, other)
-			}
-			seen[addr] = key
-		}
-	}
-	return nil
-}
-
-func (c *Config) checkProxies() error {
-	_, err := c.proxyPrefixes()
-	return err
-}
-
-// proxyPrefixes reads security.proxies.
-func (c *Config) proxyPrefixes() ([]netip.Prefix, error) {
-	var list []netip.Prefix
-	for _, s := range c.Security.Proxies {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			a, aerr := netip.ParseAddr(s)
-			if aerr != nil {
-				return nil, fmt.Errorf("security.proxies: %q is neither an address nor a CIDR block", s)
-			}
-			p = netip.PrefixFrom(a, a.BitLen())
-		}
-		list = append(list, p)
-	}
-	return list, nil
-}
-
-// Duration is a time.Duration written as 90s, 15m, 12h or 14d. It is a struct so
-// that a bare number in the file is an error, not nanoseconds.
-type Duration struct{ time.Duration }
-
-func days(n int) Duration { return Duration{time.Duration(n) * 24 * time.Hour} }
-
-// UnmarshalText reads a duration; a bare 0 is allowed.
-func (d *Duration) UnmarshalText(text []byte) error {
-	s := string(text)
-	if number, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.Atoi(number)
-		if err != nil || n < 0 || n > 36500 {
-			return &badValue{s, aDuration}
-		}
-		*d = days(n)
-		return nil
-	}
-	v, err := time.ParseDuration(s)
-	if err != nil || v < 0 {
-		return &badValue{s, aDuration}
-	}
-	d.Duration = v
-	return nil
-}
-
-// MarshalText writes the duration in its largest whole unit.
-func (d Duration) MarshalText() ([]byte, error) {
-	v := d.Duration
-	for _, u := range []struct {
-		unit time.Duration
-		name string
-	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
-		if v != 0 && v%u.unit == 0 {
-			return []byte(strconv.FormatInt(int64(v/u.unit), 10) + u.name), nil
-		}
-	}
-	return []byte(v.String()), nil
-}
-
-// Size is a number of octets written as 64K, 50M or 1G, or as a number in a string.
-type Size int64
-
-// UnmarshalText reads a size.
-func (s *Size) UnmarshalText(text []byte) error {
-	v, err := admin.ParseSize(string(text))
-	if err != nil {
-		return &badValue{string(text), aSize}
-	}
-	*s = Size(v)
-	return nil
-}
-
-// MarshalText writes a size in its largest whole unit.
-func (s Size) MarshalText() ([]byte, error) { return []byte(admin.FormatSize(int64(s))), nil }

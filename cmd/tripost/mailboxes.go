@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"sync/atomic"
 
 	"tripost/admin"
 )
@@ -133,7 +134,11 @@ func messageImport(e *environment, args []string) error {
 		return err
 	}
 	defer c.close()
-	resp, err := c.stream(e.ctx, "message/import", admin.MailboxRequest{Account: args[0], Mailbox: args[1]}, in)
+	input := &inputFile{Reader: in}
+	resp, err := c.stream(e.ctx, "message/import", admin.MailboxRequest{Account: args[0], Mailbox: args[1]}, input)
+	if failed := input.failed(); err != nil && failed != nil {
+		return fmt.Errorf("reading the messages: %w", failed)
+	}
 	if err != nil {
 		return err
 	}
@@ -146,8 +151,33 @@ func messageImport(e *environment, args []string) error {
 		return e.printJSON(info)
 	}
 	fmt.Fprintln(e.stdout, info.Imported, "messages imported")
+	if info.WithoutKeywords > 0 {
+		fmt.Fprintln(e.stderr, info.WithoutKeywords, "of them without their keywords, which the mailbox cannot hold")
+	}
 	if info.TooLarge > 0 {
 		return fmt.Errorf("%d messages are over the size limit and were left out", info.TooLarge)
+	}
+	return nil
+}
+
+// inputFile keeps the error that reading ended with, which the way to the
+// server would hide.
+type inputFile struct {
+	io.Reader
+	err atomic.Pointer[error]
+}
+
+func (f *inputFile) Read(p []byte) (int, error) {
+	n, err := f.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		f.err.Store(&err)
+	}
+	return n, err
+}
+
+func (f *inputFile) failed() error {
+	if err := f.err.Load(); err != nil {
+		return *err
 	}
 	return nil
 }

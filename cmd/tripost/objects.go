@@ -45,7 +45,7 @@ func domainShow(e *environment, args []string) error {
 
 func domainSet(e *environment, args []string) error {
 	if len(args) == 0 {
-		return usagef("which domain?")
+		return usagef("NAME is missing")
 	}
 	m, err := settings(args[1:])
 	if err != nil {
@@ -98,7 +98,7 @@ func (e *environment) withPassword(operation string, args []string) error {
 		return err
 	}
 	if password == "" && operation == "account/password" {
-		return usagef("a password is needed: --password-stdin")
+		return usagef("a password is needed; --password-stdin reads it from standard input")
 	}
 	q := admin.PasswordRequest{Name: args[0], Password: password}
 	if operation == "account/password" {
@@ -122,8 +122,11 @@ func (e *environment) readPassword(fromStdin bool) (string, error) {
 			return "", fmt.Errorf("reading the password: %w", err)
 		}
 		line = strings.TrimRight(line, "\r\n")
-		if line == "" {
+		switch {
+		case line == "":
 			return "", errors.New("standard input has no password")
+		case len(line) > maxPassword:
+			return "", fmt.Errorf("the password is longer than %d octets", maxPassword)
 		}
 		return line, nil
 	}
@@ -185,7 +188,7 @@ func accountShow(e *environment, args []string) error {
 
 func accountSet(e *environment, args []string) error {
 	if len(args) == 0 {
-		return usagef("which account?")
+		return usagef("ADDR is missing")
 	}
 	m, err := settings(args[1:])
 	if err != nil {

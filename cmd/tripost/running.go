@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -32,10 +34,35 @@ func configShow(e *environment, args []string) error {
 	if err != nil {
 		return err
 	}
-	if e.json {
-		return e.printJSON(cfg)
+	cfg.Store.URL = withoutPassword(cfg.Store.URL)
+	text, err := toml.Marshal(cfg)
+	if err != nil {
+		return err
 	}
-	return toml.NewEncoder(e.stdout).Encode(cfg)
+	if e.json {
+		keys := map[string]any{} // as they are named in the file
+		if err := toml.Unmarshal(text, &keys); err != nil {
+			return err
+		}
+		return e.printJSON(keys)
+	}
+	_, err = e.stdout.Write(text)
+	return err
+}
+
+// withoutPassword hides the password that the address of a database may have.
+func withoutPassword(address string) string {
+	if address == "" {
+		return ""
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "xxxxx"
+	}
+	if u.Query().Has("password") {
+		u.RawQuery = "xxxxx"
+	}
+	return u.Redacted()
 }
 
 func routeTest(e *environment, args []string) error {
@@ -144,19 +171,27 @@ func storeCheck(e *environment, args []string) error {
 	if err := need(args); err != nil {
 		return err
 	}
-	var faults int
-	err := ask(e, "store/check", admin.None{}, func(c admin.CheckInfo) {
-		faults = c.FaultCount
-		for _, f := range c.Faults {
-			fmt.Fprintf(e.stdout, "%s: %s\n", printable(f.Place), printable(f.Text))
-		}
-		fmt.Fprintf(e.stdout, "%d accounts, %d mailboxes, %d messages, %d removed ones kept; %d keys, %d bodies of %d octets, %d octets on disk: %d faults\n",
-			c.Accounts, c.Mailboxes, c.Messages, c.Expunged, c.Keys, c.Bodies, c.BodyOctets, c.DiskOctets, c.FaultCount)
-	})
-	if err == nil && faults > 0 {
-		return fmt.Errorf("the store has %d faults", faults)
+	check, err := answer[admin.CheckInfo](e, "store/check", admin.None{})
+	if err != nil {
+		return err
+	}
+	if e.json {
+		err = e.printJSON(check)
+	} else {
+		e.showCheck(check)
+	}
+	if err == nil && check.FaultCount > 0 {
+		return fmt.Errorf("the store has %d faults", check.FaultCount)
 	}
 	return err
+}
+
+func (e *environment) showCheck(c admin.CheckInfo) {
+	for _, f := range c.Faults {
+		fmt.Fprintf(e.stdout, "%s: %s\n", printable(f.Place), printable(f.Text))
+	}
+	fmt.Fprintf(e.stdout, "%d accounts, %d mailboxes, %d messages, %d removed ones kept; %d keys, %d bodies of %d octets, %d octets on disk: %d faults\n",
+		c.Accounts, c.Mailboxes, c.Messages, c.Expunged, c.Keys, c.Bodies, c.BodyOctets, c.DiskOctets, c.FaultCount)
 }
 
 func storeCompact(e *environment, args []string) error {
@@ -188,6 +223,9 @@ func showLog(e *environment, args []string) error {
 	cfg, err := loadConfig(findConfig(e.configPath))
 	if err != nil {
 		return err
+	}
+	if cfg.Log.Directory == "-" {
+		return errors.New("the log goes to standard error of the server (log.directory): there are no files to read")
 	}
 	return syslog.Read(e.ctx, cfg.Log.Directory, f, follow, func(line string) error {
 		_, err := fmt.Fprintln(e.stdout, line)

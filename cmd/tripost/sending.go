@@ -44,14 +44,10 @@ func (c *Config) smarthost() (h queue.Smarthost, err error) {
 	if c.Queue.Smarthost == "" {
 		return h, nil
 	}
-	host, port, err := net.SplitHostPort(c.Queue.Smarthost)
-	if err == nil {
-		h.Port, err = strconv.Atoi(port)
+	if h.Host, h.Port, err = hostPort(c.Queue.Smarthost); err != nil {
+		return h, err
 	}
-	if err != nil || host == "" {
-		return h, fmt.Errorf("queue.smarthost: %q is not host:port", c.Queue.Smarthost)
-	}
-	h.Host, h.User = host, c.Queue.SmarthostUser
+	h.User = c.Queue.SmarthostUser
 	if c.Queue.SmarthostPasswordFile != "" {
 		text, err := os.ReadFile(c.Queue.SmarthostPasswordFile)
 		if err != nil {
@@ -60,6 +56,18 @@ func (c *Config) smarthost() (h queue.Smarthost, err error) {
 		h.Password = strings.TrimRight(string(text), "\r\n")
 	}
 	return h, nil
+}
+
+// hostPort reads queue.smarthost.
+func hostPort(s string) (host string, port int, err error) {
+	host, number, err := net.SplitHostPort(s)
+	if err == nil {
+		port, err = strconv.Atoi(number)
+	}
+	if err != nil || host == "" || port < 1 || port > 65535 {
+		return "", 0, fmt.Errorf("queue.smarthost: %q is not host:port", s)
+	}
+	return host, port, nil
 }
 
 // listensAt reports whether one of our listeners takes mail at an address:

@@ -30,6 +30,9 @@ func serve(e *environment, args []string) error {
 	if err := need(args); err != nil {
 		return err
 	}
+	if quickstart && e.configPath != "" {
+		return usagef("--quickstart brings its own configuration, leave --config out")
+	}
 	path := findConfig(e.configPath)
 	if quickstart {
 		var err error
@@ -48,7 +51,7 @@ type serverOptions struct {
 	configPath string // read again at SIGHUP
 	quickstart bool
 	out        io.Writer
-	ready      func() // called when all listeners are open; for tests
+	ready      func(*server) // called when all listeners are open; for tests
 }
 
 // runServer opens everything, serves until ctx ends, and closes the store last.
@@ -155,6 +158,9 @@ func (s *server) closeListeners() {
 
 // run serves until ctx ends or a part fails, which ends the others.
 func (s *server) run(ctx context.Context) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // before we say that we are there
+	defer signal.Stop(hangups)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, m := range s.modules {
 		for _, l := range m.listeners {
@@ -167,7 +173,7 @@ func (s *server) run(ctx context.Context) error {
 	}
 	g.Go(func() error { return s.store.Run(ctx) })
 	g.Go(func() error { return s.sender.Run(ctx) })
-	g.Go(func() error { return s.watchHangups(ctx) })
+	g.Go(func() error { return s.watchHangups(ctx, hangups) })
 	g.Go(func() error { return trimMemory(ctx) })
 	s.announce()
 	err := g.Wait()
@@ -192,20 +198,17 @@ func (s *server) announce() {
 		quickstartHelp(s.options.out)
 	}
 	if s.options.ready != nil {
-		s.options.ready()
+		s.options.ready(s)
 	}
 }
 
 // watchHangups reloads at each SIGHUP.
-func (s *server) watchHangups(ctx context.Context) error {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+func (s *server) watchHangups(ctx context.Context, hangups <-chan os.Signal) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hup:
+		case <-hangups:
 			s.reload()
 		}
 	}

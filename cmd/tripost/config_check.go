@@ -1,0 +1,169 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"tripost/smtp"
+)
+
+// check finds what is wrong with the values, naming the key.
+func (c *Config) check() error {
+	if c.Hostname == "" || strings.ContainsAny(c.Hostname, " \t\r\n<>@") {
+		return fmt.Errorf("hostname: %q is not a host name", c.Hostname)
+	}
+	if c.Data == "" {
+		return errors.New("data: a directory is needed")
+	}
+	if c.Log.Level < 0 || c.Log.Level > 5 {
+		return fmt.Errorf("log.level: %d is not between 0 and 5", c.Log.Level)
+	}
+	for tag, level := range c.Log.Levels {
+		if !slices.Contains(logTags(), tag) {
+			return fmt.Errorf("log.levels.%s: there is no such tag (%s)", tag, strings.Join(logTags(), ", "))
+		}
+		if level < 0 || level > 5 {
+			return fmt.Errorf("log.levels.%s: %d is not between 0 and 5", tag, level)
+		}
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		return fmt.Errorf("log.format: %q is neither text nor json", c.Log.Format)
+	}
+	if c.Store.Engine != "local" {
+		return fmt.Errorf("store.engine: %q is not an engine of this version (local)", c.Store.Engine)
+	}
+	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
+		return errors.New("tls: certificate and key go together")
+	}
+	switch c.Security.CleartextLogin {
+	case "never", "loopback", "always":
+	default:
+		return fmt.Errorf("security.cleartext_login: %q is not never, loopback or always", c.Security.CleartextLogin)
+	}
+	if len(c.LMTP.Listen) > 0 {
+		return errors.New("lmtp.listen: this version has no LMTP listener")
+	}
+	for _, check := range []func() error{c.checkNumbers, c.checkListeners, c.checkProxies, c.checkClients, c.checkSmarthost} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logTags lists the tags that records can have.
+func logTags() []string {
+	return []string{
+		"POP", "IMAP", "SMTPI", "SMTP", "LMTP", "QUEUE", "LOCAL", "ROUTER",
+		"ACCOUNT", "STORE", "ALERT", "ADMIN", "SYSTEM",
+	}
+}
+
+// checkNumbers refuses limits that would make the server useless or unbounded.
+func (c *Config) checkNumbers() error {
+	for _, n := range []struct {
+		key      string
+		v, least int64
+	}{
+		{"message.size", int64(c.Message.Size), 64 << 10},
+		{"message.recipients", int64(c.Message.Recipients), 100}, // RFC 5321 4.5.3.1.8
+		{"message.header", int64(c.Message.Header), 4 << 10},
+		{"message.parts", int64(c.Message.Parts), 1},
+		{"message.depth", int64(c.Message.Depth), 1},
+		{"security.per_address", int64(c.Security.PerAddress), 0},
+		{"security.sign_in_time", int64(c.Security.SignInTime.Duration), int64(time.Second)},
+		{"pop.channels", int64(c.POP.Channels), 0},
+		{"pop.line", int64(c.POP.Line), 255}, // RFC 2449 4
+		{"pop.idle", int64(c.POP.Idle.Duration), int64(time.Second)},
+		{"imap.channels", int64(c.IMAP.Channels), 0},
+		{"imap.line", int64(c.IMAP.Line), 8 << 10},
+		{"imap.idle", int64(c.IMAP.Idle.Duration), int64(time.Second)},
+		{"smtp.channels", int64(c.SMTP.Channels), 0},
+		{"smtp.line", int64(c.SMTP.Line), 512}, // RFC 5321 4.5.3.1.4
+		{"smtp.idle", int64(c.SMTP.Idle.Duration), int64(time.Second)},
+		{"smtp.hops", int64(c.SMTP.Hops), 10},
+		{"queue.limit", int64(c.Queue.Limit), 1},
+		{"queue.smtp_port", int64(c.Queue.SMTPPort), 1},
+		{"queue.retry", int64(len(c.Queue.Retry)), 1},
+	} {
+		if n.v < n.least {
+			return fmt.Errorf("%s: %d is below the least value, %d", n.key, n.v, n.least)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkListeners() error {
+	health := []string{c.Admin.Listen}
+	if c.Admin.Listen == "" {
+		health = nil
+	}
+	seen := map[string]string{}
+	for _, l := range []struct {
+		key  string
+		list []string
+	}{
+		{"pop.listen", c.POP.Listen}, {"pop.listen_tls", c.POP.ListenTLS},
+		{"imap.listen", c.IMAP.Listen}, {"imap.listen_tls", c.IMAP.ListenTLS},
+		{"smtp.listen", c.SMTP.Listen},
+		{"submission.listen", c.Submission.Listen}, {"submission.listen_tls", c.Submission.ListenTLS},
+		{"admin.listen", health},
+	} {
+		key := l.key
+		for _, addr := range l.list {
+			if _, port, err := net.SplitHostPort(addr); err != nil {
+				return fmt.Errorf("%s: %q is not host:port", key, addr)
+			} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+				return fmt.Errorf("%s: %q is not a port", key, port)
+			} else if other, ok := seen[addr]; ok && n != 0 {
+				return fmt.Errorf("%s: %s is taken by %s", key, addr, other)
+			}
+			seen[addr] = key
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkProxies() error {
+	_, err := c.proxyPrefixes()
+	return err
+}
+
+// checkClients refuses a list that would make an open relay.
+func (c *Config) checkClients() error {
+	if _, err := smtp.ParseClients(c.Security.ClientAddresses); err != nil {
+		return fmt.Errorf("security.client_addresses: %w", err)
+	}
+	return nil
+}
+
+func (c *Config) checkSmarthost() error {
+	if c.Queue.Smarthost == "" {
+		return nil
+	}
+	_, _, err := hostPort(c.Queue.Smarthost)
+	return err
+}
+
+// proxyPrefixes reads security.proxies.
+func (c *Config) proxyPrefixes() ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for _, s := range c.Security.Proxies {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			a, aerr := netip.ParseAddr(s)
+			if aerr != nil {
+				return nil, fmt.Errorf("security.proxies: %q is neither an address nor a CIDR block", s)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
