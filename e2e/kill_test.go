@@ -26,7 +26,7 @@ func TestKill(t *testing.T) {
 	for i := range names {
 		names[i] = fmt.Sprint("user", i)
 	}
-	s := newServer(t, "security.per_address = 0\nsecurity.client_addresses = []\nlog.level = 3\n", names...)
+	s := newServer(t, "security.per_address = 0\nlog.level = 3\n", names...)
 	acknowledged := map[string]bool{} // by subject
 	sent := 0
 	random := rand.New(rand.NewPCG(1, 2))

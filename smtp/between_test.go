@@ -78,9 +78,9 @@ Received: from [127.0.0.1] (HELO mail.here.test)
 Received: from [127.0.0.1] (account ann@example.test HELO pc7.client.test)
 	by mail.here.test (tripost SMTP 0.1)
 	with ESMTPSA id 1; *
-Subject: between
 Date: *
 Message-ID: <*@mail.here.test>
+Subject: between
 
 .dot
 `})

@@ -13,12 +13,16 @@ const (
 	maxHeader = 1 << 20
 	// flushAt is how much of a header is collected before it is passed on.
 	flushAt = 16 << 10
+	// holdAt is how much of a submission's header is collected until it is known
+	// what it lacks. A longer one is passed on as it is.
+	holdAt = 256 << 10
 )
 
 // filter passes a message on to w and takes out the fields that only this
 // server may write: Return-Path, and the field of individual recipients, which
-// decides who sees a message. Everything else passes octet for octet. It works
-// in bounded memory and linear time, whatever the message.
+// decides who sees a message. Everything else passes octet for octet, and in one
+// piece: what a submission lacks goes before it, behind our trace fields. The
+// filter works in bounded memory and linear time, whatever the message.
 type filter struct {
 	w          io.Writer
 	individual []byte // name of the field
@@ -31,7 +35,6 @@ type filter struct {
 	mid      bool   // within a line that is decided
 	drop     bool   // the present field is left out, with its continuation lines
 	body     bool   // the header is over
-	partial  bool   // what was passed on last has no line end
 	seen     int    // header octets so far
 	hops     int
 	date, id bool // there is a Date, a Message-ID
@@ -146,10 +149,13 @@ func (f *filter) end() error {
 	return nil
 }
 
-// add puts in what a submission lacks.
+// holds reports whether the header is being held back to see what it lacks.
+func (f *filter) holds() bool { return f.complete && !(f.date && f.id) }
+
+// add puts what a submission lacks before its header.
 func (f *filter) add() {
-	if f.complete && !(f.date && f.id) {
-		f.buf = append(f.buf, f.missing(!f.date, !f.id)...)
+	if f.holds() {
+		f.buf = append(f.missing(!f.date, !f.id), f.buf...)
 	}
 	f.complete = false
 }
@@ -158,9 +164,9 @@ func (f *filter) add() {
 func (f *filter) pass(p []byte) error {
 	if !f.drop {
 		f.buf = append(f.buf, p...)
-		f.partial = p[len(p)-1] != '\n'
 	}
-	if f.body || len(f.buf) >= flushAt {
+	if f.body || len(f.buf) >= holdAt || len(f.buf) >= flushAt && !f.holds() {
+		f.complete = false
 		return f.flush()
 	}
 	return nil
@@ -197,9 +203,7 @@ func (f *filter) Close() error {
 			return err
 		}
 	}
-	if !f.partial {
-		f.add()
-	}
+	f.add()
 	f.body = true
 	return f.flush()
 }
