@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -310,4 +311,29 @@ func benchIdlers(addr string) error {
 	fmt.Println(n)
 	io.ReadAll(os.Stdin)
 	return nil
+}
+
+// BenchmarkPush tells how long it takes from the durable commit of a flag change
+// until a session in IDLE has read it.
+func BenchmarkPush(b *testing.B) {
+	w := newWorld(b, false)
+	w.deliver("ann/INBOX", "Subject: one\r\n\r\n")
+	c := w.connect("ann")
+	c.do("SELECT INBOX")
+	fmt.Fprint(c.nc, "x IDLE\r\n")
+	c.read()
+	v := w.open("ann/INBOX")
+	c.nc.SetDeadline(time.Now().Add(10 * time.Minute))
+	var all []time.Duration
+	ops := []store.FlagOp{store.FlagsAdd, store.FlagsRemove}
+	for i := 0; b.Loop(); i++ {
+		_, _, err := v.SetFlags(w.ctx, uids(b, "1"), ops[i%2], store.FlagSet{System: store.FlagSeen}, 0)
+		must(b, err)
+		committed := time.Now()
+		c.read()
+		all = append(all, time.Since(committed))
+	}
+	slices.Sort(all)
+	b.ReportMetric(float64(all[len(all)/2].Microseconds()), "us-median")
+	b.ReportMetric(float64(all[len(all)*99/100].Microseconds()), "us-p99")
 }

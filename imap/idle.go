@@ -23,6 +23,7 @@ func (s *session) idle(ctx context.Context, cmd *command) (completion, error) {
 		}
 		switch err := s.c.WaitInput(ctx, nil); {
 		case errors.Is(err, wire.ErrWoken):
+			s.stale = true // whatever Changed says: it may hear of the commit a moment later
 		case err != nil:
 			return completion{}, broken(err)
 		default:

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tripost/store"
 	"tripost/syslog"
 )
 
@@ -125,5 +126,62 @@ func TestHalfClosed(t *testing.T) {
 	}
 	if c := w.connect("ann"); len(c.do("STATUS INBOX (MESSAGES)")) != 1 {
 		t.Error("no STATUS")
+	}
+}
+
+// TestSearchProgress has a search tell that it is alive, and end when its client
+// has gone or the server stops.
+func TestSearchProgress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, false)
+	w.config.Timeouts.Progress = 1
+	w.fill(t, "ann/INBOX", 50)
+	c := w.connect("ann")
+	c.do("SELECT INBOX")
+	alive := 0
+	for _, r := range c.do("SEARCH BODY nowhere") {
+		if r.word(0) == "OK" {
+			alive++
+		}
+	}
+	if alive < 50 {
+		t.Errorf("%d signs of life", alive)
+	}
+	// A client that is gone is noticed by them: the session ends on its own.
+	fmt.Fprintf(c.nc, "%s", strings.Repeat("x SEARCH BODY nowhere\r\n", 100))
+	c.nc.(*net.TCPConn).SetLinger(0)
+	c.nc.Close()
+	other := w.connect("ann")
+	other.do("SELECT INBOX")
+	fmt.Fprintf(other.nc, "%s", strings.Repeat("x SEARCH BODY nowhere\r\n", 1000))
+	w.cancel()
+	last := ""
+	other.nc.SetDeadline(time.Now().Add(patience))
+	for r := other.read(); ; r = other.read() {
+		if last = r.word(0); last == "BYE" {
+			break
+		}
+	}
+}
+
+// TestIdlePush makes many changes one after the other and waits for the news of
+// each: no wake-up may be lost.
+func TestIdlePush(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, false)
+	w.deliver("ann/INBOX", "Subject: one\r\n\r\n")
+	c := w.connect("ann")
+	c.do("SELECT INBOX")
+	fmt.Fprint(c.nc, "x IDLE\r\n")
+	c.read()
+	v := w.open("ann/INBOX")
+	ops := []store.FlagOp{store.FlagsAdd, store.FlagsRemove}
+	for i := range 1000 {
+		_, _, err := v.SetFlags(w.ctx, uids(t, "1"), ops[i%2], flagSet(t, `\Seen`), 0)
+		must(t, err)
+		c.nc.SetDeadline(time.Now().Add(patience))
+		if r := c.read(); r.word(1) != "FETCH" {
+			t.Fatalf("change %d: %v", i, r)
+		}
 	}
 }
