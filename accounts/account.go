@@ -26,6 +26,17 @@ type Account struct {
 	Quota    int64   // octets of mail it may keep, 0 without limit
 	Locked   bool    // it receives mail, but nobody can sign in
 	Created  time.Time
+
+	// LegacyAuth lets it sign in by APOP and CRAM-MD5, for which its password is
+	// kept in a form that can be read again. It takes effect when the password
+	// is next set. It cannot be switched on without Options.LegacyKey.
+	LegacyAuth bool
+	// SecureMethodRequired refuses its password, and tokens, where they come
+	// without TLS, even where AuthOptions.Cleartext lets them in.
+	SecureMethodRequired Choice
+	// Certificate is the client certificate that signs in to it by EXTERNAL, as
+	// [Fingerprint] writes it, or "". No two accounts have the same.
+	Certificate string
 }
 
 // Address returns the canonical address, "jsmith@company.test".
@@ -206,8 +217,8 @@ func (n *Names) accounts(domain string) ([]Account, error) {
 	return all, err
 }
 
-// SetAccount lets change alter an account: its real name, services, quota and
-// lock. The rest stays. change may be called more than once.
+// SetAccount lets change alter an account. Its id, name and time of creation
+// stay. change may be called more than once.
 func (d *Directory) SetAccount(ctx context.Context, addr string, change func(*Account) error) (Account, error) {
 	var acct Account
 	err := d.update(ctx, func(w *writer) (err error) {
@@ -243,6 +254,9 @@ func (w *writer) setAccount(addr string, change func(*Account) error) (Account, 
 		if err := w.tx.SetQuota(acct.ID, acct.Quota, 0); err != nil {
 			return Account{}, err
 		}
+	}
+	if err := w.replaceCertificate(&acct, old.Certificate); err != nil {
+		return Account{}, err
 	}
 	w.put(idKey(keyAccount, acct.ID), encodeAccount(acct))
 	return acct, nil
@@ -306,6 +320,9 @@ func (w *writer) removeAccount(addr string) error {
 	}
 	for _, a := range aliases {
 		w.deleteAlias(a.Domain, a.Local, acct.ID)
+	}
+	if acct.Certificate != "" {
+		w.delete(certificateKey(acct.Certificate))
 	}
 	w.delete(objectKey(acct.Domain, acct.Local))
 	w.delete(byAgeKey(acct.Domain, acct.ID))

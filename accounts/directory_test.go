@@ -3,6 +3,8 @@ package accounts
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -115,6 +117,84 @@ func TestSetDomain(t *testing.T) {
 	if old, err := d.Domain(ctx, "company.test"); err != nil || old.Main {
 		t.Errorf("%+v, %v", old, err)
 	}
+}
+
+func TestDomainAddresses(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := openDirectory(t)
+	set := func(domain string, want error, addresses ...string) {
+		t.Helper()
+		_, err := d.SetDomain(ctx, domain, func(d *Domain) error {
+			d.Addresses = nil
+			for _, a := range addresses {
+				d.Addresses = append(d.Addresses, netip.MustParseAddr(a))
+			}
+			return nil
+		})
+		wantError(t, err, want)
+	}
+	at := func(address, want string) {
+		t.Helper()
+		err := d.View(ctx, func(n *Names) error {
+			dom, err := n.DomainAt(netip.MustParseAddr(address))
+			if dom.Name != want || (want == "") != errors.Is(err, ErrNoDomain) {
+				t.Errorf("at %s is %q, %v", address, dom.Name, err)
+			}
+			return nil
+		})
+		wantError(t, err, nil)
+	}
+	set("client1.test", nil, "::ffff:192.0.2.2", "192.0.2.2", "fe80::1%eth0")
+	at("192.0.2.2", "client1.test")
+	at("::ffff:192.0.2.2", "client1.test")
+	at("fe80::1%eth1", "client1.test")
+	at("192.0.2.1", "")
+	set("company.test", ErrExists, "192.0.2.1", "192.0.2.2")
+	at("192.0.2.1", "") // all or nothing
+	set("company.test", ErrBadValue, "0.0.0.0")
+	set("company.test", ErrBadValue, "ff02::1")
+	set("company.test", ErrBadValue, slices.Repeat([]string{"192.0.2.1"}, maxAddresses+1)...)
+	set("client1.test", nil, "192.0.2.3")
+	at("192.0.2.2", "")
+	at("192.0.2.3", "client1.test")
+	set("company.test", nil, "192.0.2.2")
+	must(t)(nil, d.RemoveDomain(ctx, "client1.test"))
+	at("192.0.2.3", "")
+	set("company.test", nil, "192.0.2.3")
+	err := d.View(ctx, func(n *Names) error {
+		_, err := n.DomainAt(netip.Addr{})
+		return err
+	})
+	wantError(t, err, ErrNoDomain)
+}
+
+func TestCertificates(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := openDirectory(t)
+	must(t)(d.AddAccount(ctx, "jsmith", ""))
+	must(t)(d.AddAccount(ctx, "boss", ""))
+	set := func(account, fingerprint string, want error) {
+		t.Helper()
+		_, err := d.SetAccount(ctx, account, func(a *Account) error { a.Certificate = fingerprint; return nil })
+		wantError(t, err, want)
+	}
+	one, two := strings.Repeat("0a", 32), strings.Repeat("0b", 32)
+	set("jsmith", strings.ToUpper(strings.Repeat(":0a", 32)[1:]), nil)
+	if acct, err := d.Account(ctx, "jsmith"); err != nil || acct.Certificate != one {
+		t.Errorf("%+v, %v", acct, err)
+	}
+	set("jsmith", one, nil) // again
+	set("boss", one, ErrExists)
+	for _, bad := range []string{"x", one[1:], one + "00", strings.Repeat("z", 64)} {
+		set("boss", bad, ErrBadValue)
+	}
+	set("jsmith", two, nil)
+	set("boss", one, nil)
+	set("boss", "none", nil)
+	must(t)(nil, d.RemoveAccount(ctx, "jsmith"))
+	set("boss", two, nil)
 }
 
 func TestAccounts(t *testing.T) {

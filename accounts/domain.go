@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -18,6 +19,13 @@ type Domain struct {
 	Aliases  []string // further names, canonical
 	Services Service  // what its accounts may do at most
 	Created  time.Time
+
+	// SecureMethodRequired is that of the accounts that leave it to the domain.
+	SecureMethodRequired Choice
+	// Addresses are the IP addresses of this host that are assigned to it: a
+	// login name without a domain that comes in on one of them is one of this
+	// domain. No two domains have the same.
+	Addresses []netip.Addr
 }
 
 // AddDomain makes a domain with all services on. The first one is the Main
@@ -172,9 +180,9 @@ func (n *Names) domainRecord(canonical string) (d Domain, aliasOf string, err er
 	return decodeDomain(canonical, b)
 }
 
-// SetDomain lets change alter a domain: its aliases, its services, and Main
-// from false to true, which takes it from the other one. Name and Created stay.
-// change may be called more than once.
+// SetDomain lets change alter a domain: its aliases, services, addresses and
+// SecureMethodRequired, and Main from false to true, which takes it from the
+// other one. Name and Created stay. change may be called more than once.
 func (d *Directory) SetDomain(ctx context.Context, name string, change func(*Domain) error) (Domain, error) {
 	var dom Domain
 	err := d.update(ctx, func(w *writer) (err error) {
@@ -194,6 +202,7 @@ func (w *writer) setDomain(name string, alter func(*Domain) error) (Domain, erro
 	}
 	dom := old
 	dom.Aliases = slices.Clone(old.Aliases)
+	dom.Addresses = slices.Clone(old.Addresses)
 	if err := alter(&dom); err != nil {
 		return Domain{}, err
 	}
@@ -205,6 +214,9 @@ func (w *writer) setDomain(name string, alter func(*Domain) error) (Domain, erro
 	}
 	dom.Services &= AllServices
 	if err := w.replaceDomainAliases(&dom, old.Aliases); err != nil {
+		return Domain{}, err
+	}
+	if err := w.replaceAddresses(&dom, old.Addresses); err != nil {
 		return Domain{}, err
 	}
 	if dom.Main && !old.Main {
@@ -278,6 +290,9 @@ func (w *writer) removeDomain(name string) error {
 	}
 	for _, alias := range dom.Aliases {
 		w.delete(domainKey(alias))
+	}
+	for _, ip := range dom.Addresses {
+		w.delete(addressKey(ip))
 	}
 	w.delete(domainKey(dom.Name))
 	return nil

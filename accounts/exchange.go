@@ -18,15 +18,17 @@ type exchange struct {
 	mailbox   string
 	name      string // what the account part came down to: failures are counted under it
 	record    signInRecord
-	known     bool // record is that of an account
-	detail    string
+	known     bool   // record is that of an account
+	inClear   bool   // the client has sent what others could sign in with
+	detail    string // why it is refused, for the log
+	logged    bool   // the line in the log is written
 }
 
 // signInRecord is what the directory knows about who wants to sign in.
 type signInRecord struct {
 	account     Account
+	domain      Domain
 	individual  string
-	services    Service // on for both the account and its domain
 	credentials credentials
 }
 
@@ -38,23 +40,40 @@ func (e *exchange) password(ctx context.Context, password string) (*SignedIn, er
 	if !e.auth.Allowed(e.at) {
 		return nil, ErrInsecure
 	}
+	e.inClear = true
 	if err := e.identify(ctx); err != nil {
 		return nil, err
 	}
 	if err := e.wait(ctx); err != nil {
 		return nil, err
 	}
-	fits, err := e.auth.verify(ctx, e.record.credentials, password)
+	fits, err := e.fits(ctx, password)
 	if err != nil {
 		return nil, err
 	}
 	if !fits {
 		return nil, e.wrong(password)
 	}
-	if err := e.auth.renew(ctx, e.record, password); err != nil {
+	return e.admit(ctx)
+}
+
+// fits reports whether the password is right, which it may know from a short
+// while ago.
+func (e *exchange) fits(ctx context.Context, password string) (bool, error) {
+	a := e.auth
+	check := a.remembered.of(e.record.account.ID, e.record.credentials, password)
+	if e.known && a.remembered.has(check) {
+		return true, nil
+	}
+	fits, err := a.verify(ctx, e.record.credentials, password)
+	if err != nil || !fits {
+		return false, err
+	}
+	a.remembered.add(check)
+	if err := a.renew(ctx, e.record, password); err != nil {
 		e.note("the password's hash could not be renewed", err)
 	}
-	return e.admit(ctx)
+	return true, nil
 }
 
 // identify finds the account that the login name leads to. That there is none
@@ -84,9 +103,6 @@ func (e *exchange) identify(ctx context.Context) error {
 		return fmt.Errorf("%w: reading the account: %w", ErrUnavailable, err)
 	}
 	e.known = true
-	if e.record.credentials.hash == "" {
-		e.detail = "no password is set"
-	}
 	return nil
 }
 
@@ -97,11 +113,9 @@ func (d *Directory) signInRecord(ctx context.Context, route LoginRoute) (signInR
 		if rec.account, err = n.AccountByID(route.Account.ID); err != nil {
 			return err
 		}
-		dom, err := n.Domain(rec.account.Domain)
-		if err != nil {
+		if rec.domain, err = n.Domain(rec.account.Domain); err != nil {
 			return err
 		}
-		rec.services = rec.account.Services & dom.Services
 		rec.credentials, err = n.credentials(rec.account.ID)
 		return err
 	})
@@ -141,7 +155,11 @@ func (e *exchange) wait(ctx context.Context) error {
 
 // wrong records a failure; password is "" when the mechanism does not show it.
 func (e *exchange) wrong(password string) error {
-	if e.detail == "" {
+	switch {
+	case e.detail != "":
+	case e.known && e.record.credentials.hash == "":
+		e.detail = "no password is set"
+	default:
 		e.detail = "wrong password"
 	}
 	if e.auth.exempt(e.at.Remote.Unmap()) {
@@ -153,16 +171,20 @@ func (e *exchange) wrong(password string) error {
 	return ErrCredentials
 }
 
-// admit decides, after a right password, whether and to what the account may
-// sign in.
+// admit decides, after a right password or what stands for one, whether and to
+// what the account may sign in.
 func (e *exchange) admit(ctx context.Context) (*SignedIn, error) {
 	e.auth.throttle.succeeded(e.at.Remote, e.name)
 	acct := e.record.account
 	if acct.Locked {
 		return nil, ErrLocked
 	}
-	if !e.record.services.Has(e.at.Service) {
+	if e.detail = e.record.missing(e.at.Service); e.detail != "" {
 		return nil, ErrService
+	}
+	if e.inClear && !e.at.encrypted() && e.auth.secureMethodRequired(e.record) {
+		e.detail = "a secure method is required"
+		return nil, ErrInsecure
 	}
 	in := &SignedIn{
 		Account:    acct,
@@ -183,10 +205,31 @@ func (e *exchange) admit(ctx context.Context) (*SignedIn, error) {
 	return in, err
 }
 
+// missing says which of the wanted services is off, and for whom; "" if none is.
+func (r signInRecord) missing(want Service) string {
+	switch {
+	case !r.account.Services.Has(want):
+		return (want &^ r.account.Services).String() + " is off for the account"
+	case !r.domain.Services.Has(want):
+		return (want &^ r.domain.Services).String() + " is off for the domain " + r.domain.Name
+	}
+	return ""
+}
+
+// secureMethodRequired tells whether what crossed the network in clear is to be
+// refused. It is asked only after a right password: a stranger who has guessed
+// wrong learns nothing of the setting, and one who has guessed right would have
+// learnt the same over TLS, while the owner is told what to do about it.
+func (a *Authenticator) secureMethodRequired(r signInRecord) bool {
+	return r.account.SecureMethodRequired.over(r.domain.SecureMethodRequired.over(a.secureOnly))
+}
+
 // finish writes the one line that an attempt leaves in the log.
 func (e *exchange) finish(in *SignedIn, err error) (*SignedIn, error) {
 	if err != nil {
-		e.logRefusal(err)
+		if !e.logged {
+			e.logRefusal(err)
+		}
 		return nil, err
 	}
 	e.logSignIn(in)

@@ -17,14 +17,15 @@ func (e *exchange) logSignIn(in *SignedIn) {
 		syslog.Field{Key: "login", Value: clip(e.login)},
 		syslog.Field{Key: "account", Value: in.Identity.Name},
 		syslog.Field{Key: "mechanism", Value: e.mechanism},
-		syslog.Field{Key: "tls", Value: e.at.TLS})
+		syslog.Field{Key: "tls", Value: e.at.encrypted()})
 }
 
 func (e *exchange) logRefusal(err error) {
 	reason := err.Error()
-	if errors.Is(err, ErrCredentials) && e.detail != "" {
+	if e.detail != "" && (errors.Is(err, ErrCredentials) || errors.Is(err, ErrService) || errors.Is(err, ErrInsecure)) {
 		reason = e.detail // the client is told less
 	}
+	e.logged = true
 	e.logger().Log(syslog.Failure, fmt.Sprintf("login('%s') failed: %s", clip(e.login), reason),
 		syslog.Field{Key: "event", Value: "login refused"},
 		syslog.Field{Key: "login", Value: clip(e.login)},

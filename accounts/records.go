@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"tripost/store"
@@ -21,19 +22,26 @@ import (
 //	I domain 0 id        the accounts of a domain by age
 //	M                    the name of the Main Domain
 //	K                    the secret that the salts of unknown names are made from
+//	C fingerprint        the account that has this client certificate
+//	T address            the domain that a local IP address is assigned to, 16 octets
+//	L id                 an account's password, sealed: see legacy.go
 const (
-	keyDomain   = 'D'
-	keyObject   = 'O'
-	keyAccount  = 'A'
-	keyPassword = 'P'
-	keyAliasOf  = 'B'
-	keyByAge    = 'I'
-	keyMain     = 'M'
-	keySecret   = 'K'
+	keyDomain      = 'D'
+	keyObject      = 'O'
+	keyAccount     = 'A'
+	keyPassword    = 'P'
+	keyAliasOf     = 'B'
+	keyByAge       = 'I'
+	keyMain        = 'M'
+	keySecret      = 'K'
+	keyCertificate = 'C'
+	keyAddress     = 'T'
+	keyLegacy      = 'L'
 )
 
 // recordVersion is the first octet of every value. A reader that meets another
-// one refuses the record.
+// one refuses the record. Fields that a kind of record got later stand at its
+// end, and are zero where a record is without them.
 const recordVersion = 1
 
 // errRecord is returned for a value that cannot be read.
@@ -92,6 +100,13 @@ func (r *record) number(n uint64) *record {
 func (r *record) text(s string) *record {
 	r.b = append(binary.AppendUvarint(r.b, uint64(len(s))), s...)
 	return r
+}
+
+func (r *record) choice(b bool) *record {
+	if b {
+		return r.number(1)
+	}
+	return r.number(0)
 }
 
 func (r *record) time(t time.Time) *record {
@@ -153,6 +168,19 @@ func (f *fields) choice() bool {
 	return n == 1
 }
 
+// setting reads a [Choice].
+func (f *fields) setting() Choice {
+	n := f.number()
+	if n > uint64(Off) {
+		f.fail()
+		return Default
+	}
+	return Choice(n)
+}
+
+// more reports whether there is another field.
+func (f *fields) more() bool { return len(f.b) > 0 }
+
 func (f *fields) fail() { f.b, f.err = nil, errRecord }
 
 // end returns what went wrong in reading a record of kind.
@@ -173,6 +201,10 @@ func encodeDomain(d Domain) []byte {
 	for _, a := range d.Aliases {
 		r.text(a)
 	}
+	r.number(uint64(d.SecureMethodRequired)).number(uint64(len(d.Addresses)))
+	for _, ip := range d.Addresses {
+		r.text(string(ip.AsSlice()))
+	}
 	return r.b
 }
 
@@ -189,7 +221,21 @@ func decodeDomain(name string, b []byte) (d Domain, aliasOf string, err error) {
 	for range min(f.number(), uint64(len(b))) {
 		d.Aliases = append(d.Aliases, f.text())
 	}
+	if f.more() {
+		d.SecureMethodRequired = f.setting()
+		for range min(f.number(), uint64(len(b))) {
+			d.Addresses = append(d.Addresses, f.address())
+		}
+	}
 	return d, "", f.end(keyDomain)
+}
+
+func (f *fields) address() netip.Addr {
+	ip, ok := netip.AddrFromSlice([]byte(f.text()))
+	if !ok {
+		f.fail()
+	}
+	return ip
 }
 
 // object is what a name stands for.
@@ -199,11 +245,7 @@ type object struct {
 }
 
 func encodeObject(o object) []byte {
-	kind := uint64(0)
-	if o.alias {
-		kind = 1
-	}
-	return newRecord().number(kind).number(uint64(o.id)).b
+	return newRecord().choice(o.alias).number(uint64(o.id)).b
 }
 
 func decodeObject(b []byte) (object, error) {
@@ -213,12 +255,9 @@ func decodeObject(b []byte) (object, error) {
 }
 
 func encodeAccount(a Account) []byte {
-	locked := uint64(0)
-	if a.Locked {
-		locked = 1
-	}
 	return newRecord().text(a.Local).text(a.Domain).text(a.RealName).number(uint64(AllServices &^ a.Services)).
-		number(uint64(a.Quota)).number(locked).time(a.Created).b
+		number(uint64(a.Quota)).choice(a.Locked).time(a.Created).
+		choice(a.LegacyAuth).number(uint64(a.SecureMethodRequired)).text(a.Certificate).b
 }
 
 func decodeAccount(id store.AccountID, b []byte) (Account, error) {
@@ -227,6 +266,9 @@ func decodeAccount(id store.AccountID, b []byte) (Account, error) {
 		ID: id, Local: f.text(), Domain: f.text(), RealName: f.text(),
 		Services: AllServices &^ Service(f.number()), Quota: int64(f.number()),
 		Locked: f.choice(), Created: f.time(),
+	}
+	if f.more() {
+		a.LegacyAuth, a.SecureMethodRequired, a.Certificate = f.choice(), f.setting(), f.text()
 	}
 	return a, f.end(keyAccount)
 }

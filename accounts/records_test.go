@@ -2,7 +2,9 @@ package accounts
 
 import (
 	"bytes"
+	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -11,14 +13,16 @@ func TestRecordsComeBack(t *testing.T) {
 	t.Parallel()
 	when := time.Date(2026, 11, 23, 10, 15, 2, 0, time.UTC)
 
-	dom := Domain{Name: "company.test", Aliases: []string{"a.test", "b.test"}, Services: POP | Mail, Created: when}
+	dom := Domain{Name: "company.test", Aliases: []string{"a.test", "b.test"}, Services: POP | Mail, Created: when,
+		SecureMethodRequired: On, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}}
 	if got, _, err := decodeDomain("company.test", encodeDomain(dom)); err != nil || !reflect.DeepEqual(got, dom) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, of, err := decodeDomain("a.test", encodeDomainAlias("company.test")); err != nil || of != "company.test" {
 		t.Errorf("%q, %v", of, err)
 	}
-	acct := Account{ID: 7, Local: "jsmith", Domain: "company.test", RealName: "J. Smith", Services: IMAP, Quota: 1 << 40, Locked: true, Created: when}
+	acct := Account{ID: 7, Local: "jsmith", Domain: "company.test", RealName: "J. Smith", Services: IMAP, Quota: 1 << 40, Locked: true, Created: when,
+		LegacyAuth: true, SecureMethodRequired: Off, Certificate: strings.Repeat("0f", 32)}
 	if got, err := decodeAccount(7, encodeAccount(acct)); err != nil || got != acct {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -29,6 +33,22 @@ func TestRecordsComeBack(t *testing.T) {
 	}
 	cred := credentials{hash: "$argon2id$", scram: scramKeys{salt: "\x00salt", rounds: 4096, storedKey: []byte{1, 0}, serverKey: []byte{2}}}
 	if got, err := decodeCredentials(encodeCredentials(cred)); err != nil || !reflect.DeepEqual(got, cred) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A record from before a field was added is one with that field zero.
+func TestEarlierRecords(t *testing.T) {
+	t.Parallel()
+	when := time.Unix(1_800_000_000, 0).UTC()
+	b := newRecord().text("jsmith").text("company.test").text("").number(0).number(5).number(1).time(when).b
+	want := Account{ID: 7, Local: "jsmith", Domain: "company.test", Services: AllServices, Quota: 5, Locked: true, Created: when}
+	if got, err := decodeAccount(7, b); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	b = newRecord().number(0).number(0).time(when).number(1).text("a.test").b
+	dom := Domain{Name: "company.test", Aliases: []string{"a.test"}, Services: AllServices, Created: when}
+	if got, _, err := decodeDomain("company.test", b); err != nil || !reflect.DeepEqual(got, dom) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -63,6 +83,7 @@ func TestAfter(t *testing.T) {
 func FuzzRecords(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add(encodeDomain(Domain{Aliases: []string{"a", "b"}}))
+	f.Add(encodeDomain(Domain{Addresses: []netip.Addr{netip.IPv6Loopback()}}))
 	f.Add(encodeDomainAlias("a"))
 	f.Add(encodeAccount(Account{Local: "a", Domain: "b"}))
 	f.Add(encodeCredentials(credentials{hash: "x"}))

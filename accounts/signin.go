@@ -3,6 +3,8 @@ package accounts
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"net/netip"
 	"runtime"
 	"time"
@@ -23,19 +25,28 @@ type AuthOptions struct {
 	Now      func() time.Time // default time.Now
 	MaxDelay time.Duration    // the longest that a guess is made to wait; default 20 s
 	Parallel int              // passwords hashed at once, each takes PasswordParams.Memory; default GOMAXPROCS
+	// Remember is how long a right password is known again without hashing it;
+	// 0: not at all. Ten minutes suit clients that poll. Nothing else of a
+	// sign-in is remembered: locks, services and delays count at once, and so
+	// does a new password.
+	Remember time.Duration
+	// SecureMethodRequired is that of the domains which leave it to the server.
+	SecureMethodRequired bool
 }
 
 // Authenticator signs users in for all protocols. It may be shared by goroutines.
 type Authenticator struct {
-	directory *Directory
-	router    LoginRouter
-	cleartext string
-	exempt    func(netip.Addr) bool
-	log       *syslog.Logger
-	throttle  *throttle
-	hashing   chan struct{} // holds one for every password being hashed
-	nobody    argonHash     // hashed for names that do not exist: it takes as long
-	spare     []byte        // stands for the directory's secret while there is none
+	directory  *Directory
+	router     LoginRouter
+	cleartext  string
+	exempt     func(netip.Addr) bool
+	log        *syslog.Logger
+	throttle   *throttle
+	remembered *remembered
+	secureOnly bool
+	hashing    chan struct{} // holds one for every password being hashed
+	nobody     argonHash     // hashed for names that do not exist: it takes as long
+	spare      []byte        // stands for the directory's secret while there is none
 }
 
 // NewAuthenticator returns an authenticator of the accounts in d, which finds
@@ -54,15 +65,17 @@ func NewAuthenticator(d *Directory, r LoginRouter, o AuthOptions) *Authenticator
 		o.Cleartext = "loopback"
 	}
 	return &Authenticator{
-		directory: d,
-		router:    r,
-		cleartext: o.Cleartext,
-		exempt:    o.Exempt,
-		log:       o.Log,
-		throttle:  newThrottle(processKey(), o.Now, o.MaxDelay),
-		hashing:   make(chan struct{}, o.Parallel),
-		nobody:    argonHash{params: d.params, salt: make([]byte, saltLength), sum: make([]byte, hashLength)},
-		spare:     processKey(),
+		directory:  d,
+		router:     r,
+		cleartext:  o.Cleartext,
+		exempt:     o.Exempt,
+		log:        o.Log,
+		throttle:   newThrottle(processKey(), o.Now, o.MaxDelay),
+		remembered: newRemembered(processKey(), o.Now, o.Remember),
+		secureOnly: o.SecureMethodRequired,
+		hashing:    make(chan struct{}, o.Parallel),
+		nobody:     argonHash{params: d.params, salt: make([]byte, saltLength), sum: make([]byte, hashLength)},
+		spare:      processKey(),
 	}
 }
 
@@ -79,8 +92,16 @@ type Attempt struct {
 	Remote  netip.Addr
 	Local   netip.Addr // the address that the client connected to
 	TLS     bool
-	Log     *syslog.Logger // the session's
+	// TLSState is that of the connection, nil without TLS or if it is not
+	// known: then there is no SCRAM-SHA-256-PLUS and no EXTERNAL.
+	TLSState *tls.ConnectionState
+	// ServerCertificate is the one that the server showed in the handshake, nil if it
+	// is not known: then there is no channel binding tls-server-end-point.
+	ServerCertificate *x509.Certificate
+	Log               *syslog.Logger // the session's
 }
+
+func (at Attempt) encrypted() bool { return at.TLS || at.TLSState != nil }
 
 // SignedIn is what a successful sign-in yields.
 type SignedIn struct {
@@ -98,9 +119,9 @@ func (a *Authenticator) Allowed(at Attempt) bool {
 	case "always":
 		return true
 	case "loopback":
-		return at.TLS || at.Remote.Unmap().IsLoopback()
+		return at.encrypted() || at.Remote.Unmap().IsLoopback()
 	default:
-		return at.TLS
+		return at.encrypted()
 	}
 }
 

@@ -311,7 +311,7 @@ func TestEachAttemptLeavesOneLine(t *testing.T) {
 		"1 " + who + "login('nobody') failed: unknown account",
 		"1 " + who + "login('empty') failed: no password is set",
 		"1 " + who + "login('locked') failed: the account is locked: the service is off for this account",
-		"1 " + who + "login('nopop') failed: the service is off for this account",
+		"1 " + who + "login('nopop') failed: pop is off for the account",
 		"2 " + who + "'jsmith' connected(SCRAM-SHA-256) [198.51.100.7]->[192.0.2.1]",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
