@@ -20,6 +20,9 @@
 //     have a reader; everything else is refused.
 //  7. Any other domain is reached by its MX hosts.
 //
+// Before all that, a login name without a domain gets the one that the local IP
+// address of the connection is assigned to.
+//
 // After [Options].MaxSteps changes the address is refused as a routing loop.
 //
 // # Relaying

@@ -102,6 +102,11 @@ func New(d *accounts.Directory, o Options) *Router {
 // Result like any other; an error means that the directory could not be read,
 // and that the same may work later.
 func (r *Router) Route(ctx context.Context, addr string, p Purpose, explain bool) (Result, error) {
+	return r.route(ctx, addr, p, explain, netip.Addr{})
+}
+
+// route is Route for a client that connected to local, if that is known.
+func (r *Router) route(ctx context.Context, addr string, p Purpose, explain bool, local netip.Addr) (Result, error) {
 	parsed, syntax := parseAddress(addr)
 	if syntax != nil {
 		w := walk{router: r, explain: explain, shown: cmp.Or(printable(addr), "<>")}
@@ -111,7 +116,10 @@ func (r *Router) Route(ctx context.Context, addr string, p Purpose, explain bool
 	var res Result
 	err := r.directory.View(ctx, func(n *accounts.Names) error {
 		w := walk{router: r, names: n, purpose: p, explain: explain, addr: parsed}
-		err := w.run()
+		err := w.placeBareName(local)
+		if err == nil {
+			err = w.run()
+		}
 		res = w.result
 		return err
 	})
@@ -125,10 +133,10 @@ var _ accounts.LoginRouter = (*Router)(nil)
 
 // RouteLogin implements [accounts.LoginRouter]: it finds the account that the
 // account part of a login name leads to. A name without a domain belongs to the
-// Main Domain, whatever address the client connected to: no domain has
-// addresses of its own.
-func (r *Router) RouteLogin(ctx context.Context, name string, _ netip.Addr) (accounts.LoginRoute, error) {
-	res, err := r.Route(ctx, name, ForLogin, false)
+// domain that local, the address that the client connected to, is assigned to,
+// else to the Main Domain.
+func (r *Router) RouteLogin(ctx context.Context, name string, local netip.Addr) (accounts.LoginRoute, error) {
+	res, err := r.route(ctx, name, ForLogin, false, local)
 	if err != nil {
 		return accounts.LoginRoute{}, err
 	}
@@ -167,6 +175,26 @@ func (w *walk) domain() (accounts.Domain, error) {
 		w.last = &domainAnswer{name: w.addr.domain, domain: dom, err: err}
 	}
 	return w.last.domain, w.last.err
+}
+
+// placeBareName gives a login name without a domain the domain of the address
+// that the client connected to. It is done once, before the rules, which cut
+// off the Main Domain's name where the user did type it.
+func (w *walk) placeBareName(local netip.Addr) error {
+	if w.purpose != ForLogin || w.addr.domain != "" || !local.IsValid() {
+		return nil
+	}
+	if _, ok := nested(w.addr.local); ok {
+		return nil
+	}
+	dom, err := w.names.DomainAt(local)
+	switch {
+	case absent(err):
+		return nil
+	case err == nil && !dom.Main:
+		w.rewrite("local address", address{local: w.addr.local, domain: dom.Name})
+	}
+	return err
 }
 
 // run applies the rules until one has decided.

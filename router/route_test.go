@@ -256,6 +256,51 @@ func TestRouteLogin(t *testing.T) {
 	}
 }
 
+func TestLoginByLocalAddress(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := openRouter(t, testOptions())
+	if _, err := r.directory.AddAccount(ctx, "jsmith@client1.test", ""); err != nil {
+		t.Fatal(err)
+	}
+	for domain, ip := range map[string]string{"company.test": "192.0.2.1", "client1.test": "192.0.2.2"} {
+		_, err := r.directory.SetDomain(ctx, domain, func(d *accounts.Domain) error {
+			d.Addresses = []netip.Addr{netip.MustParseAddr(ip)}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct{ local, name, want string }{
+		{"192.0.2.2", "jsmith", "jsmith@client1.test"},
+		{"::ffff:192.0.2.2", "JSmith", "jsmith@client1.test"},
+		{"192.0.2.2", "help", "ann@client1.test"},
+		{"192.0.2.1", "jsmith", "jsmith@company.test"},
+		{"192.0.2.3", "jsmith", "jsmith@company.test"},
+		{"", "jsmith", "jsmith@company.test"},
+		{"192.0.2.2", "jsmith@company.test", "jsmith@company.test"},
+		{"192.0.2.2", "jsmith%company.test", "jsmith@company.test"},
+		{"192.0.2.2", "jsmith@company.example", "jsmith@company.test"},
+		{"192.0.2.2", "jsmith@mail.company.test", "jsmith@company.test"},
+		{"192.0.2.1", "ann@client1.test", "ann@client1.test"},
+		{"192.0.2.2", "abcdef@cl1.local", "cl1@company.test"},
+	} {
+		var local netip.Addr
+		if tt.local != "" {
+			local = netip.MustParseAddr(tt.local)
+		}
+		route, err := r.RouteLogin(ctx, tt.name, local)
+		if err != nil || route.Account.Address() != tt.want || route.Name != tt.want {
+			t.Errorf("%s at %s: %+v, %v, want %s", tt.name, tt.local, route, err, tt.want)
+		}
+	}
+	route, err := r.RouteLogin(ctx, "boss", netip.MustParseAddr("192.0.2.2"))
+	if !errors.Is(err, accounts.ErrNoAccount) || route.Name != "boss@client1.test" {
+		t.Errorf("boss: %+v, %v", route, err)
+	}
+}
+
 // A store that cannot be read is no refusal.
 func TestUnreadableDirectoryIsAnError(t *testing.T) {
 	t.Parallel()
