@@ -24,6 +24,7 @@ type pictures struct {
 type picture struct {
 	key     boxKey
 	changes atomic.Uint64 // counts the wake-ups
+	waiting waiting
 
 	// guarded by pictures.mu
 	users int
@@ -36,6 +37,41 @@ func (p *pictures) init(e engine.Engine, limit int64) {
 	p.engine, p.limit = e, limit
 	p.boxes = map[boxKey]*picture{}
 	p.idle = list.New()
+}
+
+// changed notes that a commit may have changed the mailbox, and then wakes the
+// sessions: in the other order one could look, see nothing, and sleep on.
+func (x *picture) changed() {
+	x.changes.Add(1)
+	x.waiting.wake()
+}
+
+// waiting is the functions that wake the sessions of one mailbox.
+type waiting struct {
+	mu    sync.RWMutex // held for reading while functions run: stop waits for them
+	wakes map[*func()]struct{}
+}
+
+func (w *waiting) add(wake func()) (stop func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.wakes == nil {
+		w.wakes = map[*func()]struct{}{}
+	}
+	w.wakes[&wake] = struct{}{}
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.wakes, &wake)
+	}
+}
+
+func (w *waiting) wake() {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	for wake := range w.wakes {
+		(*wake)()
+	}
 }
 
 // acquire returns a mailbox's picture, watched from now on.
@@ -53,7 +89,7 @@ func (p *pictures) acquire(k boxKey) *picture {
 		p.held -= x.index.octets()
 	}
 	if x.users == 0 {
-		x.stop = p.engine.Watch(stateKey(k.account, k.mailbox), func() { x.changes.Add(1) })
+		x.stop = p.engine.Watch(stateKey(k.account, k.mailbox), x.changed)
 	}
 	x.users++
 	return x

@@ -211,11 +211,10 @@ func (v *View) SeqFloor(u UID) int { return v.x.floor(u) }
 // came upon. The view must be loaded.
 func (v *View) Gone(seq int) bool { return len(v.gone) > 0 && v.gone.Contains(v.x.at(seq).UID) }
 
-// Watch calls wake after commits that may have changed the mailbox. wake must
-// not block. After stop has returned it is not called again.
-func (v *View) Watch(wake func()) (stop func()) {
-	return v.s.engine.Watch(stateKey(v.box.Account, v.box.ID), wake)
-}
+// Watch calls wake after commits that may have changed the mailbox, when
+// [View.Changed] tells of them, until the view is closed. wake must not block.
+// After stop has returned it is not called again.
+func (v *View) Watch(wake func()) (stop func()) { return v.shared.waiting.add(wake) }
 
 // Changed tells without a transaction whether a commit may have changed the
 // mailbox since the last Refresh.
