@@ -30,6 +30,7 @@ const (
 	flagNUL
 	flagBareLF
 	flagNoFinalCRLF
+	flagHeaderEightBit
 )
 
 // Numbers of a record, in their order. The last two are signed.
@@ -107,7 +108,8 @@ func (s *Summary) Append(b []byte) []byte {
 
 func (s *Summary) flags() byte {
 	return bit(s.Dots, flagDots) | bit(s.EightBit, flagEightBit) | bit(s.NUL, flagNUL) |
-		bit(s.BareLF, flagBareLF) | bit(s.NoFinalCRLF, flagNoFinalCRLF)
+		bit(s.BareLF, flagBareLF) | bit(s.NoFinalCRLF, flagNoFinalCRLF) |
+		bit(s.HeaderEightBit, flagHeaderEightBit)
 }
 
 func bit(set bool, b byte) byte {
@@ -215,6 +217,9 @@ func (r Record) BareLF() bool { return r.flag(flagBareLF) }
 
 // NoFinalCRLF returns [Summary.NoFinalCRLF].
 func (r Record) NoFinalCRLF() bool { return r.flag(flagNoFinalCRLF) }
+
+// HeaderEightBit returns [Summary.HeaderEightBit].
+func (r Record) HeaderEightBit() bool { return r.flag(flagHeaderEightBit) }
 
 // Digest returns [Summary.Digest], 32 octets, or nil.
 func (r Record) Digest() []byte {

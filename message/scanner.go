@@ -22,6 +22,7 @@ type Scanner struct {
 	partial  partialLine
 
 	dots, eightBit, nul, bareLF bool
+	headerEightBit              bool
 
 	tree tree
 }
@@ -61,7 +62,7 @@ func (s *Scanner) Reset() {
 	}
 	s.size, s.lines, s.previous = 0, 0, lineEnd{}
 	s.partial = partialLine{head: head}
-	s.dots, s.eightBit, s.nul, s.bareLF = false, false, false, false
+	s.dots, s.eightBit, s.nul, s.bareLF, s.headerEightBit = false, false, false, false, false
 	s.tree.reset(s.limits)
 }
 
@@ -91,12 +92,18 @@ func (s *Scanner) Write(p []byte) (int, error) {
 		}
 		line := p[:i+1]
 		if s.tree.inHeader() {
-			s.tree.keepHeader(line)
+			s.keepHeader(line)
 		}
 		s.wholeLine(line)
 		p = p[i+1:]
 	}
 	return written, nil
+}
+
+// keepHeader takes octets of a header line.
+func (s *Scanner) keepHeader(p []byte) {
+	s.headerEightBit = s.headerEightBit || s.eightBit && hasEightBit(p)
+	s.tree.keepHeader(p)
 }
 
 // bodyLines takes lines that can be no boundary, as many as there are: the inner
@@ -151,7 +158,7 @@ func (s *Scanner) wholeLine(line []byte) {
 // hold keeps the beginning of a line whose end is still to come.
 func (s *Scanner) hold(p []byte) {
 	if s.tree.inHeader() {
-		s.tree.keepHeader(p)
+		s.keepHeader(p)
 	}
 	l := &s.partial
 	l.octets += int64(len(p))
@@ -227,7 +234,8 @@ func (s *Scanner) Finish() *Summary {
 	sum := &Summary{
 		Size: s.size, Lines: s.lines,
 		Dots: s.dots, EightBit: s.eightBit, NUL: s.nul, BareLF: s.bareLF,
-		NoFinalCRLF: s.size > 0 && s.previous.octets != 2,
+		HeaderEightBit: s.headerEightBit,
+		NoFinalCRLF:    s.size > 0 && s.previous.octets != 2,
 	}
 	s.digest.Sum(sum.Digest[:0])
 	s.tree.summarize(sum)

@@ -32,6 +32,11 @@ func check(text []byte, s *Summary) error {
 		s.NoFinalCRLF != (len(text) > 0 && !bytes.HasSuffix(text, []byte("\r\n"))) {
 		return errors.New("a mark is wrong")
 	}
+	for _, p := range s.Parts {
+		if hasEightBit(text[p.Header:p.Body]) && !s.HeaderEightBit || s.HeaderEightBit && !s.EightBit {
+			return errors.New("the mark of 8-bit headers is wrong")
+		}
+	}
 	if err := checkValues(s); err != nil {
 		return err
 	}
@@ -121,7 +126,7 @@ func checkRecord(s *Summary) error {
 	}
 	back := Summary{
 		Size: r.Size(), HeaderSize: r.HeaderSize(), Lines: r.Lines(), BodyLines: r.BodyLines(),
-		Dots: r.Dots(), EightBit: r.EightBit(), NUL: r.NUL(), BareLF: r.BareLF(), NoFinalCRLF: r.NoFinalCRLF(),
+		Dots: r.Dots(), EightBit: r.EightBit(), NUL: r.NUL(), BareLF: r.BareLF(), NoFinalCRLF: r.NoFinalCRLF(), HeaderEightBit: r.HeaderEightBit(),
 		Digest: [32]byte(r.Digest()), Envelope: r.Envelope(), BodyStructure: r.BodyStructure(), Body: r.Body(),
 		Parts: r.Parts(), Subject: string(r.Subject()), From: string(r.From()), To: string(r.To()),
 		Cc: string(r.Cc()), Bcc: string(r.Bcc()), FromMailbox: string(r.FromMailbox()),

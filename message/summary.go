@@ -7,11 +7,12 @@ type Summary struct {
 	Lines      int64 // lines of the message; a last one without a line end counts
 	BodyLines  int64 // lines after the header
 
-	Dots        bool // a line begins with a dot: protocols that end with a dot must stuff it
-	EightBit    bool // an octet above 127 occurs
-	NUL         bool // an octet 0 occurs
-	BareLF      bool // a line ends with LF alone
-	NoFinalCRLF bool // the last line has no line end, or LF alone; not set for no octets at all
+	Dots           bool // a line begins with a dot: protocols that end with a dot must stuff it
+	EightBit       bool // an octet above 127 occurs
+	NUL            bool // an octet 0 occurs
+	BareLF         bool // a line ends with LF alone
+	HeaderEightBit bool // so it does in a header: the message's, a part's or that of a message inside
+	NoFinalCRLF    bool // the last line has no line end, or LF alone; not set for no octets at all
 
 	Digest [32]byte // SHA-256 of the octets
 

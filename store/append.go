@@ -70,12 +70,15 @@ func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64) (Ap
 	if date.IsZero() {
 		date = tx.now
 	}
-	unended, err := tx.isUnended(m.Body)
+	traits, err := tx.traits(m.Body)
 	if err != nil {
 		return Appended{}, err
 	}
 	acct.modSeq++
-	e := entry{Message: Message{Unended: unended, Flags: flags & settable(rights), Size: size, Date: date.Unix(), Body: m.Body}}
+	e := entry{Message: Message{
+		Unended: traits.unended, EightBitHeader: traits.eightBitHeader,
+		Flags: flags & settable(rights), Size: size, Date: date.Unix(), Body: m.Body,
+	}}
 	tx.insert(k, &st, &acct, &e)
 	tx.putState(k, &st)
 	tx.putAccount(k.account, &acct)
@@ -86,14 +89,17 @@ func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64) (Ap
 // be.
 const lastUID = math.MaxUint32
 
-// isUnended tells whether a body's last line does not end with CRLF. Of the body
-// kept last, which is the one that is appended next, that is remembered.
-func (tx *Tx) isUnended(b Body) (bool, error) {
+// traits are what of a body's summary every message's record carries.
+type traits struct{ unended, eightBitHeader bool }
+
+// traits returns those of a body. Of the body kept last, which is the one that is
+// appended next, they are remembered.
+func (tx *Tx) traits(b Body) (traits, error) {
 	if b == tx.kept {
-		return tx.keptUnended, nil
+		return tx.keptTraits, nil
 	}
 	record, err := readSummary(tx.r, b)
-	return record.NoFinalCRLF(), err
+	return traits{record.NoFinalCRLF(), record.HeaderEightBit()}, err
 }
 
 // insert writes a message as the newest of its mailbox under the account's

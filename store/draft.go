@@ -84,7 +84,7 @@ func (tx *Tx) Keep(d *Draft) (Body, error) {
 		return 0, fmt.Errorf("keeping a message: %w", err)
 	}
 	tx.tx.Put(summaryKey(b), d.record)
-	tx.kept, tx.keptUnended = b, d.summary.NoFinalCRLF
+	tx.kept, tx.keptTraits = b, traits{d.summary.NoFinalCRLF, d.summary.HeaderEightBit}
 	return b, nil
 }
 

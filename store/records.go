@@ -208,7 +208,7 @@ type state struct {
 	changes  uint32 // how many change records there are
 }
 
-const maxStateRecord = 1 + 3*binary.MaxVarintLen64 + 10*binary.MaxVarintLen32
+const maxStateRecord = 1 + 3*binary.MaxVarintLen64 + 11*binary.MaxVarintLen32
 
 func (s *state) append(b []byte) []byte {
 	b = append(b, recordVersion)
@@ -224,8 +224,11 @@ func (s *state) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(s.Floor))
 	b = binary.AppendUvarint(b, uint64(s.keywords))
 	b = binary.AppendUvarint(b, uint64(s.changes))
-	if s.Unended > 0 { // rare, so it is left out where there are none
+	if s.Unended > 0 || s.EightBitHeaders > 0 { // rare, so they are left out where there are none
 		b = binary.AppendUvarint(b, uint64(s.Unended))
+	}
+	if s.EightBitHeaders > 0 {
+		b = binary.AppendUvarint(b, uint64(s.EightBitHeaders))
 	}
 	return b
 }
@@ -244,9 +247,12 @@ func (s *state) decode(b []byte) error {
 	s.Floor = ModSeq(d.uint())
 	s.keywords = uint32(d.uint())
 	s.changes = uint32(d.uint())
-	s.Unended = 0
+	s.Unended, s.EightBitHeaders = 0, 0
 	if len(d.b) > 0 {
 		s.Unended = uint32(d.uint())
+	}
+	if len(d.b) > 0 {
+		s.EightBitHeaders = uint32(d.uint())
 	}
 	return d.err("mailbox state")
 }
@@ -258,6 +264,9 @@ func (s *state) count(m *entry, sign int) {
 	s.Octets += int64(sign) * m.Size
 	if m.Unended {
 		s.Unended += n
+	}
+	if m.EightBitHeader {
+		s.EightBitHeaders += n
 	}
 	if m.Flags&FlagSeen == 0 {
 		s.Unseen += n
@@ -277,17 +286,27 @@ type entry struct {
 	created ModSeq // of its arrival in this mailbox
 }
 
-// unended stands in the flags of a record for [Message.Unended].
-const unended Flags = 1 << 7
+// What stands in the flags of a record besides flags.
+const (
+	unended        Flags = 1 << 7 // [Message.Unended]
+	eightBitHeader Flags = 1 << 6 // [Message.EightBitHeader]
+)
 
 func (m *Message) recordFlags() Flags {
+	f := m.Flags
 	if m.Unended {
-		return m.Flags | unended
+		f |= unended
 	}
-	return m.Flags
+	if m.EightBitHeader {
+		f |= eightBitHeader
+	}
+	return f
 }
 
-func (m *Message) setRecordFlags(f Flags) { m.Flags, m.Unended = f&^unended, f&unended != 0 }
+func (m *Message) setRecordFlags(f Flags) {
+	m.Flags = f &^ (unended | eightBitHeader)
+	m.Unended, m.EightBitHeader = f&unended != 0, f&eightBitHeader != 0
+}
 
 const maxMessageRecord = 1 + 7*binary.MaxVarintLen64
 

@@ -111,8 +111,8 @@ type Tx struct {
 	err     error // of a call that returns none
 	cleared bool  // a mailbox was removed: there is something to clear away
 
-	kept        Body // the last one
-	keptUnended bool // see Message.Unended
+	kept       Body   // the last one
+	keptTraits traits // of it
 }
 
 // Now returns the transaction's time, the same whenever it is asked.
