@@ -19,11 +19,15 @@ type AccountInfo struct {
 	Octets   int64     `json:"octets"`
 	Messages int64     `json:"messages"`
 	Created  time.Time `json:"created"`
+
+	SecureMethodRequired string `json:"secure_method_required,omitempty"` // on or off; empty: as the domain says
+	Certificate          string `json:"certificate,omitempty"`            // SHA-256 of a client certificate
 }
 
 func (a *API) accountInfo(ctx context.Context, acc accounts.Account) (AccountInfo, error) {
 	u, err := a.Store.Usage(ctx, acc.ID)
 	return AccountInfo{
+		SecureMethodRequired: choice(acc.SecureMethodRequired), Certificate: acc.Certificate,
 		Address: acc.Address(), RealName: acc.RealName, Services: acc.Services.String(),
 		Locked: acc.Locked, Quota: acc.Quota, Octets: u.Octets, Messages: u.Messages, Created: acc.Created,
 	}, err
@@ -75,7 +79,8 @@ func (a *API) Account(ctx context.Context, q NameRequest) (AccountInfo, error) {
 	return a.accountInfo(ctx, acc)
 }
 
-// SetAccount changes settings: name, quota, services, locked.
+// SetAccount changes settings: name, quota, services, locked,
+// secure_method_required, certificate.
 func (a *API) SetAccount(ctx context.Context, q SettingsRequest) (AccountInfo, error) {
 	acc, err := a.Directory.SetAccount(ctx, q.Name, func(acc *accounts.Account) error {
 		for key, value := range q.Settings {
@@ -101,13 +106,25 @@ func setAccount(acc *accounts.Account, key, value string) (err error) {
 		acc.Services, err = accounts.ParseServices(value)
 	case "locked":
 		acc.Locked, err = parseSwitch(value)
+	case "secure_method_required":
+		acc.SecureMethodRequired, err = accounts.ParseChoice(value)
+	case "certificate":
+		acc.Certificate, err = accounts.ParseFingerprint(value)
 	default:
-		return refuse("%q is not a setting of an account (name, quota, services, locked)", key)
+		return refuse("%q is not a setting of an account (name, quota, services, locked, secure_method_required, certificate)", key)
 	}
 	if err != nil {
 		return refuse("%s: %w", key, err)
 	}
 	return nil
+}
+
+// choice shows a choice that was made here.
+func choice(c accounts.Choice) string {
+	if c == accounts.Default {
+		return ""
+	}
+	return c.String()
 }
 
 func parseSwitch(s string) (bool, error) {

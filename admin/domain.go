@@ -2,6 +2,8 @@ package admin
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -15,10 +17,16 @@ type DomainInfo struct {
 	Aliases  []string  `json:"aliases,omitempty"`
 	Services string    `json:"services"`
 	Created  time.Time `json:"created"`
+
+	Addresses            []netip.Addr `json:"addresses,omitempty"`
+	SecureMethodRequired string       `json:"secure_method_required,omitempty"` // on or off; empty: as the server says
 }
 
 func domainInfo(d accounts.Domain) DomainInfo {
-	return DomainInfo{Name: d.Name, Main: d.Main, Aliases: d.Aliases, Services: d.Services.String(), Created: d.Created}
+	return DomainInfo{
+		Name: d.Name, Main: d.Main, Aliases: d.Aliases, Services: d.Services.String(), Created: d.Created,
+		Addresses: d.Addresses, SecureMethodRequired: choice(d.SecureMethodRequired),
+	}
 }
 
 // NameRequest names one object.
@@ -54,7 +62,8 @@ func (a *API) Domain(ctx context.Context, q NameRequest) (DomainInfo, error) {
 	return domainInfo(d), err
 }
 
-// SetDomain changes settings: services=LIST, aliases=NAME,NAME.
+// SetDomain changes settings: services=LIST, aliases=NAME,NAME, addresses=IP,IP,
+// secure_method_required.
 func (a *API) SetDomain(ctx context.Context, q SettingsRequest) (DomainInfo, error) {
 	d, err := a.Directory.SetDomain(ctx, q.Name, func(d *accounts.Domain) error {
 		for key, value := range q.Settings {
@@ -67,20 +76,40 @@ func (a *API) SetDomain(ctx context.Context, q SettingsRequest) (DomainInfo, err
 	return domainInfo(d), err
 }
 
-func setDomain(d *accounts.Domain, key, value string) error {
+func setDomain(d *accounts.Domain, key, value string) (err error) {
 	switch key {
 	case "services":
-		services, err := accounts.ParseServices(value)
-		if err != nil {
-			return refuse("services: %w", err)
-		}
-		d.Services = services
+		d.Services, err = accounts.ParseServices(value)
 	case "aliases":
-		d.Aliases = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
+		d.Aliases = listed(value)
+	case "addresses":
+		d.Addresses, err = parseAddresses(value)
+	case "secure_method_required":
+		d.SecureMethodRequired, err = accounts.ParseChoice(value)
 	default:
-		return refuse("%q is not a setting of a domain (services, aliases)", key)
+		return refuse("%q is not a setting of a domain (services, aliases, addresses, secure_method_required)", key)
+	}
+	if err != nil {
+		return refuse("%s: %w", key, err)
 	}
 	return nil
+}
+
+// listed takes a list apart at commas and spaces.
+func listed(value string) []string {
+	return strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+func parseAddresses(value string) ([]netip.Addr, error) {
+	var all []netip.Addr
+	for _, s := range listed(value) {
+		ip, err := netip.ParseAddr(s)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not an IP address", s)
+		}
+		all = append(all, ip)
+	}
+	return all, nil
 }
 
 // RemoveDomain removes a domain that has no accounts and aliases left.

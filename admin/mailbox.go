@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"tripost/accounts"
 	"tripost/store"
 )
 
@@ -172,6 +173,9 @@ func (a *API) canonicalID(ctx context.Context, owner, id string) (string, error)
 		d, err := a.Directory.Domain(ctx, domain)
 		return sign + "anyone@" + d.Name, err
 	case strings.HasPrefix(local, "#"):
+		if _, err := accounts.CanonicalName(local[1:]); err != nil {
+			return "", err
+		}
 		d, err := a.Directory.Domain(ctx, domain)
 		return sign + local + "@" + d.Name, err
 	}

@@ -47,52 +47,74 @@ func mboxRequest(r *http.Request) (q MailboxRequest, err error) {
 }
 
 // Import appends the messages of an mbox file to a mailbox, which is made when
-// it is missing. Each message is on stable storage before the next one is read.
+// it is missing and the file is an mbox file. Each message is on stable storage
+// before the next one is read.
 func (a *API) Import(ctx context.Context, q MailboxRequest, mbox io.Reader) (ImportInfo, error) {
 	var info ImportInfo
 	ref, err := a.ref(ctx, q.Account, q.Mailbox)
 	if err != nil {
 		return info, err
 	}
-	err = a.Store.Create(ctx, store.System(), ref, store.CreateOptions{})
-	if err != nil && !errors.Is(err, store.ErrMailboxExists) {
-		return info, err
-	}
-	for r := newMboxReader(mbox, a.MaxMessage); ; {
-		msg, err := a.importOne(ctx, ref, r)
+	in := &importer{api: a, to: ref, mbox: newMboxReader(mbox, a.MaxMessage)}
+	for {
+		msg, err := in.one(ctx)
 		switch {
 		case errors.Is(err, io.EOF):
-			return info, nil
+			return info, in.create(ctx)
 		case errors.Is(err, errNotMbox):
 			return info, &Refusal{err}
 		case err != nil:
 			return info, err
 		case msg.TooLarge:
 			info.TooLarge++
-		default:
-			info.Imported++
-			if msg.KeywordsLost {
-				info.WithoutKeywords++
-			}
+			continue
+		}
+		info.Imported++
+		if msg.KeywordsLost {
+			info.WithoutKeywords++
 		}
 	}
 }
 
-func (a *API) importOne(ctx context.Context, ref store.MailboxRef, r *mboxReader) (mboxMessage, error) {
-	d, err := a.Store.Draft(ctx, 0)
+// importer is an import on its way.
+type importer struct {
+	api  *API
+	mbox *mboxReader
+	to   store.MailboxRef
+	made bool // the mailbox is there
+}
+
+// create makes the mailbox if it is missing.
+func (in *importer) create(ctx context.Context) error {
+	if in.made {
+		return nil
+	}
+	err := in.api.Store.Create(ctx, store.System(), in.to, store.CreateOptions{})
+	if in.made = err == nil || errors.Is(err, store.ErrMailboxExists); in.made {
+		return nil
+	}
+	return err
+}
+
+// one imports the next message; io.EOF after the last.
+func (in *importer) one(ctx context.Context) (mboxMessage, error) {
+	d, err := in.api.Store.Draft(ctx, 0)
 	if err != nil {
 		return mboxMessage{}, err
 	}
 	defer d.Close()
-	msg, err := r.Next(d)
+	msg, err := in.mbox.Next(d)
 	if err != nil || msg.TooLarge {
 		return msg, err
 	}
+	if err := in.create(ctx); err != nil {
+		return msg, err
+	}
 	d.Finish()
-	_, err = a.Store.Append(ctx, store.System(), ref, d, msg.Flags, msg.Date)
+	_, err = in.api.Store.Append(ctx, store.System(), in.to, d, msg.Flags, msg.Date)
 	if errors.Is(err, store.ErrKeywords) {
 		msg.KeywordsLost, msg.Flags.Keywords = true, nil
-		_, err = a.Store.Append(ctx, store.System(), ref, d, msg.Flags, msg.Date)
+		_, err = in.api.Store.Append(ctx, store.System(), in.to, d, msg.Flags, msg.Date)
 	}
 	return msg, err
 }
