@@ -110,6 +110,10 @@ func (f *fetcher) done() completion {
 
 func (f *fetcher) run(ctx context.Context, q seqSet) error {
 	simple := !f.plan.record && len(f.plan.sections) == 0
+	if !simple { // what follows is nobody's business, at no level of the log
+		f.s.c.Opaque(true)
+		defer f.s.c.Opaque(false)
+	}
 	for _, r := range q {
 		for seq := r.lo; seq <= r.hi; seq++ {
 			if simple {

@@ -83,8 +83,6 @@ func (w *lineWriter) whole(body engine.Body) error {
 		_, err := body.WriteTo(w)
 		return err
 	}
-	w.s.c.Opaque(true)
-	defer w.s.c.Opaque(false)
 	w.s.c.Done(w.b)
 	w.sent = true
 	n, err := body.WriteTo(w.s.c)
@@ -111,9 +109,7 @@ func (w *lineWriter) piece(body engine.Body, from, to int64) error {
 		w.b = w.b[:len(w.b)+n]
 		from += int64(n)
 		if from < to && len(w.b) >= pieceSize {
-			w.s.c.Opaque(true)
 			w.s.c.Done(w.b)
-			w.s.c.Opaque(false)
 			w.sent = true
 			w.b = w.s.c.Out()
 		}
