@@ -92,6 +92,9 @@ func undeleteRequest(args []string) (q admin.ExpungedRequest, err error) {
 }
 
 func undeleteList(e *environment, args []string) error {
+	if err := needSome(args, "ADDR", "MAILBOX"); err != nil {
+		return err
+	}
 	q, err := undeleteRequest(args)
 	if err != nil {
 		return err

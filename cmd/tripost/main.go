@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 )
 
 // version is the released version; the build may set it with -ldflags.
@@ -76,6 +77,11 @@ type environment struct {
 
 // dispatch finds the command of the arguments and runs it.
 func (e *environment) dispatch(args []string) error {
+	for i, a := range args {
+		if !utf8.ValidString(a) { // nor could it be told to the server
+			return usagef("argument %d is not UTF-8", i+1)
+		}
+	}
 	args, literal, err := e.globalFlags(args)
 	if err != nil {
 		return err

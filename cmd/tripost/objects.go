@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -125,6 +126,8 @@ func (e *environment) readPassword(fromStdin bool) (string, error) {
 		switch {
 		case line == "":
 			return "", errors.New("standard input has no password")
+		case !utf8.ValidString(line):
+			return "", errors.New("the password is not UTF-8")
 		case len(line) > maxPassword:
 			return "", fmt.Errorf("the password is longer than %d octets", maxPassword)
 		}
