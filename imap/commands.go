@@ -6,7 +6,7 @@ import "context"
 type row struct {
 	states state
 	run    func(*session, context.Context, *command) (completion, error)
-	hold   bool                   // without UID, no EXPUNGE may be told with its response (RFC 3501 section 7.4.1)
+	hold   bool                   // no EXPUNGE may be told with its response (RFC 3501 section 7.4.1)
 	secret bool                   // its arguments are not logged
 	stream func(args []byte) bool // whether the literal that args end in is a message, which the handler reads itself
 }

@@ -46,6 +46,7 @@ type Limits struct {
 type Timeouts struct {
 	SignIn   time.Duration // from the connection to a successful sign-in; 60 s
 	Idle     time.Duration // without input after sign-in; 30 min, as RFC 3501 section 5.4 asks
+	Command  time.Duration // for the next octets of a command that has begun; 5 min
 	Progress time.Duration // between the signs of life of a long SEARCH; 10 s
 }
 
@@ -72,6 +73,7 @@ func (l Limits) withDefaults() Limits {
 func (t Timeouts) withDefaults() Timeouts {
 	def(&t.SignIn, time.Minute)
 	def(&t.Idle, 30*time.Minute)
+	def(&t.Command, 5*time.Minute)
 	def(&t.Progress, 10*time.Second)
 	return t
 }

@@ -16,6 +16,8 @@ func (s *session) idle(ctx context.Context, cmd *command) (completion, error) {
 		stop := s.view.Watch(s.c.Wake)
 		defer stop()
 	}
+	cmd.buf, cmd.args = nil, parser{} // the session may idle for long
+	s.c.SetReadTimeout(s.srv.cfg.Timeouts.Idle)
 	s.proceed("idling")
 	for {
 		if err := s.tellChanges(ctx, false); err != nil {

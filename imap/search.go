@@ -40,6 +40,10 @@ func (s *session) tellFound(found []int, uid bool) {
 			n = uint64(s.view.At(seq).UID)
 		}
 		b = strconv.AppendUint(append(b, ' '), n, 10)
+		if len(b) > pieceSize {
+			s.c.Done(b)
+			b = s.c.Out()
+		}
 	}
 	s.c.Done(append(b, "\r\n"...))
 }

@@ -75,18 +75,22 @@ func (srv *Server) Serve(ctx context.Context, c *wire.Conn) {
 }
 
 func (s *session) run(ctx context.Context) error {
-	s.c.Secret(true) // any line may hold a password, be it mistyped; what is known to hold none is logged as a command
-	s.c.SetReadTimeout(s.srv.cfg.Timeouts.Idle)
+	s.c.Secret(true)                                           // any line may hold a password, be it mistyped; what is known to hold none is logged as a command
 	s.c.SetDeadline(time.Now().Add(s.srv.cfg.Timeouts.SignIn)) // commands do not prolong it
 	s.untagged("OK", "CAPABILITY "+s.capabilities(), s.srv.cfg.Hostname+" "+s.srv.cfg.Product+" IMAP ready")
 	for {
+		s.c.SetReadTimeout(s.srv.cfg.Timeouts.Idle)
+		if _, err := s.c.Peek(1); err != nil {
+			return err
+		}
+		s.c.SetReadTimeout(s.srv.cfg.Timeouts.Command)
 		if err := s.serveOne(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// serveOne reads one command, runs it and answers it.
+// serveOne reads one command, which has begun to arrive, runs it and answers it.
 func (s *session) serveOne(ctx context.Context) error {
 	cmd := newCommand()
 	defer cmd.release()
@@ -108,7 +112,7 @@ func (s *session) serveOne(ctx context.Context) error {
 	if errors.Is(err, store.ErrTooLate) {
 		s.lose()
 	}
-	if err := s.tellChanges(ctx, cmd.row.hold && !cmd.uid); err != nil {
+	if err := s.tellChanges(ctx, cmd.row.hold); err != nil {
 		return err
 	}
 	return s.finish(ctx, cmd.tag, done)
