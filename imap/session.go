@@ -75,7 +75,9 @@ func (srv *Server) Serve(ctx context.Context, c *wire.Conn) {
 }
 
 func (s *session) run(ctx context.Context) error {
-	s.c.Secret(true)                                           // any line may hold a password, be it mistyped; what is known to hold none is logged as a command
+	// Any line may hold a password, be it mistyped. Those that are known to hold
+	// none are logged as commands.
+	s.c.Secret(true)
 	s.c.SetDeadline(time.Now().Add(s.srv.cfg.Timeouts.SignIn)) // commands do not prolong it
 	s.untagged("OK", "CAPABILITY "+s.capabilities(), s.srv.cfg.Hostname+" "+s.srv.cfg.Product+" IMAP ready")
 	for {
