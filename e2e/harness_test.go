@@ -28,7 +28,8 @@ var binary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "tripost")
-	out, err := exec.Command("go", "build", "-o", path, "tripost/cmd/tripost").CombinedOutput()
+	args := append(append([]string{"build"}, buildFlags...), "-o", path, "tripost/cmd/tripost")
+	out, err := exec.Command("go", args...).CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("building: %w: %s", err, out)
 	}
