@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"slices"
 
 	"tripost/store/engine"
@@ -13,16 +14,22 @@ import (
 const clearChunk = 1000
 
 // clearRemoved clears away the contents of all mailboxes that were removed. It
-// may be cut short at any point and be run by several at once.
+// may be cut short at any point and be run by several at once. One that cannot
+// be cleared does not hold the others up.
 func (s *Store) clearRemoved(ctx context.Context) error {
-	for {
-		k, found, err := s.nextRemoved(ctx)
+	var failed setbacks
+	for next := (boxKey{}); ; next.mailbox++ {
+		k, found, err := s.nextRemoved(ctx, next)
 		if err != nil || !found {
-			return err
+			return failed.err(err)
 		}
 		if err := s.clearMailbox(ctx, k); err != nil {
-			return err
+			err = fmt.Errorf("mailbox %d of account %d: %w", k.mailbox, k.account, err)
+			if !failed.add(ctx, err) {
+				return failed.err(nil)
+			}
 		}
+		next = k
 	}
 }
 
@@ -40,11 +47,12 @@ func (s *Store) clearMailbox(ctx context.Context, k boxKey) error {
 	return nil
 }
 
-// nextRemoved finds a mailbox whose contents are to be cleared away.
-func (s *Store) nextRemoved(ctx context.Context) (k boxKey, found bool, err error) {
-	prefix := []byte{spaceStore, partRemoved}
+// nextRemoved finds the first mailbox from lo on whose contents are to be
+// cleared away.
+func (s *Store) nextRemoved(ctx context.Context, lo boxKey) (k boxKey, found bool, err error) {
+	from, end := appendRemovedKey(nil, lo.account, lo.mailbox), prefixEnd([]byte{spaceStore, partRemoved})
 	err = s.engine.View(ctx, func(r engine.Reader) error {
-		for item, err := range r.Range(prefix, prefixEnd(prefix)) {
+		for item, err := range r.Range(from, end) {
 			if err != nil {
 				return err
 			}

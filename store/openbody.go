@@ -21,13 +21,27 @@ func (v *View) OpenBody(ctx context.Context, seq int) (engine.Body, error) {
 		return nil, v.lost(m.UID, err)
 	}
 	b, err := v.s.engine.Open(ctx, m.Body)
-	if errors.Is(err, engine.ErrNoBlob) { // expunged since
-		err = ErrNoMessage
+	if errors.Is(err, engine.ErrNoBlob) {
+		err = v.bodyless(ctx, m.UID)
 	}
 	if err != nil {
 		return nil, v.lost(m.UID, err)
 	}
 	return b, nil
+}
+
+// bodyless tells why a message has no body: it was expunged since it was last
+// seen, or else the store is damaged. A message that is still there must not be
+// taken for expunged, or the numbers that client and view have would differ.
+func (v *View) bodyless(ctx context.Context, u UID) error {
+	err := v.s.engine.View(ctx, func(r engine.Reader) error {
+		_, err := v.readNow(r, u)
+		return err
+	})
+	if err == nil {
+		err = fmt.Errorf("its body is lost: %w", engine.ErrDamaged)
+	}
+	return err
 }
 
 // confirm makes sure that a message is there and may be read. Where no commit

@@ -38,7 +38,8 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 }
 
-// Tidy does once what [Store.Run] does again and again.
+// Tidy does once what [Store.Run] does again and again. What is damaged in one
+// account or mailbox does not keep it from the others.
 func (s *Store) Tidy(ctx context.Context) error {
 	err := s.clearRemoved(ctx)
 	return errors.Join(err, s.eachAccount(ctx, func(a AccountID) error {
@@ -46,11 +47,38 @@ func (s *Store) Tidy(ctx context.Context) error {
 	}))
 }
 
+// setbacks are the errors about some of many things, of which the others can
+// still be done. The first few stand for all.
+type setbacks struct {
+	first []error
+	more  int
+}
+
+// add notes an error, and tells whether to go on.
+func (b *setbacks) add(ctx context.Context, err error) bool {
+	const most = 10
+	if len(b.first) < most {
+		b.first = append(b.first, err)
+	} else {
+		b.more++
+	}
+	return ctx.Err() == nil && !errors.Is(err, engine.ErrReadOnly) && !errors.Is(err, engine.ErrClosed)
+}
+
+// err returns all of them, and last where that is an error.
+func (b *setbacks) err(last error) error {
+	if b.more > 0 {
+		last = errors.Join(fmt.Errorf("and %d errors more", b.more), last)
+	}
+	return errors.Join(append(b.first, last)...)
+}
+
 // eachAccount calls fn with every account that has anything in the store, also
 // those that were removed. It goes from key to key without reading what lies
-// between.
+// between. An error of fn is returned in the end.
 func (s *Store) eachAccount(ctx context.Context, fn func(AccountID) error) error {
 	const page = 1000
+	var failed setbacks
 	for next, more := AccountID(0), true; more; {
 		var found []AccountID
 		err := s.engine.View(ctx, func(r engine.Reader) (err error) {
@@ -65,15 +93,15 @@ func (s *Store) eachAccount(ctx context.Context, fn func(AccountID) error) error
 			return nil
 		})
 		if err != nil {
-			return err
+			return failed.err(err)
 		}
 		for _, a := range found {
-			if err := fn(a); err != nil {
-				return fmt.Errorf("account %d: %w", a, err)
+			if err := fn(a); err != nil && !failed.add(ctx, fmt.Errorf("account %d: %w", a, err)) {
+				return failed.err(nil)
 			}
 		}
 	}
-	return nil
+	return failed.err(nil)
 }
 
 // accountFrom returns the first account from id lo on that has any key.
@@ -114,7 +142,8 @@ func (s *Store) purge(ctx context.Context, a AccountID) error {
 	}
 }
 
-// purge drops the trash records that are still there.
+// purge drops the trash records that are still there. A body that is lost
+// already does not keep its record.
 func (tx *Tx) purge(keys [][]byte) error {
 	for _, key := range keys {
 		value, err := tx.r.Get(key)
@@ -128,7 +157,7 @@ func (tx *Tx) purge(keys [][]byte) error {
 		if err := t.decode(uidOf(key), value); err != nil {
 			return err
 		}
-		if err := tx.Drop(t.Body); err != nil {
+		if err := tx.Drop(t.Body); err != nil && !errors.Is(err, engine.ErrNoBlob) {
 			return err
 		}
 		tx.tx.Delete(key)
