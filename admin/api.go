@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"tripost/accounts"
+	"tripost/alerts"
 	"tripost/router"
 	"tripost/store"
 )
@@ -34,6 +35,7 @@ type API struct {
 	Store     *store.Store
 	Router    *router.Router
 	Queue     Queue
+	Alerts    *alerts.Alerts
 	// References is what the store's check counts beside its own.
 	References References
 	// MaxMessage is the largest message that an import takes, in octets.
@@ -107,6 +109,11 @@ func (a *API) operations() map[string]http.HandlerFunc {
 		"mailbox/acl-set": operation(a.SetACL),
 
 		"route/test": operation(a.TestRoute),
+
+		"alert/post":   operation(a.PostAlert),
+		"alert/list":   operation(a.ListAlerts),
+		"alert/seen":   operation(a.AlertSeen),
+		"alert/remove": operation(a.RemoveAlert),
 
 		"queue/list":    operation(a.QueueList),
 		"queue/show":    operation(a.QueueShow),
@@ -201,6 +208,7 @@ func isRefusal(err error) bool {
 		store.ErrNoMailbox, store.ErrMailboxExists, store.ErrNotSelectable, store.ErrNoRight,
 		store.ErrOverQuota, store.ErrBadName, store.ErrInbox, store.ErrNoAccount,
 		store.ErrHasChildren, store.ErrTooManyMailboxes, store.ErrBadACL, store.ErrUIDs,
+		alerts.ErrNoAlert, alerts.ErrBadText, alerts.ErrTooMany, alerts.ErrBadID,
 		ErrNoItem,
 	} {
 		if errors.Is(err, e) {

@@ -72,6 +72,11 @@ var commands = []command{
 
 	{"route test", "ADDR [--login]", "explain where an address or login name leads", routeTest},
 
+	{"alert post", "[--server] [--domain D] [--account A] TEXT", "show all users, those of a domain, or one a line at sign-in", alertPost},
+	{"alert list", "[--server] [--domain D] [--account A]", "list the alerts that are posted", alertList},
+	{"alert seen", "ID", "list who was shown an alert for the server or a domain", alertSeen},
+	{"alert remove", "ID", "take an alert away", alertRemove},
+
 	{"queue list", "", "list the messages that wait to be sent", queueList},
 	{"queue show", "ID", "show one of them", queueShow},
 	{"queue retry", "ID", "try to send it now", queueVerb("queue/retry")},

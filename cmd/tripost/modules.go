@@ -105,9 +105,9 @@ func (s *server) moduleSpecs() ([]moduleSpec, error) {
 	users := s.certificates.Config(true)
 	return []moduleSpec{
 		{"POP", "POP", cfg.POP.Channels, cfg.POP.Listen, cfg.POP.ListenTLS, users,
-			popBusy, s.popServer(auth).Serve},
+			popBusy, asSession(s.popServer(auth).Serve)},
 		{"IMAP", "IMAP", cfg.IMAP.Channels, cfg.IMAP.Listen, cfg.IMAP.ListenTLS, users,
-			imapBusy, s.imapServer(auth).Serve},
+			imapBusy, asSession(s.imapServer(auth).Serve)},
 		// Other hosts are known to fail on session tickets, so the exchanger gives none.
 		{"SMTP", "SMTPI", cfg.SMTP.Channels, cfg.SMTP.Listen, nil, s.certificates.Config(false),
 			mx.Busy, mx.Serve},

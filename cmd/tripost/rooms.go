@@ -9,6 +9,7 @@ import (
 
 	"tripost/accounts"
 	"tripost/admin"
+	"tripost/alerts"
 	"tripost/message"
 	"tripost/router"
 	"tripost/smtp/queue"
@@ -29,6 +30,7 @@ type rooms struct {
 	directory *accounts.Directory
 	router    *router.Router
 	queue     *queue.Queue
+	alerts    *alerts.Alerts
 	api       *admin.API
 }
 
@@ -51,8 +53,9 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 		LocalAddress:  ownAddress,
 	})
 	r.queue = queue.New(st, r.router, r.directory, queueOptions(cfg, log))
+	r.alerts = alerts.New(st, r.directory, alerts.Options{Log: log.Tag("ALERT")})
 	r.api = &admin.API{
-		Directory: r.directory, Store: st, Router: r.router, Queue: adminQueue{r.queue},
+		Directory: r.directory, Store: st, Router: r.router, Queue: adminQueue{r.queue}, Alerts: r.alerts,
 		References: queue.Bodies, MaxMessage: int64(cfg.Message.Size),
 	}
 	return r, nil
