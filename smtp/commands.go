@@ -66,9 +66,13 @@ func (s *session) dispatch(verb, arg string) error {
 	}
 	state := s.state()
 	if c.states&state != 0 {
-		return c.run(s, arg)
+		err := c.run(s, arg)
+		s.lame = verb == "MAIL" && s.mail == nil
+		return err
 	}
-	if err := s.refuse(503, "5.5.1", outOfOrder(state, verb)); err != nil {
+	if s.lame && (verb == "RCPT" || verb == "DATA") {
+		s.write(503, "5.5.1", outOfOrder(state, verb)) // one error, not one for each recipient
+	} else if err := s.refuse(503, "5.5.1", outOfOrder(state, verb)); err != nil {
 		return err
 	}
 	return s.guardAhead(verb)

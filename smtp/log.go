@@ -10,19 +10,19 @@ import (
 // of a message is told by the queue.
 type events struct{ log *syslog.Logger }
 
-// command tells of a command; what AUTH carries is secret.
+// command tells of a command; what AUTH carries is secret, however it is spelt.
 func (e events) command(verb, arg string) {
 	if !e.log.On(syslog.Protocol) {
 		return
 	}
-	if verb == "AUTH" {
-		mechanism, rest, _ := strings.Cut(arg, " ")
-		if arg = mechanism; rest != "" {
-			arg += " ***"
-		}
-	}
 	if arg != "" {
 		verb += " " + arg
+	}
+	if words := strings.Fields(verb); len(words) > 1 && strings.HasPrefix(strings.ToUpper(words[0]), "AUTH") {
+		verb = words[0] + " " + words[1]
+		if len(words) > 2 {
+			verb += " ***"
+		}
 	}
 	e.log.Log(syslog.Protocol, "cmd: "+verb)
 }

@@ -28,10 +28,18 @@ func (s *session) rcptTo(arg string) error {
 	if len(params) > 0 {
 		return s.refuse(555, "5.5.4", "parameter "+params[0].key+" is not known here")
 	}
-	if len(s.mail.recipients) >= s.server.config.Limits.Recipients {
+	if s.full(path) {
 		return s.refuse(452, "4.5.3", "too many recipients, send the rest in another message")
 	}
 	return s.admit(path)
+}
+
+// full tells whether the message has as many recipients as it may have, or those
+// of a stranger fill the memory that one is given.
+func (s *session) full(path string) bool {
+	l := &s.server.config.Limits
+	known := s.user != nil || s.client
+	return len(s.mail.recipients) >= l.Recipients || !known && s.mail.octets+len(path) > l.Envelope
 }
 
 // admit asks the queue whether the recipient can be taken.
@@ -51,6 +59,7 @@ func (s *session) admit(path string) error {
 		return s.refuse(452, "4.5.3", "too many shared accounts for one message, send the rest in another")
 	}
 	s.mail.recipients = append(s.mail.recipients, path)
+	s.mail.octets += len(path)
 	return s.ok(250, "2.1.5", "<"+path+"> "+why)
 }
 

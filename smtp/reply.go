@@ -71,8 +71,14 @@ func (s *session) ok(code int, enhanced, text string) error {
 }
 
 // refuse writes a negative reply, and ends the session when there were too many.
+// Temporary ones do not count: a long list of recipients may meet many full
+// mailboxes, and a sender whose connection is closed over them gets nothing to
+// anybody, however often it tries.
 func (s *session) refuse(code int, enhanced, text string) error {
 	s.write(code, enhanced, text)
+	if code < 500 {
+		return nil
+	}
 	if s.errors++; s.errors >= s.server.config.Limits.Errors {
 		return errTooManyErrors
 	}

@@ -28,6 +28,7 @@ type Limits struct {
 	Line        int   // octets of a command line with its end; default 2,048
 	AuthLine    int   // of AUTH and of what follows it; default 12,288 (RFC 4954 section 4)
 	Recipients  int   // of one message; default 1,000
+	Envelope    int   // octets of all its recipients' addresses, of who may not relay; default 65,536
 	Errors      int   // refused or unknown commands after which the session is closed; default 20
 	MessageSize int64 // octets; default 50 MiB
 }
@@ -59,6 +60,7 @@ func (c *Config) defaults() {
 	setDefault(&l.Line, 2048)
 	setDefault(&l.AuthLine, 12288)
 	setDefault(&l.Recipients, 1000)
+	setDefault(&l.Envelope, 64<<10)
 	setDefault(&l.Errors, 20)
 	setDefault(&l.MessageSize, 50<<20)
 	setDefault(&t.Command, 5*time.Minute)

@@ -29,7 +29,8 @@ type session struct {
 	user  *accounts.SignedIn
 	mail  *transaction // under way, or nil
 
-	errors int // refused commands
+	errors int  // refused commands
+	lame   bool // MAIL was refused, and what was sent along with it will be too
 }
 
 // transaction is a mail transaction (RFC 5321 section 3.3).
@@ -38,6 +39,7 @@ type transaction struct {
 	size       int64 // as announced; 0: not
 	body8Bit   bool
 	recipients []string
+	octets     int               // of recipients
 	shared     []store.AccountID // accounts with individual recipients
 }
 
@@ -119,7 +121,8 @@ func (s *session) hideSecrets() error {
 	if err != nil {
 		return err
 	}
-	s.conn.Secret(bytes.EqualFold(head, []byte("AUTH"[:len(head)])))
+	blank := head[0] == ' ' || head[0] == '\t' // no command, but perhaps meant as one
+	s.conn.Secret(blank || bytes.EqualFold(head, []byte("AUTH"[:len(head)])))
 	return nil
 }
 

@@ -197,6 +197,7 @@ S: 221 *
 EOF
 `, "\r", ""))
 	talk(t, w, "second", "HI\nC: AUTH LOGIN\nS: 334 *\nC: YW5uQGV4YW1wbGUudGVzdA==\nS: 334 *\nC: c2VjcmV0\nS: 235 *\nC: QUIT\nS: 221 *\nEOF\n")
+	talk(t, w, "odd", strings.ReplaceAll("HI\nC+ \"AUTH\\tPLAIN "+plain+"\\r\\n\"\nS: 500 *\nC:  AUTH PLAIN "+plain+"\nS: 500 *\nC: AUTHENTICATE PLAIN "+plain+"\nS: 500 *\n", "\r", ""))
 	got := text()
 	for _, secret := range []string{plain, "c2VjcmV0", "YW5uQG", "secret", "private words"} {
 		if strings.Contains(got, secret) {

@@ -156,6 +156,8 @@ func (w *world) setup(line string) {
 	case "size":
 		w.config.Limits.MessageSize = int64(number(1))
 		w.options.MaxSize = int64(number(1))
+	case "envelope":
+		w.config.Limits.Envelope = number(1)
 	case "items":
 		w.options.MaxItems = number(1)
 	case "hops":

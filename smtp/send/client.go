@@ -75,6 +75,7 @@ type Conn struct {
 	unwatch  func() bool // of the context
 
 	extensions map[string]string // keyword in upper case to its parameters
+	last       Reply
 	broken     bool
 }
 
@@ -262,6 +263,7 @@ func (c *Conn) reply(command string) (Reply, error) {
 		return r, fmt.Errorf("reply to %s: %w", command, err)
 	}
 	c.logf("rsp: %s", r)
+	c.last = r
 	if r.Code == 421 {
 		c.broken = true // the peer closes: RFC 5321 section 3.8
 	}

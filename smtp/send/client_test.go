@@ -250,6 +250,32 @@ func TestSendWithoutAsking(t *testing.T) {
 	}
 }
 
+// A refused MAIL decides for all recipients, even if the peer then closes the
+// connection over the commands that were sent along with it.
+func TestSendMailRefused(t *testing.T) {
+	t.Parallel()
+	for _, then := range []string{"421 4.7.0 too many errors", sinktest.Hangup, "503 5.5.1 MAIL first"} {
+		s := sinktest.New(t, sinktest.Options{Reply: func(command, _ string) string {
+			switch command {
+			case "MAIL":
+				return "552 5.3.4 too long"
+			case "RCPT":
+				return then
+			}
+			return ""
+		}})
+		c, err := open(t, client(), s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range c.Send(message("joe@x.test", "jim@x.test")) {
+			if r.Err != nil || r.Reply.Code != 552 {
+				t.Errorf("then %q: %+v", then, r)
+			}
+		}
+	}
+}
+
 // failing is a body that cannot be read to its end.
 type failing struct{ sent bool }
 

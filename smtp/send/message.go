@@ -121,37 +121,44 @@ func (c *Conn) envelope(m Message, results []Result) (some bool, err error) {
 	}
 	c.put(c.mailCommand(m))
 	var mail Reply
-	for from := 0; from < len(results); from += maxGroup {
-		group := m.Recipients[from:min(from+maxGroup, len(results))]
-		for _, to := range group {
-			c.put("RCPT TO:<" + to + ">")
+	for from := 0; from < len(results) && !c.broken; from += maxGroup {
+		group := results[from:min(from+maxGroup, len(results))]
+		for i := range group {
+			c.put("RCPT TO:<" + m.Recipients[from+i] + ">")
 		}
 		if from == 0 {
 			if mail, err = c.reply("MAIL"); err != nil {
 				return false, err
 			}
-			if c.broken {
-				fill(results, Result{Reply: mail})
-				return false, nil
-			}
 		}
-		for i := range group {
-			r, err := c.reply("RCPT")
-			if err != nil {
-				return false, err
-			}
-			if results[from+i].Reply = r; r.OK() {
-				some = true
-			}
-			if c.broken {
-				closing(results, r)
-				return false, nil
-			}
+		if some, err = c.answers(group, some); err != nil {
+			break
 		}
 	}
-	if !mail.OK() {
-		fill(results, Result{Reply: mail})
+	switch {
+	case !mail.OK():
+		fill(results, Result{Reply: mail}) // whatever became of the connection afterwards
+		return false, nil
+	case err == nil && c.broken:
+		closing(results, c.last)
 		some = false
+	}
+	return some, err
+}
+
+// answers reads the replies to a group of RCPT.
+func (c *Conn) answers(group []Result, some bool) (bool, error) {
+	for i := range group {
+		if c.broken {
+			return some, nil
+		}
+		r, err := c.reply("RCPT")
+		if err != nil {
+			return some, err
+		}
+		if group[i].Reply = r; r.OK() {
+			some = true
+		}
 	}
 	return some, nil
 }
