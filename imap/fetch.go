@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -196,9 +197,12 @@ func (f *fetcher) readRecords(ctx context.Context) (int, error) {
 func (f *fetcher) message(ctx context.Context, i, seq int) error {
 	var rec message.Record
 	if f.plan.record {
-		if rec = f.records[i]; !rec.Valid() {
+		if rec = f.records[i]; rec == nil {
 			f.gone = true
 			return nil
+		}
+		if !rec.Valid() {
+			return f.skip(seq, fmt.Errorf("its record: %w", engine.ErrDamaged))
 		}
 	}
 	var body engine.Body

@@ -52,16 +52,16 @@ func (s *session) tellFound(found []int, uid bool) {
 type verdict uint8
 
 const (
-	nope verdict = iota
-	yes
+	fails verdict = iota
+	matches
 	unknown // needs the record, or the message's octets
 )
 
 func verdictOf(b bool) verdict {
 	if b {
-		return yes
+		return matches
 	}
-	return nope
+	return fails
 }
 
 // candidate is a message with what has been read of it.
@@ -158,7 +158,7 @@ func (e *searcher) run(ctx context.Context) ([]int, error) {
 			return nil, err
 		}
 		for i, v := range e.verdicts {
-			if v == yes {
+			if v == matches {
 				found = append(found, from+i)
 			}
 		}
@@ -193,51 +193,59 @@ func (e *searcher) decide(ctx context.Context, from, to int) error {
 		e.window = append(e.window, c)
 		e.verdicts = append(e.verdicts, v)
 	}
-	if open == 0 {
-		return nil
-	}
-	if err := e.byRecord(ctx); err != nil {
-		return err
-	}
-	for i := range e.window {
-		if e.verdicts[i] == unknown {
-			if err := e.byOctets(ctx, i); err != nil {
-				return err
+	for open > 0 {
+		n, err := e.byRecord(ctx)
+		if err != nil {
+			return err
+		}
+		open -= n
+		for i, v := range e.verdicts {
+			if v == unknown && e.window[i].record != nil {
+				if err := e.byOctets(ctx, i); err != nil {
+					return err
+				}
 			}
 		}
 	}
 	return nil
 }
 
-// byRecord decides what is open by the stored records. Those of messages that stay
+// searchOctets bounds the records that are kept at a time.
+const searchOctets = 1 << 20
+
+// byRecord decides what is open by the stored records, as many as fit into
+// searchOctets, and says how many it has looked at. Those of messages that stay
 // open are kept.
-func (e *searcher) byRecord(ctx context.Context) error {
+func (e *searcher) byRecord(ctx context.Context) (int, error) {
 	var at []int
 	e.bodies, e.arena = e.bodies[:0], e.arena[:0]
 	for i, v := range e.verdicts {
 		if v == unknown {
 			at = append(at, i)
 			e.bodies = append(e.bodies, e.window[i].message.Body)
+			e.verdicts[i] = fails // unless its record is there: else it was removed for good
 		}
 	}
-	given := make([]bool, len(at))
+	looked := len(at)
 	_, err := e.s.srv.cfg.Store.Records(ctx, e.bodies, func(j int, r message.Record) bool {
 		c := &e.window[at[j]]
-		given[j] = true
 		c.record = r
-		if e.verdicts[at[j]] = e.eval(e.root, c); e.verdicts[at[j]] == unknown {
+		v := e.eval(e.root, c)
+		if e.verdicts[at[j]] = v; v == unknown {
 			start := len(e.arena)
 			e.arena = append(e.arena, r...)
 			c.record = e.arena[start:len(e.arena):len(e.arena)]
 		}
-		return true
-	})
-	for j, ok := range given {
-		if !ok { // removed for good meanwhile
-			e.verdicts[at[j]] = nope
+		if len(e.arena) < searchOctets {
+			return true
 		}
+		looked = j + 1
+		return false
+	})
+	for _, i := range at[looked:] {
+		e.verdicts[i] = unknown
 	}
-	return err
+	return looked, err
 }
 
 // eval finds a key's verdict on a message by what has been read of it.
@@ -247,14 +255,14 @@ func (e *searcher) eval(k *searchKey, c *candidate) verdict {
 		return e.evalList(k, c)
 	case keyNot:
 		switch e.eval(k.keys[0], c) {
-		case yes:
-			return nope
-		case nope:
-			return yes
+		case matches:
+			return fails
+		case fails:
+			return matches
 		}
 		return unknown
 	case keyAll:
-		return yes
+		return matches
 	case keySet:
 		return verdictOf(k.seqs.contains(c.seq))
 	case keyFlag, keyWord:
@@ -272,9 +280,9 @@ func (e *searcher) eval(k *searchKey, c *candidate) verdict {
 }
 
 func (e *searcher) evalList(k *searchKey, c *candidate) verdict {
-	decides, result := nope, yes // of a conjunction
+	decides, result := fails, matches // of a conjunction
 	if k.kind == keyOr {
-		decides, result = yes, nope
+		decides, result = matches, fails
 	}
 	for _, sub := range k.keys {
 		switch v := e.eval(sub, c); v {
@@ -296,7 +304,7 @@ func (e *searcher) evalRecord(k *searchKey, c *candidate) verdict {
 	case keySentBefore, keySentOn, keySentSince:
 		date := c.record.Date()
 		if date == 0 {
-			return nope
+			return fails
 		}
 		return compareDay(k.kind-keySentBefore+keyBefore, floorDay(date+60*int64(c.record.Zone())), k.day)
 	case keyField:
@@ -306,7 +314,7 @@ func (e *searcher) evalRecord(k *searchKey, c *candidate) verdict {
 	case keyText:
 		for _, field := range storedFields {
 			if e.contains(field(c.record), k.text) {
-				return yes
+				return matches
 			}
 		}
 	}
@@ -338,11 +346,11 @@ func (e *searcher) storedField(k *searchKey, r message.Record) verdict {
 	text := field(r)
 	switch {
 	case e.contains(text, k.text) && len(text) > 0:
-		return yes
+		return matches
 	case len(text) == 0 && k.text == "", len(text) > cutField: // is it there at all; is there more of it
 		return unknown
 	}
-	return nope
+	return fails
 }
 
 func (e *searcher) contains(text []byte, needle string) bool {

@@ -21,7 +21,7 @@ func (e *searcher) byOctets(ctx context.Context, i int) error {
 	body, err := e.s.view.OpenBody(ctx, c.seq)
 	switch {
 	case errors.Is(err, store.ErrNoMessage), errors.Is(err, engine.ErrNoBlob):
-		e.verdicts[i] = nope
+		e.verdicts[i] = fails
 		return nil
 	case err != nil:
 		return err
