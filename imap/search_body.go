@@ -32,7 +32,7 @@ func (e *searcher) byOctets(ctx context.Context, i int) error {
 		return err
 	}
 	if e.wanted(keyBody) || e.wanted(keyText) {
-		if err := e.readParts(c, body); err != nil {
+		if err := e.readParts(ctx, c, body); err != nil {
 			return err
 		}
 	}
@@ -99,7 +99,7 @@ func (e *searcher) readRange(body engine.Body, from, to int64) ([]byte, error) {
 
 // readParts looks through the headers of the parts and the text of those that are
 // text.
-func (e *searcher) readParts(c *candidate, body engine.Body) error {
+func (e *searcher) readParts(ctx context.Context, c *candidate, body engine.Body) error {
 	inText := func(i int) bool { return e.needles[i].kind >= keyBody }
 	parts := c.record.Parts()
 	for i, p := range parts {
@@ -119,7 +119,7 @@ func (e *searcher) readParts(c *candidate, body engine.Body) error {
 			return nil
 		}
 		e.raw.Reset(io.NewSectionReader(body, p.Body, p.End-p.Body))
-		if err := e.findIn(message.DecodeText(e.raw, p.Encoding, p.Charset)); err != nil {
+		if err := e.findIn(ctx, message.DecodeText(e.raw, p.Encoding, p.Charset)); err != nil {
 			return err
 		}
 	}
@@ -127,8 +127,11 @@ func (e *searcher) readParts(c *candidate, body engine.Body) error {
 }
 
 // findIn looks through a decoded text. What cannot be decoded ends it.
-func (e *searcher) findIn(text io.Reader) error {
+func (e *searcher) findIn(ctx context.Context, text io.Reader) error {
 	for e.finder.left > 0 {
+		if err := e.alive(ctx); err != nil {
+			return err
+		}
 		n, err := text.Read(e.text)
 		e.finder.Write(e.text[:n])
 		if err != nil {
