@@ -58,6 +58,9 @@ func connect(ctx context.Context, cfg Config) (*client, error) {
 // online connects to a running server; without one it returns nil.
 func online(ctx context.Context, cfg Config) (*client, error) {
 	path := socketPath(cfg.Data)
+	if len(path) > maxSocketPath {
+		return nil, nil // no server can run there
+	}
 	var d net.Dialer
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "unix", path) }
 	conn, err := dial(ctx, "", "")

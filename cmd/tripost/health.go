@@ -16,10 +16,17 @@ func (r *rooms) serveControl(ctx context.Context, ln net.Listener) error {
 	return serveHTTP(ctx, ln, r.api.Handler(), 0)
 }
 
+// maxSocketPath is what the system takes for the name of a Unix socket on Linux
+// and, a few octets less, on others.
+const maxSocketPath = 103
+
 // listenControl opens the control socket with mode 0600. The store's lock is
 // held by now, so a socket file that is there belongs to a server that is gone.
 func listenControl(data string) (net.Listener, error) {
 	path := socketPath(data)
+	if len(path) > maxSocketPath {
+		return nil, fmt.Errorf("control socket: the path %q is longer than %d octets: data needs a shorter one", path, maxSocketPath)
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}

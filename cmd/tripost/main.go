@@ -54,15 +54,28 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case err == nil:
 		return exitDone
 	case errors.As(err, &usage) && usage.of != nil:
-		fmt.Fprintf(stderr, "tripost: %s: %s\nusage: %s\n", usage.of.name, usage.text, usage.of.usage())
+		fmt.Fprintf(stderr, "tripost: %s: %s\nusage: %s\n", usage.of.name, sentence(usage), usage.of.usage())
 		return exitUsage
 	case errors.As(err, &usage):
-		fmt.Fprintln(stderr, "tripost:", usage.text)
+		fmt.Fprintln(stderr, "tripost:", sentence(usage))
 		return exitUsage
 	default:
-		fmt.Fprintln(stderr, "tripost:", err)
+		fmt.Fprintln(stderr, "tripost:", sentence(err))
 		return exitFailed
 	}
+}
+
+// maxSentence bounds an error as it is printed, in octets.
+const maxSentence = 1000
+
+// sentence makes an error one line that fits a terminal and cannot steer it,
+// whatever was put into a name.
+func sentence(err error) string {
+	s := strings.ReplaceAll(err.Error(), "\n", "; ")
+	if len(s) > maxSentence {
+		s = strings.ToValidUTF8(s[:maxSentence], "") + "..."
+	}
+	return printable(s)
 }
 
 // environment is what one command runs in.

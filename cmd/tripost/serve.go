@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"reflect"
 	"syscall"
 	"time"
 
@@ -215,13 +216,16 @@ func (s *server) watchHangups(ctx context.Context, hangups <-chan os.Signal) err
 }
 
 // reload takes what can change while the server runs: the log levels, the
-// log's file, the certificate. What fails stays as it was, and is logged.
+// log's file, the certificate. What fails stays as it was, and is logged; so is
+// that other settings have changed, which count from the next start.
 func (s *server) reload() {
 	if err := s.rooms.log.Reopen(); err != nil {
 		s.log.Log(syslog.Failure, "reopening the log: "+err.Error())
 	}
 	if err := s.certificates.Reload(); err != nil {
 		s.log.Log(syslog.Failure, "the old certificate stays: "+err.Error())
+	} else {
+		s.log.Log(syslog.Major, "reloaded the certificate")
 	}
 	cfg, err := loadConfig(s.options.configPath)
 	if err != nil {
@@ -229,7 +233,17 @@ func (s *server) reload() {
 		return
 	}
 	s.rooms.log.SetLevels(logLevels(cfg))
-	s.log.Log(syslog.Major, "reloaded the log levels and the certificate")
+	s.log.Log(syslog.Major, "reloaded the log levels")
+	if s.needsRestart(cfg) {
+		s.log.Log(syslog.Major, "the configuration has other changes too, which count from the next start")
+	}
+}
+
+// needsRestart tells whether a configuration differs from that of the start in
+// more than the log levels.
+func (s *server) needsRestart(cfg Config) bool {
+	cfg.Log.Level, cfg.Log.Levels = s.cfg.Log.Level, s.cfg.Log.Levels
+	return !reflect.DeepEqual(cfg, s.cfg)
 }
 
 // authenticator signs users in for all modules.
