@@ -30,7 +30,7 @@ func (tx *Tx) Append(id Identity, dst MailboxRef, m NewMessage) (Appended, error
 	size, err := tx.tx.BlobSize(m.Body)
 	var done Appended
 	if err == nil {
-		done, err = tx.append(&id, dst, m, size)
+		done, err = tx.append(&id, dst, m, size, keywordsAll)
 	}
 	if err == nil {
 		err = tx.tx.Share(m.Body)
@@ -43,7 +43,7 @@ func (tx *Tx) Append(id Identity, dst MailboxRef, m NewMessage) (Appended, error
 
 // append puts a message into a mailbox; the body's reference becomes the
 // message's.
-func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64) (Appended, error) {
+func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64, which newKeywords) (Appended, error) {
 	k, err := find(tx.r, dst)
 	if err != nil {
 		return Appended{}, err
@@ -62,7 +62,10 @@ func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64) (Ap
 	if st.UIDNext == lastUID {
 		return Appended{}, ErrUIDs
 	}
-	flags, err := tx.flagsIn(k, &st, m.Flags, rights&RightWrite != 0)
+	if rights&RightWrite == 0 {
+		which = keywordsNone
+	}
+	flags, err := tx.flagsIn(k, &st, m.Flags, which)
 	if err != nil {
 		return Appended{}, err
 	}
@@ -115,10 +118,17 @@ func (tx *Tx) insert(k boxKey, st *state, acct *account, e *entry) {
 	tx.putEntry(k, e)
 }
 
-// flagsIn turns flags by name into the mailbox's bits. With add, keywords that
-// the mailbox does not have yet become its keywords; without, they are left
-// out.
-func (tx *Tx) flagsIn(k boxKey, st *state, f FlagSet, add bool) (Flags, error) {
+// newKeywords says which keywords that a mailbox does not have yet become its.
+type newKeywords uint8
+
+const (
+	keywordsNone newKeywords = iota // none: they are left out
+	keywordsFit                     // as many as there is room for
+	keywordsAll                     // all, or it is an error
+)
+
+// flagsIn turns flags by name into the mailbox's bits.
+func (tx *Tx) flagsIn(k boxKey, st *state, f FlagSet, which newKeywords) (Flags, error) {
 	flags := f.System & systemFlags
 	if len(f.Keywords) == 0 {
 		return flags, nil
@@ -129,8 +139,8 @@ func (tx *Tx) flagsIn(k boxKey, st *state, f FlagSet, add bool) (Flags, error) {
 	}
 	for _, name := range f.Keywords {
 		bit := keywordBit(table, name)
-		if bit == 0 && add {
-			if bit, table, err = addKeyword(table, name); err != nil {
+		if bit == 0 && which != keywordsNone {
+			if bit, table, err = addKeyword(table, name); err != nil && which == keywordsAll {
 				return 0, err
 			}
 		}
@@ -168,7 +178,7 @@ func (s *Store) Append(ctx context.Context, id Identity, dst MailboxRef, d *Draf
 		if err != nil {
 			return err
 		}
-		done, err = tx.append(&id, dst, NewMessage{b, f, date}, d.Size())
+		done, err = tx.append(&id, dst, NewMessage{b, f, date}, d.Size(), keywordsAll)
 		return err
 	})
 	if err != nil {

@@ -203,8 +203,10 @@ func (c *checker) mailboxes(acct *checkedAccount) error {
 		}
 	})
 	for name, id := range acct.names {
-		if _, ok := acct.boxes[id]; !ok {
+		if m, ok := acct.boxes[id]; !ok {
 			c.fault(nameKey(acct.id, name), "%q leads to mailbox %d, which does not exist", name, id)
+		} else if m.name != name {
+			c.fault(nameKey(acct.id, name), "%q leads to mailbox %d, but that mailbox is called %q", name, id, m.name)
 		}
 	}
 	return err

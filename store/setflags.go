@@ -89,7 +89,11 @@ func (tx *Tx) setFlags(v *View, set UIDSet, op FlagOp, f FlagSet, unchangedSince
 	}
 	done.before, done.after = st.State, st.State
 	c := flagChange{op: op, mask: settable(rights)}
-	if c.want, err = tx.flagsIn(k, &st, f, op != FlagsRemove && rights&RightWrite != 0); err != nil {
+	which := keywordsAll
+	if op == FlagsRemove || rights&RightWrite == 0 {
+		which = keywordsNone
+	}
+	if c.want, err = tx.flagsIn(k, &st, f, which); err != nil {
 		return err
 	}
 	if err := c.allowed(f, v.box.Name); err != nil {

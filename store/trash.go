@@ -130,11 +130,12 @@ func (x *Expunged) key(a AccountID) []byte {
 }
 
 // Restore puts expunged messages back, in the order in which they lay, with
-// their flags and dates but without \Deleted, and under new UIDs: into the
-// mailbox each was in, under whatever name that has now, or where it is gone
-// into one of its name at the time, made anew if need be. It returns how many
-// were restored; those that are no longer among the expunged ones are passed
-// over. It works in chunks, each a transaction. The account's quota holds.
+// their flags and dates but without \Deleted, with their keywords as far as
+// there is room, and under new UIDs: into the mailbox each was in, under
+// whatever name that has now, or where it is gone into one of its name at the
+// time, made anew if need be. It returns how many were restored; those that are
+// no longer among the expunged ones are passed over. It works in chunks, each a
+// transaction. The account's quota holds.
 func (s *Store) Restore(ctx context.Context, a AccountID, items []Expunged) (int, error) {
 	items = slices.Clone(items)
 	slices.SortFunc(items, func(x, y Expunged) int {
@@ -185,7 +186,7 @@ func (tx *Tx) restore(a AccountID, x *Expunged) (bool, error) {
 		Flags: FlagSet{System: t.Flags &^ FlagDeleted, Keywords: t.keywords},
 		Date:  time.Unix(t.Date, 0),
 	}
-	if _, err := tx.append(&system, ref, m, t.Size); err != nil {
+	if _, err := tx.append(&system, ref, m, t.Size, keywordsFit); err != nil {
 		return false, err
 	}
 	tx.tx.Delete(key)

@@ -323,3 +323,33 @@ func TestRunPurgesInTime(t *testing.T) {
 		equal(t, "left", len(items), 0)
 	})
 }
+
+// A mailbox has no room for all the keywords of what is restored to it: the
+// messages come back without those for which there is none.
+func TestRestoreBeyondKeywords(t *testing.T) {
+	t.Parallel()
+	s, ann := open(t)
+	for _, name := range []string{"a", "b"} {
+		for round := range 2 { // two mailboxes of the name, one after the other
+			if err := s.Create(ctx, ann, box(ann, name), store.CreateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			var f store.FlagSet
+			for k := range 40 {
+				f.Keywords = append(f.Keywords, fmt.Sprint("k", round, "-", k))
+			}
+			appendTo(t, s, ann, box(ann, name), mail("x"), f)
+			if err := s.Delete(ctx, ann, box(ann, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	items, _ := trash(t, s, ann.Account)
+	n, err := s.Restore(ctx, ann.Account, items)
+	if err != nil || n != 4 {
+		t.Errorf("%d restored, %v", n, err)
+	}
+	v := openView(t, s, ann, box(ann, "a"))
+	equal(t, "messages", v.Len(), 2)
+	equal(t, "keywords", len(v.Keywords()), store.MaxKeywords)
+}

@@ -202,6 +202,9 @@ func TestCheckFindsDamage(t *testing.T) {
 		{"a name that leads nowhere", func(tx engine.Tx) {
 			tx.Put(prefix(append([]byte{1}, "ghost"...)...), []byte{1, 77})
 		}, "does not exist"},
+		{"a second name", func(tx engine.Tx) {
+			tx.Put(prefix(append([]byte{1}, "again"...)...), []byte{1, 1})
+		}, "that mailbox is called"},
 		{"a mailbox without its name", func(tx engine.Tx) {
 			tx.Delete(prefix(append([]byte{1}, "INBOX"...)...))
 		}, "no INBOX"},
