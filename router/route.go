@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"tripost/accounts"
+	"tripost/store"
+	"tripost/syslog"
 )
 
 // Purpose is what an address is routed for.
@@ -55,9 +58,10 @@ type Result struct {
 	Enhanced  string
 	Reason    string
 	Temporary bool // it may work later
+	Trap      bool // the address is bait: the message is to be refused for all recipients
 
-	Rule  string // the rule that decided
-	Relay bool   // it leads outside: a stranger may not use it
+	Rule  string // the rule or the record of the table that decided
+	Relay bool   // it leads outside, and no record opens it to strangers
 	Steps []Step // each rule that did something, if asked for
 }
 
@@ -75,17 +79,22 @@ type Options struct {
 	Hostname      string                // of this host: a name of the Main Domain
 	MaxSteps      int                   // changes to one address; default 20
 	LocalAddress  func(netip.Addr) bool // tells the IP addresses of this host; nil: none
+	Now           func() time.Time      // default time.Now
+	Log           *syslog.Logger        // hears of changes of the table; may be nil
 }
 
-// Router resolves addresses and login names. It keeps no state: what changed in
-// the directory counts at once. It may be shared by goroutines.
+// Router resolves addresses and login names. What changed in the directory or
+// in the table counts at once. It may be shared by goroutines.
 type Router struct {
 	directory *accounts.Directory
 	options   Options
 	rules     []rule
+	cache     cache
+	recent    recent
 }
 
-// New returns a router for the accounts in d.
+// New returns a router for the accounts in d, with the table that is kept in the
+// same store. It watches the store for as long as that is open.
 func New(d *accounts.Directory, o Options) *Router {
 	if o.MaxSteps <= 0 {
 		o.MaxSteps = 20
@@ -93,8 +102,13 @@ func New(d *accounts.Directory, o Options) *Router {
 	if o.LocalAddress == nil {
 		o.LocalAddress = func(netip.Addr) bool { return false }
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	o.Hostname = strings.ToLower(strings.TrimSuffix(o.Hostname, "."))
-	return &Router{directory: d, options: o, rules: rules()}
+	r := &Router{directory: d, options: o, rules: rules()}
+	r.store().Watch(store.SpaceRouter, []byte{keyTable}, func() { r.cache.changes.Add(1) })
+	return r
 }
 
 // Route resolves an address, written as in SMTP, with or without angle brackets
@@ -113,20 +127,57 @@ func (r *Router) route(ctx context.Context, addr string, p Purpose, explain bool
 		w.refuse("syntax", 501, "5.1.3", syntax.Error())
 		return w.result, nil
 	}
+	q := question{addr: parsed, purpose: p, explain: explain, simple: isSimple(addr, parsed), local: local}
 	var res Result
-	err := r.directory.View(ctx, func(n *accounts.Names) error {
-		w := walk{router: r, names: n, purpose: p, explain: explain, addr: parsed}
-		err := w.placeBareName(local)
-		if err == nil {
-			err = w.run()
-		}
-		res = w.result
-		return err
-	})
+	t, err := r.inForce(ctx)
+	if err == nil {
+		err = r.directory.View(ctx, func(n *accounts.Names) (err error) {
+			res, err = r.walk(n, t, &q)
+			return err
+		})
+	}
 	if err != nil {
 		return Result{}, fmt.Errorf("routing %q: %w", printable(addr), err)
 	}
+	if !explain {
+		if q.addr != parsed {
+			addr = q.addr.String()
+		}
+		r.recent.note(addr, p, &res)
+	}
 	return res, nil
+}
+
+// question is an address and what is to be known of it.
+type question struct {
+	addr    address
+	purpose Purpose
+	explain bool
+	simple  bool       // it was given without another address in it
+	local   netip.Addr // that the client connected to, if known
+}
+
+// ask makes a question of an address as a client writes it.
+func ask(addr string, p Purpose) (question, bool) {
+	parsed, err := parseAddress(addr)
+	return question{addr: parsed, purpose: p, simple: isSimple(addr, parsed)}, err == nil
+}
+
+// isSimple tells addresses that hold no other address: strangers hide in those
+// where they want to send to.
+func isSimple(written string, a address) bool {
+	return !strings.ContainsAny(a.local, "%!@") && !strings.HasPrefix(strings.TrimPrefix(written, "<"), "@")
+}
+
+// walk finds where an address leads by one table and one state of the directory.
+// A bare login name gets its domain in q.
+func (r *Router) walk(n *accounts.Names, t *table, q *question) (Result, error) {
+	w := walk{router: r, names: n, table: t, purpose: q.purpose, explain: q.explain, simple: q.simple, addr: q.addr}
+	err := w.placeBareName(q.local)
+	if q.addr = w.addr; err == nil {
+		err = w.run()
+	}
+	return w.result, err
 }
 
 var _ accounts.LoginRouter = (*Router)(nil)
@@ -150,11 +201,14 @@ func (r *Router) RouteLogin(ctx context.Context, name string, local netip.Addr) 
 type walk struct {
 	router  *Router
 	names   *accounts.Names
+	table   *table
 	purpose Purpose
 	explain bool
 
 	addr   address
 	shown  string // instead of addr, where it could not be parsed
+	simple bool   // it was given without another address in it
+	open   bool   // a record lets strangers send it to another host
 	result Result // decided once its Kind is set
 
 	last *domainAnswer // of domain
@@ -197,6 +251,9 @@ func (w *walk) placeBareName(local netip.Addr) error {
 	return err
 }
 
+// loopRule decides for addresses that lead in a circle.
+const loopRule = "routing loop"
+
 // run applies the rules until one has decided.
 func (w *walk) run() error {
 	for changes := 0; ; {
@@ -208,7 +265,7 @@ func (w *walk) run() error {
 			changes++
 		}
 		if changes >= w.router.options.MaxSteps || !changed {
-			w.refuse("routing loop", 554, "5.4.6", "the address leads in a circle")
+			w.refuse(loopRule, 554, "5.4.6", "the address leads in a circle")
 			return nil
 		}
 	}

@@ -22,51 +22,18 @@ func rules() []rule {
 	return []rule{
 		{"Main Domain", cutMainDomain},
 		{"nested address", openNested},
+		{"table", tableRecords},
 		{"domain alias", replaceDomainAlias},
+		{"own host", ownHost},
 		{".local", dotLocal},
 		{".domain", dotDomain},
 		{"._via", via},
 		{"IP address", literalHost},
+		{"blacklisted", blacklisted},
 		{"own domain", ownDomain},
+		{"default records", defaultRecords},
 		{"other domain", otherDomain},
 	}
-}
-
-// cutMainDomain removes a domain that is a name of the Main Domain.
-func cutMainDomain(w *walk, name string) error {
-	if w.addr.domain == "" {
-		return nil
-	}
-	why, err := w.isMain(name)
-	if why != "" {
-		w.rewrite(why, address{local: w.addr.local})
-	}
-	return err
-}
-
-// isMain returns why the domain stands for the Main Domain, "" if it does not.
-func (w *walk) isMain(rule string) (why string, err error) {
-	domain := w.addr.domain
-	if ip, ok := parseLiteral(domain); ok {
-		if w.router.options.LocalAddress(ip.Unmap()) {
-			return "own IP address", nil
-		}
-		return "", nil
-	}
-	dom, err := w.domain()
-	switch {
-	case err == nil && dom.Main && dom.Name == domain:
-		return rule, nil
-	case err == nil && dom.Main:
-		return "domain alias", nil
-	case err == nil:
-		return "", nil // another domain of ours, even if the host is called the same
-	case !absent(err):
-		return "", err
-	case domain == w.router.options.Hostname || domain == "localhost":
-		return "own host name", nil
-	}
-	return "", nil
 }
 
 // openNested makes the address in a local part without a domain the address.
@@ -78,20 +45,6 @@ func openNested(w *walk, name string) error {
 		w.rewrite(name, inner)
 	}
 	return nil
-}
-
-func replaceDomainAlias(w *walk, name string) error {
-	if w.addr.domain == "" {
-		return nil
-	}
-	dom, err := w.domain()
-	if absent(err) {
-		return nil
-	}
-	if err == nil && dom.Name != w.addr.domain {
-		w.rewrite(name, address{local: w.addr.local, domain: dom.Name})
-	}
-	return err
 }
 
 // dotLocal takes name@ACCOUNT.local, ACCOUNT being in the Main Domain.
@@ -177,10 +130,6 @@ func literalHost(w *walk, name string) error {
 // the address; a local part that is no address then gets it back, since RCPT TO
 // needs a domain.
 func (w *walk) direct(rule, host string, port int) {
-	if w.purpose == ForLogin {
-		w.refuse(rule, 550, "5.1.1", "not an account here")
-		return
-	}
 	inner, ok := nested(w.addr.local)
 	if !ok {
 		inner = address{local: w.addr.local, domain: host}
@@ -188,11 +137,19 @@ func (w *walk) direct(rule, host string, port int) {
 			inner.domain = literal(ip)
 		}
 	}
-	if !isHost(inner.domain) && inner.domain[0] != '[' {
+	w.send(rule, host, port, inner)
+}
+
+// send decides for an address and the one host that it is sent to.
+func (w *walk) send(rule, host string, port int, to address) {
+	switch {
+	case w.purpose == ForLogin:
+		w.refuse(rule, 550, "5.1.1", "not an account here")
+	case !isHost(to.domain) && !strings.HasPrefix(to.domain, "["):
 		w.refuse(rule, 553, "5.1.2", "not a valid domain in the address")
-		return
+	default:
+		w.decide(rule, Result{Kind: Remote, Host: host, Port: port, Direct: true, Address: to.String(), Relay: !w.open})
 	}
-	w.decide(rule, Result{Kind: Remote, Host: host, Port: port, Direct: true, Address: inner.String(), Relay: true})
 }
 
 // ownDomain looks the local part up in a domain of ours.
@@ -219,7 +176,7 @@ func otherDomain(w *walk, name string) error {
 	case !isHost(w.addr.domain):
 		w.refuse(name, 553, "5.1.2", "not a valid domain in the address")
 	default:
-		w.decide(name, Result{Kind: Remote, Host: w.addr.domain, Address: w.addr.String(), Relay: true})
+		w.decide(name, Result{Kind: Remote, Host: w.addr.domain, Address: w.addr.String(), Relay: !w.open})
 	}
 	return nil
 }
