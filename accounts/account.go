@@ -3,6 +3,7 @@ package accounts
 import (
 	"cmp"
 	"context"
+	"crypto/cipher"
 	"fmt"
 	"slices"
 	"strings"
@@ -222,7 +223,7 @@ func (n *Names) accounts(domain string) ([]Account, error) {
 func (d *Directory) SetAccount(ctx context.Context, addr string, change func(*Account) error) (Account, error) {
 	var acct Account
 	err := d.update(ctx, func(w *writer) (err error) {
-		acct, err = w.setAccount(addr, change)
+		acct, err = w.setAccount(addr, change, d.seal)
 		return err
 	})
 	if err != nil {
@@ -231,7 +232,7 @@ func (d *Directory) SetAccount(ctx context.Context, addr string, change func(*Ac
 	return acct, nil
 }
 
-func (w *writer) setAccount(addr string, change func(*Account) error) (Account, error) {
+func (w *writer) setAccount(addr string, change func(*Account) error, seal cipher.AEAD) (Account, error) {
 	old, err := w.account(addr)
 	if err != nil {
 		return Account{}, err
@@ -258,6 +259,9 @@ func (w *writer) setAccount(addr string, change func(*Account) error) (Account, 
 	if err := w.replaceCertificate(&acct, old.Certificate); err != nil {
 		return Account{}, err
 	}
+	if err := w.setLegacy(acct, old, seal); err != nil {
+		return Account{}, err
+	}
 	w.put(idKey(keyAccount, acct.ID), encodeAccount(acct))
 	return acct, nil
 }
@@ -268,30 +272,45 @@ func isRealName(s string) bool {
 
 // SetPassword gives an account a new password; with "" it has none any more.
 func (d *Directory) SetPassword(ctx context.Context, addr, password string) error {
-	var cred credentials
-	var err error
-	if password != "" {
-		cred, err = d.derive(password)
-	}
-	if err == nil {
-		err = d.update(ctx, func(w *writer) error { return w.setPassword(addr, cred) })
-	}
-	if err != nil {
+	if err := d.setPassword(ctx, addr, password); err != nil {
 		return fmt.Errorf("setting the password of %q: %w", clip(addr), err)
 	}
 	return nil
 }
 
-func (w *writer) setPassword(addr string, cred credentials) error {
+func (d *Directory) setPassword(ctx context.Context, addr, password string) error {
+	if password == "" {
+		return d.update(ctx, func(w *writer) error { return w.removePassword(addr) })
+	}
+	cred, err := d.derive(password)
+	if err != nil {
+		return err
+	}
+	nonce, err := d.random(sealNonce)
+	if err != nil {
+		return err
+	}
+	return d.update(ctx, func(w *writer) error {
+		acct, err := w.account(addr)
+		if err != nil {
+			return err
+		}
+		w.put(idKey(keyPassword, acct.ID), encodeCredentials(cred))
+		w.delete(idKey(keyLegacy, acct.ID))
+		if acct.LegacyAuth && d.seal != nil {
+			w.putSecret(d.seal, acct.ID, nonce, password)
+		}
+		return nil
+	})
+}
+
+func (w *writer) removePassword(addr string) error {
 	acct, err := w.account(addr)
 	if err != nil {
 		return err
 	}
-	if cred.hash == "" {
-		w.delete(idKey(keyPassword, acct.ID))
-		return nil
-	}
-	w.put(idKey(keyPassword, acct.ID), encodeCredentials(cred))
+	w.delete(idKey(keyPassword, acct.ID))
+	w.delete(idKey(keyLegacy, acct.ID))
 	return nil
 }
 
@@ -327,6 +346,7 @@ func (w *writer) removeAccount(addr string) error {
 	w.delete(objectKey(acct.Domain, acct.Local))
 	w.delete(byAgeKey(acct.Domain, acct.ID))
 	w.delete(idKey(keyPassword, acct.ID))
+	w.delete(idKey(keyLegacy, acct.ID))
 	w.delete(idKey(keyAccount, acct.ID))
 	return w.tx.RemoveAccount(acct.ID)
 }

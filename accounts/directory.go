@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"crypto/cipher"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -16,6 +17,10 @@ type Options struct {
 	Rand      io.Reader        // salts and secrets; default crypto/rand
 	Mailboxes []InitialMailbox // made with each new account; nil: Drafts, Sent, Trash, Junk
 	Password  PasswordParams
+	// LegacyKey seals the passwords of accounts with LegacyAuth; it should have
+	// 32 octets and not be in the store. Without it LegacyAuth cannot be
+	// switched on, and APOP and CRAM-MD5 are not offered.
+	LegacyKey []byte
 }
 
 // InitialMailbox is a mailbox that each new account has beside INBOX. It is
@@ -42,11 +47,12 @@ type Directory struct {
 	rand      io.Reader
 	mailboxes []InitialMailbox
 	params    PasswordParams
+	seal      cipher.AEAD // nil without Options.LegacyKey
 }
 
 // New returns the directory that is in st.
 func New(st *store.Store, o Options) *Directory {
-	d := &Directory{store: st, now: o.Now, rand: o.Rand, mailboxes: o.Mailboxes, params: o.Password.withDefaults()}
+	d := &Directory{store: st, now: o.Now, rand: o.Rand, mailboxes: o.Mailboxes, params: o.Password.withDefaults(), seal: newSeal(o.LegacyKey)}
 	if d.now == nil {
 		d.now = time.Now
 	}

@@ -16,7 +16,7 @@ var cheap = PasswordParams{Memory: 64, Time: 1, ScramRounds: 4096}
 // company.example too, and the domain client1.test.
 func openDirectory(t testing.TB) *Directory {
 	t.Helper()
-	d := New(storetest.New(t), Options{Password: cheap})
+	d := New(storetest.New(t), Options{Password: cheap, LegacyKey: []byte("a key of 32 octets for the tests.")})
 	for _, name := range []string{"company.test", "client1.test"} {
 		must(t)(d.AddDomain(t.Context(), name))
 	}

@@ -3,7 +3,10 @@ package accounts
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,6 +21,7 @@ import (
 type conversing struct {
 	t         *testing.T
 	auth      *Authenticator
+	at        Attempt
 	line      int
 	server    sasl.Server
 	challenge []byte
@@ -39,7 +43,7 @@ func TestSASLDialogues(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := conversing{t: t, auth: openAuthenticator(t)}
+			c := conversing{t: t, auth: openWithAll(t), at: fromLoopback()}
 			for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
 				c.line++
 				if line := lines.Text(); line != "" && line[0] != '#' {
@@ -53,9 +57,21 @@ func TestSASLDialogues(t *testing.T) {
 func (c *conversing) play(line string) {
 	verb, rest, _ := strings.Cut(line, " ")
 	switch verb {
+	case "CERTIFICATE":
+		c.at.TLSState = nil
+		if rest != "none" {
+			c.at.TLSState = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{madeFor(rest)}}
+		}
+	case "OFFERS":
+		if got := strings.Join(c.auth.Mechanisms(c.at), " "); got != rest {
+			c.t.Errorf("line %d: offered is %s", c.line, got)
+		}
+	case "CRAM:":
+		name, password, _ := strings.Cut(rest, " ")
+		c.play(fmt.Sprintf("C: %s %x", name, digestCRAM(string(c.challenge), password)))
 	case "AUTH":
 		c.challenge, c.in, c.done = nil, nil, false
-		c.server, c.err = c.auth.SASL(c.t.Context(), fromLoopback(), rest, func(in *SignedIn) { c.in = in })
+		c.server, c.err = c.auth.SASL(c.t.Context(), c.at, rest, func(in *SignedIn) { c.in = in })
 	case "C:":
 		if c.server == nil {
 			c.t.Fatalf("line %d: the exchange did not start: %v", c.line, c.err)
@@ -107,7 +123,7 @@ func (c *conversing) describe(in *SignedIn) string {
 }
 
 func (c *conversing) namedError(name string) error {
-	err, ok := map[string]error{"credentials": ErrCredentials, "malformed": ErrMalformed, "mechanism": ErrMechanism}[name]
+	err, ok := map[string]error{"credentials": ErrCredentials, "malformed": ErrMalformed, "mechanism": ErrMechanism, "unavailable": ErrUnavailable, "locked": ErrLocked}[name]
 	if !ok {
 		c.t.Fatalf("line %d: no error is called %q", c.line, name)
 	}
@@ -221,13 +237,15 @@ func TestScramHidesWhoExists(t *testing.T) {
 
 func TestResponsesAreBounded(t *testing.T) {
 	t.Parallel()
-	a := openAuthenticator(t)
-	for _, mechanism := range a.Mechanisms(fromLoopback()) {
-		server, err := a.SASL(t.Context(), fromLoopback(), mechanism, nil)
+	a := openWithAll(t)
+	at := fromLoopback()
+	at.TLSState = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{madeFor("jsmith")}}
+	for _, mechanism := range a.Mechanisms(at) {
+		server, err := a.SASL(t.Context(), at, mechanism, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _, err = server.Next(make([]byte, maxResponse+1))
+		_, _, err = server.Next(make([]byte, maxToken+1))
 		wantError(t, err, ErrMalformed)
 		_, _, err = server.Next([]byte("jsmith"))
 		wantError(t, err, ErrMalformed)
@@ -239,11 +257,23 @@ func FuzzSASL(f *testing.F) {
 	f.Add("LOGIN", []byte("jsmith"), []byte("tulip"), []byte("x"))
 	f.Add("SCRAM-SHA-256", []byte("n,,n=jsmith,r=abc"), []byte("c=biws,r=abc,p=AA=="), []byte(""))
 	f.Add("SCRAM-SHA-256", []byte("y,a=jsmith,n=nobody,r="), []byte("c=,r=,p="), []byte("x"))
-	a := openAuthenticator(f)
+	f.Add("OAUTHBEARER", []byte("n,a=jsmith,\x01auth=Bearer of-jsmith\x01\x01"), []byte("\x01"), []byte(""))
+	f.Add("OAUTHBEARER", []byte("n,,\x01auth=Bearer stale\x01\x01"), []byte(""), []byte("\x01"))
+	f.Add("XOAUTH2", []byte("user=jsmith\x01auth=Bearer stale\x01\x01"), []byte(""), []byte(""))
+	f.Add("EXTERNAL", []byte("jsmith"), []byte(""), []byte(""))
+	f.Add("CRAM-MD5", []byte("old b913a602c7eda7a495b4e6e7334d3890"), []byte("old b913a602c7eda7a495b4e6e7334d3890"), []byte(""))
+	a := openWithAll(f)
+	at := fromLoopback()
+	at.TLSState = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{madeFor("jsmith")}}
 	f.Fuzz(func(t *testing.T, mechanism string, one, two, three []byte) {
-		server, err := a.SASL(t.Context(), fromLoopback(), mechanism, func(*SignedIn) {})
+		server, err := a.SASL(t.Context(), at, mechanism, func(*SignedIn) {})
 		if err != nil {
 			return
+		}
+		if mechanism == mechCRAM { // it begins without a response
+			if _, _, err := server.Next(nil); err != nil {
+				t.Fatal(err)
+			}
 		}
 		over := false
 		for _, response := range [][]byte{one, two, three, nil} {

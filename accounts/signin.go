@@ -32,6 +32,12 @@ type AuthOptions struct {
 	Remember time.Duration
 	// SecureMethodRequired is that of the domains which leave it to the server.
 	SecureMethodRequired bool
+	// Tokens checks the bearer tokens of OAUTHBEARER and XOAUTH2, which are not
+	// offered without it.
+	Tokens TokenChecker
+	// Hostname is this host's name in the challenges of CRAM-MD5; default
+	// "localhost".
+	Hostname string
 }
 
 // Authenticator signs users in for all protocols. It may be shared by goroutines.
@@ -42,6 +48,10 @@ type Authenticator struct {
 	exempt     func(netip.Addr) bool
 	log        *syslog.Logger
 	throttle   *throttle
+	tokens     TokenChecker
+	hostname   string
+	now        func() time.Time
+	mechanisms []mechanism
 	remembered *remembered
 	secureOnly bool
 	hashing    chan struct{} // holds one for every password being hashed
@@ -61,6 +71,9 @@ func NewAuthenticator(d *Directory, r LoginRouter, o AuthOptions) *Authenticator
 	if o.Parallel <= 0 {
 		o.Parallel = runtime.GOMAXPROCS(0)
 	}
+	if o.Hostname == "" {
+		o.Hostname = "localhost"
+	}
 	if o.Cleartext == "" {
 		o.Cleartext = "loopback"
 	}
@@ -71,6 +84,10 @@ func NewAuthenticator(d *Directory, r LoginRouter, o AuthOptions) *Authenticator
 		exempt:     o.Exempt,
 		log:        o.Log,
 		throttle:   newThrottle(processKey(), o.Now, o.MaxDelay),
+		tokens:     o.Tokens,
+		hostname:   o.Hostname,
+		now:        o.Now,
+		mechanisms: mechanisms(),
 		remembered: newRemembered(processKey(), o.Now, o.Remember),
 		secureOnly: o.SecureMethodRequired,
 		hashing:    make(chan struct{}, o.Parallel),
@@ -110,7 +127,7 @@ type SignedIn struct {
 	Mailbox    store.MailboxRef // that the login name selects, INBOX by default; not opened yet
 	Individual string           // show only mail for this local part; "" shows all
 	Login      string           // as typed
-	Mechanism  string           // "PASS", "LOGIN", "PLAIN", "SCRAM-SHA-256"
+	Mechanism  string           // "PASS", "LOGIN", "APOP", or that of SASL: "PLAIN", "SCRAM-SHA-256"
 }
 
 // Allowed reports whether a password in clear would be taken on this connection.
