@@ -51,6 +51,7 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 		Subaddress:    cfg.Local.Subaddress,
 		Hostname:      cfg.Hostname,
 		LocalAddress:  ownAddress,
+		Log:           log.Tag("ROUTER"),
 	})
 	r.queue = queue.New(st, r.router, r.directory, queueOptions(cfg, log))
 	r.alerts = alerts.New(st, r.directory, alerts.Options{Log: log.Tag("ALERT")})
