@@ -23,58 +23,57 @@ func remembers(t *testing.T, a *Authenticator, login, password string) bool {
 func TestRightPasswordsAreRemembered(t *testing.T) {
 	t.Parallel()
 	d := openAuthenticator(t).directory
-	synctest.Test(t, func(t *testing.T) {
-		ctx := t.Context()
-		a := NewAuthenticator(d, direct{d}, AuthOptions{Remember: 10 * time.Minute})
-		try := func(login, password string, want error) {
-			t.Helper()
-			at := fromLoopback()
-			at.Service = POP
-			_, err := a.Password(ctx, at, "PASS", login, password)
-			wantError(t, err, want)
+	ctx := t.Context()
+	now := time.Unix(1_800_000_000, 0)
+	a := NewAuthenticator(d, direct{d}, AuthOptions{Remember: 10 * time.Minute, Now: func() time.Time { return now }})
+	try := func(login, password string, want error) {
+		t.Helper()
+		at := fromLoopback()
+		at.Service = POP
+		_, err := a.Password(ctx, at, "PASS", login, password)
+		wantError(t, err, want)
+	}
+	try("jsmith", "tulip", nil)
+	try("jsmith", "Tulip", ErrCredentials)
+	try("nobody", "tulip", ErrCredentials)
+	try("empty", "", ErrCredentials)
+	for _, tt := range []struct {
+		login, password string
+		want            bool
+	}{{"jsmith", "tulip", true}, {"info", "tulip", true}, {"jsmith", "Tulip", false}, {"jsmith", "", false}, {"boss", "tulip", false}, {"nobody", "tulip", false}, {"empty", "", false}} {
+		if got := remembers(t, a, tt.login, tt.password); got != tt.want {
+			t.Errorf("%s %q: remembered %v", tt.login, tt.password, got)
 		}
-		try("jsmith", "tulip", nil)
-		try("jsmith", "Tulip", ErrCredentials)
-		try("nobody", "tulip", ErrCredentials)
-		try("empty", "", ErrCredentials)
-		for _, tt := range []struct {
-			login, password string
-			want            bool
-		}{{"jsmith", "tulip", true}, {"info", "tulip", true}, {"jsmith", "Tulip", false}, {"jsmith", "", false}, {"boss", "tulip", false}, {"nobody", "tulip", false}, {"empty", "", false}} {
-			if got := remembers(t, a, tt.login, tt.password); got != tt.want {
-				t.Errorf("%s %q: remembered %v", tt.login, tt.password, got)
-			}
-		}
+	}
 
-		// Everything else is asked again.
-		try("jsmith", "tulip", nil)
-		must(t)(d.SetAccount(ctx, "jsmith", func(a *Account) error { a.Services = IMAP; return nil }))
-		try("jsmith", "tulip", ErrService)
-		must(t)(d.SetAccount(ctx, "jsmith", func(a *Account) error { a.Locked = true; return nil }))
-		try("jsmith", "tulip", ErrLocked)
-		must(t)(d.SetAccount(ctx, "jsmith", func(a *Account) error { a.Locked, a.Services = false, AllServices; return nil }))
-		try("jsmith", "tulip", nil)
+	// Everything else is asked again.
+	try("jsmith", "tulip", nil)
+	must(t)(d.SetAccount(ctx, "jsmith", func(a *Account) error { a.Services = IMAP; return nil }))
+	try("jsmith", "tulip", ErrService)
+	must(t)(d.SetAccount(ctx, "jsmith", func(a *Account) error { a.Locked = true; return nil }))
+	try("jsmith", "tulip", ErrLocked)
+	must(t)(d.SetAccount(ctx, "jsmith", func(a *Account) error { a.Locked, a.Services = false, AllServices; return nil }))
+	try("jsmith", "tulip", nil)
 
-		// Ten minutes count from the check, not from the last use.
-		time.Sleep(9 * time.Minute)
-		try("jsmith", "tulip", nil)
-		time.Sleep(time.Minute)
-		if remembers(t, a, "jsmith", "tulip") {
-			t.Error("remembered for longer than set")
-		}
-		try("jsmith", "tulip", nil)
+	// Ten minutes count from the check, not from the last use.
+	now = now.Add(9 * time.Minute)
+	try("jsmith", "tulip", nil)
+	now = now.Add(time.Minute)
+	if remembers(t, a, "jsmith", "tulip") {
+		t.Error("remembered for longer than set")
+	}
+	try("jsmith", "tulip", nil)
 
-		// A new password takes effect at once, even if it is the same.
-		must(t)(nil, d.SetPassword(ctx, "jsmith", "tulip"))
-		if remembers(t, a, "jsmith", "tulip") {
-			t.Error("remembered across a change of the password")
-		}
-		must(t)(nil, d.SetPassword(ctx, "jsmith", "crocus"))
-		try("jsmith", "tulip", ErrCredentials)
-		try("jsmith", "crocus", nil)
-		must(t)(nil, d.SetPassword(ctx, "jsmith", ""))
-		try("jsmith", "crocus", ErrCredentials)
-	})
+	// A new password takes effect at once, even if it is the same.
+	must(t)(nil, d.SetPassword(ctx, "jsmith", "tulip"))
+	if remembers(t, a, "jsmith", "tulip") {
+		t.Error("remembered across a change of the password")
+	}
+	must(t)(nil, d.SetPassword(ctx, "jsmith", "crocus"))
+	try("jsmith", "tulip", ErrCredentials)
+	try("jsmith", "crocus", nil)
+	must(t)(nil, d.SetPassword(ctx, "jsmith", ""))
+	try("jsmith", "crocus", ErrCredentials)
 }
 
 // A guesser waits however the owner signs in meanwhile.
