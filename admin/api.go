@@ -108,7 +108,12 @@ func (a *API) operations() map[string]http.HandlerFunc {
 		"mailbox/acl":     operation(a.ACL),
 		"mailbox/acl-set": operation(a.SetACL),
 
-		"route/test": operation(a.TestRoute),
+		"route/list":   operation(a.Routes),
+		"route/add":    operation(a.AddRoute),
+		"route/remove": operation(a.RemoveRoute),
+		"route/set":    operation(a.SetRoutes),
+		"route/check":  operation(a.CheckRoutes),
+		"route/test":   operation(a.TestRoute),
 
 		"alert/post":   operation(a.PostAlert),
 		"alert/list":   operation(a.ListAlerts),

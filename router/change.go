@@ -35,7 +35,7 @@ func (e *TableError) Error() string {
 
 // Change puts another table in force, as one transaction: the one that edit
 // makes of the one that is. edit may be called more than once. The report is
-// that of [Router.Check]; a table with errors is refused with a [*TableError].
+// that of [Router.Preview], with the new revision; a table with errors is refused with a [*TableError].
 // When Change returns, every address is routed by the new table.
 func (r *Router) Change(ctx context.Context, edit func(Stored) (string, error)) (Report, error) {
 	for {
@@ -48,6 +48,24 @@ func (r *Router) Change(ctx context.Context, edit func(Stored) (string, error)) 
 			return report, nil
 		}
 	}
+}
+
+// Preview says what [Router.Change] would, and changes nothing. A table with
+// errors is in the report like any other.
+func (r *Router) Preview(ctx context.Context, edit func(Stored) (string, error)) (Report, error) {
+	old, err := r.Table(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	text, err := edit(old)
+	var report Report
+	if err == nil {
+		report, err = r.examine(ctx, old, text)
+	}
+	if err != nil {
+		return report, fmt.Errorf("checking a router table: %w", err)
+	}
+	return report, nil
 }
 
 // errMoved says that another change came first.
@@ -84,15 +102,19 @@ func (r *Router) tryChange(ctx context.Context, edit func(Stored) (string, error
 	return report, err
 }
 
-// Replace returns an edit for [Router.Change] that puts text in the place of the
-// table that has this revision; any table's when revision is nil.
-func Replace(text string, revision *uint64) func(Stored) (string, error) {
+// At returns an edit that is only made to the table with this revision.
+func At(revision uint64, edit func(Stored) (string, error)) func(Stored) (string, error) {
 	return func(old Stored) (string, error) {
-		if revision != nil && *revision != old.Revision {
+		if revision != old.Revision {
 			return "", ErrRevision
 		}
-		return text, nil
+		return edit(old)
 	}
+}
+
+// Replace returns an edit that puts text in the place of any table.
+func Replace(text string) func(Stored) (string, error) {
+	return func(Stored) (string, error) { return text, nil }
 }
 
 // Insert returns an edit that adds a record before the line with this number

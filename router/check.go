@@ -8,7 +8,9 @@ import (
 	"tripost/accounts"
 )
 
-// Report is what there is to say of a table before it is put in force.
+// Report is what there is to say of a table before it is put in force: what is
+// wrong with it, and which addresses and login names of recent days would lead
+// elsewhere.
 type Report struct {
 	Revision    uint64       `json:"revision"` // of the table in force
 	Records     int          `json:"records"`
@@ -16,20 +18,6 @@ type Report struct {
 	Tested      int          `json:"tested"`      // addresses and login names of recent days
 	Changed     int          `json:"changed"`     // those of them that would lead elsewhere
 	Differences []Difference `json:"differences"` // the first of these
-}
-
-// Check says what is wrong with a table, and which addresses and login names of
-// recent days would lead elsewhere if it were in force.
-func (r *Router) Check(ctx context.Context, text string) (Report, error) {
-	old, err := r.Table(ctx)
-	if err != nil {
-		return Report{}, err
-	}
-	report, err := r.examine(ctx, old, text)
-	if err != nil {
-		return report, fmt.Errorf("checking a router table: %w", err)
-	}
-	return report, nil
 }
 
 // refusal returns a [*TableError] for a table that cannot be put in force.
