@@ -56,6 +56,8 @@ func (m *mboxReader) advance() {
 		m.err = nil // a piece of a long line
 	case errors.Is(m.err, io.EOF) && len(m.line) > 0:
 		m.line, m.err = append(bytes.Clone(m.line), '\n'), nil // the end shows at the next call
+	case m.err != nil && !errors.Is(m.err, io.EOF):
+		m.line, m.err = nil, refuse("reading the mbox file: %w", m.err) // what it came by is the client's
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"tripost/store"
@@ -40,8 +41,8 @@ func (a *API) importMbox(w http.ResponseWriter, r *http.Request) {
 }
 
 func mboxRequest(r *http.Request) (q MailboxRequest, err error) {
-	if err := json.Unmarshal([]byte(r.URL.Query().Get("request")), &q); err != nil {
-		return q, refuse("reading the request: %w", err)
+	if err := decode(strings.NewReader(r.URL.Query().Get("request")), &q); err != nil {
+		return q, &Refusal{err}
 	}
 	return q, nil
 }
@@ -148,7 +149,11 @@ func (a *API) openMailbox(ctx context.Context, q MailboxRequest) (*store.View, e
 	if err != nil {
 		return nil, err
 	}
-	return v, v.Load(ctx)
+	if err := v.Load(ctx); err != nil {
+		v.Close()
+		return nil, err
+	}
+	return v, nil
 }
 
 func (a *API) export(ctx context.Context, v *store.View, w io.Writer) error {
