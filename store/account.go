@@ -66,7 +66,11 @@ func (tx *Tx) RemoveAccount(a AccountID) error {
 	if err != nil {
 		return fmt.Errorf("removing account %d: %w", a, err)
 	}
-	boxes, err := readMailboxes(tx.r, a)
+	var boxes []namedMailbox
+	err = eachMailbox(tx.r, a, func(k boxKey, m *mailbox) error {
+		boxes = append(boxes, namedMailbox{k.mailbox, mailbox{name: m.name}})
+		return nil
+	})
 	if err != nil {
 		return err
 	}

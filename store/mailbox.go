@@ -59,22 +59,24 @@ type namedMailbox struct {
 	mailbox
 }
 
-// readMailboxes reads the records of all names of an account, in the order of
-// their ids.
-func readMailboxes(r engine.Reader, a AccountID) ([]namedMailbox, error) {
+// eachMailbox calls fn with the record of each name of an account, in the order
+// of their ids. The record is fn's only while it runs: with their ACLs those of
+// all names could take much memory.
+func eachMailbox(r engine.Reader, a AccountID, fn func(boxKey, *mailbox) error) error {
 	prefix := appendAccountPart(nil, a, partMailbox)
-	var list []namedMailbox
 	for item, err := range r.Range(prefix, prefixEnd(prefix)) {
+		var m mailbox
+		if err == nil {
+			err = m.decode(item.Value)
+		}
+		if err == nil {
+			err = fn(boxKey{a, MailboxID(binary.BigEndian.Uint32(item.Key[len(prefix):]))}, &m)
+		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		m := namedMailbox{id: MailboxID(binary.BigEndian.Uint32(item.Key[len(prefix):]))}
-		if err := m.decode(item.Value); err != nil {
-			return nil, err
-		}
-		list = append(list, m)
 	}
-	return list, nil
+	return nil
 }
 
 // Mailboxes returns the names of an account that the identity may look up, by
@@ -83,17 +85,12 @@ func readMailboxes(r engine.Reader, a AccountID) ([]namedMailbox, error) {
 func (s *Store) Mailboxes(ctx context.Context, id Identity, a AccountID) ([]Mailbox, error) {
 	var list []Mailbox
 	err := s.engine.View(ctx, func(r engine.Reader) error {
-		all, err := readMailboxes(r, a)
-		if err != nil {
-			return err
-		}
-		for i := range all {
-			m := &all[i]
-			if rights, err := gate(&id, a, &m.mailbox, RightLookup); err == nil {
-				list = append(list, m.describe(boxKey{a, m.id}, rights))
+		return eachMailbox(r, a, func(k boxKey, m *mailbox) error {
+			if rights, err := gate(&id, a, m, RightLookup); err == nil {
+				list = append(list, m.describe(k, rights))
 			}
-		}
-		return nil
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing the mailboxes of account %d: %w", a, err)

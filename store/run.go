@@ -170,26 +170,17 @@ func (s *Store) trim(ctx context.Context, a AccountID) error {
 	var due []boxKey
 	oldest := s.o.Now().Add(-s.o.KeepChangesFor).Unix()
 	err := s.engine.View(ctx, func(r engine.Reader) error {
-		boxes, err := readMailboxes(r, a)
-		if err != nil {
-			return err
-		}
-		for i := range boxes {
-			k := boxKey{a, boxes[i].id}
+		return eachMailbox(r, a, func(k boxKey, _ *mailbox) error {
 			st, found, err := readState(r, k)
-			if err != nil {
+			if err != nil || !found || st.changes == 0 {
 				return err
 			}
-			if !found || st.changes == 0 {
-				continue
-			}
-			if upTo, _, err := s.outdated(r, k, &st, oldest); err != nil {
-				return err
-			} else if upTo > 0 {
+			upTo, _, err := s.outdated(r, k, &st, oldest)
+			if upTo > 0 {
 				due = append(due, k)
 			}
-		}
-		return nil
+			return err
+		})
 	})
 	if err != nil {
 		return err
