@@ -22,15 +22,33 @@ type AccountInfo struct {
 
 	SecureMethodRequired string `json:"secure_method_required,omitempty"` // on or off; empty: as the domain says
 	Certificate          string `json:"certificate,omitempty"`            // SHA-256 of a client certificate
+	// LegacyAuth is "on" where APOP and CRAM-MD5 work, "from the next password"
+	// where they are allowed only since the password was set; else empty.
+	LegacyAuth string `json:"legacy_auth,omitempty"`
 }
 
 func (a *API) accountInfo(ctx context.Context, acc accounts.Account) (AccountInfo, error) {
 	u, err := a.Store.Usage(ctx, acc.ID)
+	if err != nil {
+		return AccountInfo{}, err
+	}
+	legacy, err := a.legacyAuth(ctx, acc)
 	return AccountInfo{
-		SecureMethodRequired: choice(acc.SecureMethodRequired), Certificate: acc.Certificate,
 		Address: acc.Address(), RealName: acc.RealName, Services: acc.Services.String(),
 		Locked: acc.Locked, Quota: acc.Quota, Octets: u.Octets, Messages: u.Messages, Created: acc.Created,
+		SecureMethodRequired: choice(acc.SecureMethodRequired), Certificate: acc.Certificate, LegacyAuth: legacy,
 	}, err
+}
+
+func (a *API) legacyAuth(ctx context.Context, acc accounts.Account) (string, error) {
+	if !acc.LegacyAuth {
+		return "", nil
+	}
+	has, err := a.Directory.HasLegacySecret(ctx, acc.ID)
+	if err != nil || has {
+		return "on", err
+	}
+	return "from the next password", nil
 }
 
 // PasswordRequest carries a new password. It is never logged.
@@ -80,7 +98,7 @@ func (a *API) Account(ctx context.Context, q NameRequest) (AccountInfo, error) {
 }
 
 // SetAccount changes settings: name, quota, services, locked,
-// secure_method_required, certificate.
+// secure_method_required, certificate, legacy_auth.
 func (a *API) SetAccount(ctx context.Context, q SettingsRequest) (AccountInfo, error) {
 	acc, err := a.Directory.SetAccount(ctx, q.Name, func(acc *accounts.Account) error {
 		for key, value := range q.Settings {
@@ -108,10 +126,12 @@ func setAccount(acc *accounts.Account, key, value string) (err error) {
 		acc.Locked, err = parseSwitch(value)
 	case "secure_method_required":
 		acc.SecureMethodRequired, err = accounts.ParseChoice(value)
+	case "legacy_auth":
+		acc.LegacyAuth, err = parseSwitch(value)
 	case "certificate":
 		acc.Certificate, err = accounts.ParseFingerprint(value)
 	default:
-		return refuse("%q is not a setting of an account (name, quota, services, locked, secure_method_required, certificate)", key)
+		return refuse("%q is not a setting of an account (name, quota, services, locked, secure_method_required, certificate, legacy_auth)", key)
 	}
 	if err != nil {
 		return refuse("%s: %w", key, err)
