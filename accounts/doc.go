@@ -7,12 +7,19 @@
 //     mailboxes and its password, a removed one goes together with its aliases.
 //   - A domain has one name space: accounts and aliases never share a name.
 //   - Names are compared without case and kept in lower case.
-//   - Nothing is cached: what an administrator changed counts for the next
-//     sign-in and the next recipient.
+//   - No record is cached: what an administrator changed counts for the next
+//     sign-in and the next recipient. That a password was right is remembered
+//     for a while, if so configured, and forgotten with the password.
 //   - No password is kept, only what checks it: an argon2id hash, and the keys
-//     of SCRAM-SHA-256, both derived when the password is set.
+//     of SCRAM-SHA-256, both derived when the password is set. Accounts with
+//     LegacyAuth are the exception: theirs is also kept sealed, under a key that
+//     is not in the store.
 //   - A sign-in that fails says neither by its answer nor by its duration
-//     whether the name exists.
+//     whether the name exists. What is wrong with the account itself (it is
+//     locked, a service is off, a secure method is required) is told only to
+//     who has shown that it is theirs.
+//   - A list of mechanisms names what would work on the connection that it is
+//     made for.
 //
 // # Parts
 //
