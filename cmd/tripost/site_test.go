@@ -157,6 +157,21 @@ func (r *running) logged(text string) {
 	}
 }
 
+// eventually waits for a condition.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("never: " + what)
+		}
+	}
+}
+
 // tripost runs a command of the program on the site and returns its exit code
 // and all it printed.
 func tripost(t testing.TB, dir, stdin string, args ...string) (code int, out string) {
