@@ -67,6 +67,10 @@ func (e *environment) showDomain(d admin.DomainInfo) {
 		row("main", mark(d.Main))
 		row("services", d.Services)
 		row("aliases", strings.Join(d.Aliases, " "))
+		if len(d.Addresses) > 0 {
+			row("addresses", strings.Trim(fmt.Sprint(d.Addresses), "[]"))
+		}
+		rowIfSet(row, "secure_method_required", d.SecureMethodRequired)
 		row("created", d.Created.Local().Format(day))
 	})
 }
@@ -215,8 +219,18 @@ func (e *environment) showAccount(a admin.AccountInfo) {
 		row("messages", a.Messages)
 		row("octets", a.Octets)
 		row("quota", quota(a.Quota))
+		rowIfSet(row, "secure_method_required", a.SecureMethodRequired)
+		rowIfSet(row, "legacy_auth", a.LegacyAuth)
+		rowIfSet(row, "certificate", a.Certificate)
 		row("created", a.Created.Local().Format(day))
 	})
+}
+
+// rowIfSet shows a setting that few use only where it is used.
+func rowIfSet(row func(...any), name, value string) {
+	if value != "" {
+		row(name, value)
+	}
 }
 
 func aliasAdd(e *environment, args []string) error {
