@@ -88,8 +88,8 @@ func (c *checker) records() error {
 				return err
 			}
 		}
-		if r.relay != relayNone && r.relay != relayDefault && r.left.broad() {
-			c.warn(r, prefixes, "strangers may send to every domain that "+r.left.String()+" fits")
+		if r.relay != relayNone && r.relay != relayDefault && r.broad() {
+			c.warn(r, prefixes, "strangers may send to domains of many owners by this record")
 		}
 	}
 	return nil

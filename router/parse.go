@@ -134,8 +134,11 @@ func (r *record) takePrefix(word string) error {
 // checkRelay refuses a record that would make the server relay for anybody to
 // anywhere.
 func (r *record) checkRelay() error {
-	if r.left.everyDomain() && (r.relay == relaySimple || r.relay == relayAll) {
-		return faultf(prefixes, "strangers could send to all the world; expected no Relay: or RelayAll: before an asterisk for every domain")
+	if r.relay != relaySimple && r.relay != relayAll {
+		return nil
+	}
+	if r.left.everyDomain() || r.right.domain == "*" || r.right.inner.domain == "*" || r.right.domain == "*._via" {
+		return faultf(prefixes, "strangers could send to all the world; expected no Relay: or RelayAll: where an asterisk stands for every domain")
 	}
 	return nil
 }

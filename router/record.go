@@ -79,13 +79,18 @@ func (r *record) opens(simple bool) bool {
 	case relaySimple:
 		return simple
 	}
-	return simple && !r.fallback && !r.left.broad()
+	return simple && !r.fallback && !r.broad()
 }
 
-// broad tells patterns that fit domains of many owners, such as "*.com": a
-// record that lets strangers relay to all of them must say so.
-func (p pattern) broad() bool {
-	_, after, ok := strings.Cut(p.domain, "*")
+// broad tells records that are for domains of many owners, or lead to them: one
+// that lets strangers relay to all of these must say so.
+func (r *record) broad() bool {
+	return broad(r.left.domain) || broad(r.right.domain) || broad(r.right.inner.domain)
+}
+
+// broad tells patterns such as "*.com", which fit domains of many owners.
+func broad(domain string) bool {
+	_, after, ok := strings.Cut(strings.TrimSuffix(domain, "._via"), "*")
 	return ok && !strings.Contains(strings.Trim(after, "."), ".")
 }
 

@@ -51,8 +51,12 @@ func (w *walk) discard(rule string) {
 }
 
 func (w *walk) trap(rule string) {
+	if w.purpose == ForLogin {
+		w.refuse(rule, 550, "5.1.1", "not an account here")
+		return
+	}
 	w.refuse(rule, 550, "5.7.1", "the message is refused")
-	w.result.Trap = w.purpose == ForMail
+	w.result.Trap = true
 }
 
 // rewriteBy makes the right side of a record the address.

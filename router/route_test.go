@@ -19,35 +19,62 @@ import (
 // TestRoutes replays testdata/routes.txt.
 func TestRoutes(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("testdata/routes.txt")
+	cases := 0
+	replayRoutes(t, "testdata/routes.txt", func(question, want, got string) {
+		cases++
+		if got != want {
+			t.Errorf("%s\ngot:\n%swant:\n%s", question, got, want)
+		}
+	})
+	if cases < 280 {
+		t.Errorf("only %d cases", cases)
+	}
+}
+
+// replayRoutes calls check for each case of a file.
+func replayRoutes(t *testing.T, file string, check func(question, want, got string)) {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := openRouter(t, testOptions())
 	var question, want string
-	cases := 0
-	check := func() {
-		if question == "" {
-			return
+	var table []string
+	end := func() {
+		if question != "" {
+			check(question, want, explained(t, r, question))
 		}
-		cases++
-		if got := explained(t, r, question); got != want {
-			t.Errorf("%s\ngot:\n%swant:\n%s", question, got, want)
-		}
+		question, want = "", ""
 	}
 	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSuffix(line, "\n")
+		if record, ok := strings.CutPrefix(line, "|"); ok {
+			end()
+			table = append(table, strings.TrimPrefix(record, " "))
+			continue
+		}
+		if table != nil {
+			setTable(t, r, table...)
+			table = nil
+		}
 		switch {
 		case strings.HasPrefix(line, "  "):
-			want += line
-		case strings.HasPrefix(line, "#") || line == "\n":
+			want += line + "\n"
+		case strings.HasPrefix(line, "#") || line == "":
 		default:
-			check()
-			question, want = strings.TrimSuffix(line, "\n"), ""
+			end()
+			question = line
 		}
 	}
-	check()
-	if cases < 100 {
-		t.Errorf("only %d cases", cases)
+	end()
+}
+
+// setTable puts a table in force.
+func setTable(t testing.TB, r *Router, records ...string) {
+	t.Helper()
+	if _, err := r.Change(t.Context(), Replace(strings.Join(records, "\n"))); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -65,13 +92,22 @@ func explained(t *testing.T, r *Router, question string) string {
 		t.Fatal(err)
 	}
 	checkResult(t, addr, res)
+	if p == ForLogin && res.Kind != Local && res.Kind != Refused {
+		t.Errorf("%s: a login name leads to %s", addr, res.describe())
+	}
 	quiet, err := r.Route(t.Context(), addr, p, false)
-	if err != nil || quiet.Steps != nil || quiet.describe() != res.describe() || quiet.Rule != res.Rule {
+	if err != nil || quiet.Steps != nil || quiet.describe() != res.describe() || quiet.Rule != res.Rule || quiet.Relay != res.Relay {
 		t.Errorf("%s: without steps it is %+v, %v", question, quiet, err)
 	}
 	var b strings.Builder
 	for _, s := range res.Steps {
 		fmt.Fprintf(&b, "  %s [%s] %s\n", s.Address, s.Rule, s.Result)
+	}
+	if res.Kind == Remote && !res.Relay {
+		b.WriteString("  also for strangers\n")
+	}
+	if res.Trap {
+		b.WriteString("  spam trap\n")
 	}
 	return b.String()
 }
@@ -88,10 +124,11 @@ func checkResult(t *testing.T, addr string, res Result) {
 		if res.Account.ID == 0 || res.Relay || strings.HasPrefix(res.Mailbox, "~") {
 			bad("not a place for mail")
 		}
-	case Remote:
-		if !res.Relay {
-			bad("it leads outside and says it does not")
+	case Discard:
+		if res.Relay {
+			bad("nothing is relayed")
 		}
+	case Remote:
 		again, err := parseAddress(res.Address)
 		if err != nil || again.domain == "" || again.String() != res.Address || len(again.local) > maxLocal {
 			bad("not a valid address")
@@ -333,8 +370,8 @@ func FuzzRoute(f *testing.F) {
 				t.Fatal(err)
 			}
 			checkResult(t, addr, res)
-			if p == ForLogin && res.Kind == Remote {
-				t.Errorf("%q: a login name leads outside: %+v", addr, res)
+			if res.Kind == Remote && (p == ForLogin || !res.Relay) {
+				t.Errorf("%q leads outside: %+v", addr, res)
 			}
 			if len(res.Steps) == 0 || len(res.Steps) > r.options.MaxSteps+1 {
 				t.Errorf("%q: %d steps", addr, len(res.Steps))

@@ -42,9 +42,18 @@ func openNested(w *walk, name string) error {
 		return nil
 	}
 	if inner, ok := nested(w.addr.local); ok {
+		w.opened()
 		w.rewrite(name, inner)
 	}
 	return nil
+}
+
+// opened is called for each address that was in another one. What a record
+// allowed for the outer one does not hold for it, if it is from a stranger.
+func (w *walk) opened() {
+	if !w.simple {
+		w.open = false
+	}
 }
 
 // dotLocal takes name@ACCOUNT.local, ACCOUNT being in the Main Domain.
@@ -131,7 +140,9 @@ func literalHost(w *walk, name string) error {
 // needs a domain.
 func (w *walk) direct(rule, host string, port int) {
 	inner, ok := nested(w.addr.local)
-	if !ok {
+	if ok {
+		w.opened()
+	} else {
 		inner = address{local: w.addr.local, domain: host}
 		if ip, err := netip.ParseAddr(host); err == nil {
 			inner.domain = literal(ip)
