@@ -97,20 +97,12 @@ func TestTidyGoesOnPastDamage(t *testing.T) {
 }
 
 // A body that is gone though a message has it: the message keeps its place, and
-// when its time comes goes like any other.
+// goes like any other when its time comes.
 func TestLostBody(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	s, _ := damaged(t, store.Options{Undelete: time.Hour, Now: c.now})
-	ann := newAccount(t, s, "ann")
-	for range 3 {
-		appendTo(t, s, ann, box(ann, "INBOX"), mail("x"), store.FlagSet{})
-	}
-	v := openView(t, s, ann, box(ann, "INBOX"))
-	refresh(t, v, false)
-	if err := s.Update(ctx, func(tx *store.Tx) error { return tx.Drop(v.At(2).Body) }); err != nil {
-		t.Fatal(err)
-	}
+	ann, v := withLostBody(t, s)
 	if _, err := v.OpenBody(ctx, 2); !errors.Is(err, engine.ErrDamaged) || errors.Is(err, store.ErrNoMessage) {
 		t.Errorf("opening it: %v", err)
 	}
@@ -121,6 +113,10 @@ func TestLostBody(t *testing.T) {
 	if _, err := v.Expunge(ctx, uids(1, 2, 3), true); err != nil {
 		t.Fatal(err)
 	}
+	items, _ := trash(t, s, ann.Account)
+	if n, err := s.Restore(ctx, ann.Account, items); err != nil || n != 2 {
+		t.Errorf("%d restored, %v", n, err)
+	}
 	c.pass(2 * time.Hour)
 	if err := s.Tidy(ctx); err != nil {
 		t.Errorf("tidying: %v", err)
@@ -128,4 +124,29 @@ func TestLostBody(t *testing.T) {
 	if _, text := trash(t, s, ann.Account); text != "" {
 		t.Errorf("still to be restored: %q", text)
 	}
+}
+
+func TestLostBodyWithoutUndelete(t *testing.T) {
+	t.Parallel()
+	s, _ := damaged(t, store.Options{})
+	_, v := withLostBody(t, s)
+	if gone, err := v.Expunge(ctx, uids(1, 2, 3), true); err != nil || gone.Count() != 3 {
+		t.Errorf("%v expunged, %v", gone, err)
+	}
+}
+
+// withLostBody makes an account with three messages, of which the second has
+// lost its body.
+func withLostBody(t *testing.T, s *store.Store) (store.Identity, *store.View) {
+	t.Helper()
+	ann := newAccount(t, s, "ann")
+	for range 3 {
+		appendTo(t, s, ann, box(ann, "INBOX"), mail("x"), store.FlagSet{})
+	}
+	v := openView(t, s, ann, box(ann, "INBOX"))
+	refresh(t, v, false)
+	if err := s.Update(ctx, func(tx *store.Tx) error { return tx.Drop(v.At(2).Body) }); err != nil {
+		t.Fatal(err)
+	}
+	return ann, v
 }

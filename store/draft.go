@@ -103,3 +103,13 @@ func (tx *Tx) Drop(b Body) error {
 	}
 	return nil
 }
+
+// letGo drops a message's reference to its body. A body that is lost already
+// must not keep the message from going.
+func (tx *Tx) letGo(b Body) error {
+	err := tx.Drop(b)
+	if errors.Is(err, engine.ErrNoBlob) {
+		return nil
+	}
+	return err
+}

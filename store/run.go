@@ -142,8 +142,7 @@ func (s *Store) purge(ctx context.Context, a AccountID) error {
 	}
 }
 
-// purge drops the trash records that are still there. A body that is lost
-// already does not keep its record.
+// purge drops the trash records that are still there.
 func (tx *Tx) purge(keys [][]byte) error {
 	for _, key := range keys {
 		value, err := tx.r.Get(key)
@@ -157,7 +156,7 @@ func (tx *Tx) purge(keys [][]byte) error {
 		if err := t.decode(uidOf(key), value); err != nil {
 			return err
 		}
-		if err := tx.Drop(t.Body); err != nil && !errors.Is(err, engine.ErrNoBlob) {
+		if err := tx.letGo(t.Body); err != nil {
 			return err
 		}
 		tx.tx.Delete(key)

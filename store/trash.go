@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -40,7 +41,7 @@ func (tx *Tx) throwAway(b *bin, entries []entry) error {
 	for i := range entries {
 		e := &entries[i]
 		if keep <= 0 {
-			if err := tx.Drop(e.Body); err != nil {
+			if err := tx.letGo(e.Body); err != nil {
 				return err
 			}
 			continue
@@ -134,8 +135,8 @@ func (x *Expunged) key(a AccountID) []byte {
 // there is room, and under new UIDs: into the mailbox each was in, under
 // whatever name that has now, or where it is gone into one of its name at the
 // time, made anew if need be. It returns how many were restored; those that are
-// no longer among the expunged ones are passed over. It works in chunks, each a
-// transaction. The account's quota holds.
+// no longer among the expunged ones, and those whose body is lost, are passed
+// over. It works in chunks, each a transaction. The account's quota holds.
 func (s *Store) Restore(ctx context.Context, a AccountID, items []Expunged) (int, error) {
 	items = slices.Clone(items)
 	slices.SortFunc(items, func(x, y Expunged) int {
@@ -175,6 +176,9 @@ func (tx *Tx) restore(a AccountID, x *Expunged) (bool, error) {
 	var t trashed
 	if err := t.decode(x.UID, value); err != nil {
 		return false, err
+	}
+	if _, err := readSummary(tx.r, t.Body); errors.Is(err, engine.ErrNoBlob) {
+		return false, nil
 	}
 	ref, err := tx.restoreTo(a, x.MailboxID, t.mailbox)
 	if err != nil {
