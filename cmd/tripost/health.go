@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -55,19 +56,33 @@ func (r *rooms) serveHealth(ctx context.Context, ln net.Listener) error {
 }
 
 // serveHTTP serves until ctx ends and lets running requests end within the
-// grace time. timeout bounds one request; 0 is no bound.
+// grace time. When it returns none is running. timeout bounds one request; 0 is
+// no bound.
 func serveHTTP(ctx context.Context, ln net.Listener, h http.Handler, timeout time.Duration) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: timeout, WriteTimeout: timeout, MaxHeaderBytes: 64 << 10}
+	var running sync.WaitGroup
+	counted := func(w http.ResponseWriter, r *http.Request) {
+		running.Add(1)
+		defer running.Done()
+		h.ServeHTTP(w, r)
+	}
+	srv := &http.Server{
+		Handler: http.HandlerFunc(counted), ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout: timeout, WriteTimeout: timeout, MaxHeaderBytes: 64 << 10,
+	}
+	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
 		if srv.Shutdown(ending) != nil {
-			srv.Close()
+			srv.Close() // ends the contexts of the requests
 		}
 	})
-	defer stop()
-	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	err := srv.Serve(ln)
+	if stop() {
 		return err
 	}
+	<-ended // Serve does not wait for what is still running
+	running.Wait()
 	return nil
 }

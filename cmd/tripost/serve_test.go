@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -48,6 +50,46 @@ func TestStop(t *testing.T) {
 		t.Error("somebody still listens for POP")
 	}
 	if out := mustRun(t, dir, "", "store", "check"); !strings.Contains(out, "0 faults") {
+		t.Errorf("store check: %s", out)
+	}
+}
+
+// TestStopWaitsForCommands stops a server while it imports: the import is done
+// to its end, and the store closed after it.
+func TestStopWaitsForCommands(t *testing.T) {
+	t.Parallel()
+	dir := newSite(t, "")
+	r := startServer(t, dir)
+	mustRun(t, dir, "", "domain", "add", "company.test")
+	mustRun(t, dir, "", "account", "add", "ann")
+	stdin, feed := io.Pipe()
+	var out lockedBuffer
+	code := make(chan int, 1)
+	go func() {
+		code <- run(t.Context(), []string{"message", "import", "ann", "INBOX", "-", "--config", filepath.Join(dir, "tripost.toml")}, stdin, &out, &out)
+	}()
+	if _, err := io.WriteString(feed, "From x\n\nfirst\n\nFrom y\n\nsec"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the first message is there", func() bool {
+		return strings.Contains(mustRun(t, dir, "", "account", "list"), "ann@company.test  1 ")
+	})
+	r.stop()
+	eventually(t, "the server takes no more commands", func() bool {
+		_, err := os.Stat(socketPath(filepath.Join(dir, "data")))
+		return errors.Is(err, os.ErrNotExist)
+	})
+	if _, err := io.WriteString(feed, "ond\n"); err != nil {
+		t.Fatal(err)
+	}
+	feed.Close()
+	if c := <-code; c != exitDone || !strings.Contains(out.String(), "2 messages imported") {
+		t.Errorf("exit code %d: %s", c, out.String())
+	}
+	if err := r.ended(); err != nil {
+		t.Error(err)
+	}
+	if out := mustRun(t, dir, "", "store", "check"); !strings.Contains(out, " 2 messages, ") {
 		t.Errorf("store check: %s", out)
 	}
 }
