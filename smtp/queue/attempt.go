@@ -16,6 +16,8 @@ const (
 	delivered state = iota + 1 // the peer has taken it
 	deferred                   // to be tried again
 	failed                     // the sender gets it back
+	stored                     // delivered here
+	expanded                   // a list, passed on to its members
 )
 
 // result is what one attempt made of one recipient, and why.
@@ -25,6 +27,7 @@ type result struct {
 	enhanced  string // RFC 3463, "5.1.1"
 	reply     string // the peer's reply, or our own reason, in one line
 	remote    bool   // reply is the peer's
+	relayed   bool   // delivered to a peer that sends no reports (RFC 3461)
 }
 
 // attempt is one try to send a message to one destination, after the fact.
@@ -151,8 +154,8 @@ func (q *Queue) reports(ctx context.Context, m *message, d *destination, a *atte
 	if m.from == "" {
 		return nil, false // never a report about a report: RFC 5321 section 6.1
 	}
-	if some := a.having(failed); len(some) > 0 {
-		p, err := q.report(ctx, m, a, some, failed)
+	if some := wanted(a.results, failed); len(some) > 0 {
+		p, err := q.reportWith(ctx, m, a, some)
 		switch {
 		case err == nil:
 			made = append(made, p)
@@ -163,9 +166,17 @@ func (q *Queue) reports(ctx context.Context, m *message, d *destination, a *atte
 			a.postpone()
 		}
 	}
+	if some := wanted(a.results, delivered); len(some) > 0 {
+		p, err := q.reportWith(ctx, m, a, some)
+		if err != nil {
+			q.log.reportLost(a.id, m.from, err)
+		} else {
+			made = append(made, p)
+		}
+	}
 	late := q.o.WarnAfter > 0 && !d.warned && !a.when.Before(m.created.Add(q.o.WarnAfter))
-	if some := a.having(deferred); late && len(some) > 0 {
-		p, err := q.report(ctx, m, a, some, deferred)
+	if some := wanted(a.results, deferred); late && len(some) > 0 {
+		p, err := q.reportWith(ctx, m, a, some)
 		if err != nil {
 			q.log.reportLost(a.id, m.from, err)
 			return made, undeliverable(err)
@@ -175,6 +186,24 @@ func (q *Queue) reports(ctx context.Context, m *message, d *destination, a *atte
 	return made, false
 }
 
+// wanted returns the results of one kind of which the sender wants to hear.
+func wanted(all []result, s state) []result {
+	of := NotifySuccess
+	switch s {
+	case failed:
+		of = NotifyFailure
+	case deferred:
+		of = NotifyDelay
+	}
+	var some []result
+	for _, r := range all {
+		if r.state == s && r.recipient.notify.wants(of) && (s != delivered || r.relayed) {
+			some = append(some, r)
+		}
+	}
+	return some
+}
+
 // postpone keeps failed recipients in the queue.
 func (a *attempt) postpone() {
 	for i := range a.results {
@@ -182,16 +211,6 @@ func (a *attempt) postpone() {
 			a.results[i].state = deferred
 		}
 	}
-}
-
-func (a *attempt) having(s state) []result {
-	var some []result
-	for _, r := range a.results {
-		if r.state == s {
-			some = append(some, r)
-		}
-	}
-	return some
 }
 
 // undeliverable tells that a report will not reach the sender, however often it

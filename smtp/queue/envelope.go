@@ -12,8 +12,9 @@ import (
 // Source tells how the submitter of a message is known. It decides who may
 // relay, and is what the Received field reports.
 type Source struct {
-	// Protocol is the word after "with": SMTP, ESMTP, ESMTPS, ESMTPA or ESMTPSA
-	// (RFC 3848), LMTP, XMIT for POP, API.
+	// Protocol is the word after "with": SMTP, ESMTP or LMTP with S and A for TLS
+	// and sign-in (RFC 3848), UTF8SMTP and UTF8LMTP with the same (RFC 6531
+	// section 4.3), XMIT for POP, API.
 	Protocol string
 	// Module is the part of the server that took the message: "SMTP", "POP".
 	Module string
@@ -39,7 +40,12 @@ type Envelope struct {
 	Submission bool  // by a user's mail program: Date and Message-ID are added when missing
 	Size       int64 // octets, as announced; 0 is unknown
 	Body8Bit   bool  // announced as BODY=8BITMIME (RFC 6152)
-	SMTPUTF8   bool  // RFC 6531
+	SMTPUTF8   bool  // RFC 6531: addresses and header fields may be UTF-8
+
+	// What reports are to be like: RFC 3461.
+	Return     Return             // RET
+	EnvelopeID string             // ENVID, in clear
+	Options    []RecipientOptions // of Recipients, in their order; those that are missing are zero
 }
 
 // Receipt tells what became of a submitted message.
@@ -53,7 +59,10 @@ type Receipt struct {
 // asks for 256; the routes of gateways are longer.
 const maxPath = 1024
 
-var errBadPath = errors.New("path with control characters or too long")
+var (
+	errBadPath   = errors.New("path that is too long or breaks out of its brackets")
+	errBadOption = errors.New("option with control characters or too long")
+)
 
 // check refuses what could break out of a header field or a command line.
 // Sessions check the grammar; this is the last line for all other submitters.
@@ -61,8 +70,11 @@ func (e *Envelope) check() error {
 	if len(e.Recipients) == 0 {
 		return ErrNoRecipients
 	}
-	if !safePath(e.From) {
+	if !safePath(e.From) || !closed(e.From) {
 		return errBadPath
+	}
+	if err := e.checkOptions(); err != nil {
+		return err
 	}
 	for _, r := range e.Recipients {
 		if r == "" || !safePath(r) {
@@ -75,6 +87,42 @@ func (e *Envelope) check() error {
 
 func safePath(s string) bool {
 	return len(s) <= maxPath && strings.IndexFunc(s, unsafe) < 0
+}
+
+// closed tells a path that stays within its brackets where it is written between
+// < and >: outside of quotes it has no bracket, blank or quote.
+func closed(s string) bool {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\':
+			i++
+		case !quoted && (c == '<' || c == '>' || c == ' '):
+			return false
+		}
+	}
+	return !quoted
+}
+
+// international tells an envelope that needs SMTPUTF8 (RFC 6531 section 3.1).
+func (e *Envelope) international() bool {
+	for _, r := range e.Recipients {
+		if !ascii(r) {
+			return true
+		}
+	}
+	return !ascii(e.From)
+}
+
+func ascii[T string | []byte](s T) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 func unsafe(r rune) bool { return r < ' ' || r == 0x7f }

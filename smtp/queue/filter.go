@@ -28,6 +28,7 @@ type filter struct {
 	individual []byte // name of the field
 	maxHops    int
 	complete   bool                              // add what a submission lacks
+	watch      bool                              // tell high
 	missing    func(date, messageID bool) []byte // renders what is added
 
 	buf      []byte // header octets that are to be passed on
@@ -38,6 +39,7 @@ type filter struct {
 	seen     int    // header octets so far
 	hops     int
 	date, id bool // there is a Date, a Message-ID
+	high     bool // the header has octets above 127; only with watch
 }
 
 // Write takes the next octets of the message.
@@ -164,6 +166,7 @@ func (f *filter) add() {
 func (f *filter) pass(p []byte) error {
 	if !f.drop {
 		f.buf = append(f.buf, p...)
+		f.high = f.high || f.watch && !ascii(p)
 	}
 	if f.body || len(f.buf) >= holdAt || len(f.buf) >= flushAt && !f.holds() {
 		f.complete = false

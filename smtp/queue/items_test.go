@@ -173,9 +173,9 @@ func TestDueLimits(t *testing.T) {
 // Records are read back as they were, and damaged ones are refused.
 func TestRecords(t *testing.T) {
 	t.Parallel()
-	m := &message{id: 7, from: "a@b", account: "c@d", body: 9, offset: 33, size: 1 << 40, created: time.UnixMilli(1234567), bits8: true, pending: 3}
+	m := &message{id: 7, from: "a@b", account: "c@d", body: 9, offset: 33, size: 1 << 40, created: time.UnixMilli(1234567), bits8: true, utf8: true, pending: 3, returns: ReturnFull, envelope: "id 7"}
 	d := &destination{id: 7, host: "h.test", port: 2525, direct: true, attempts: 4, next: time.UnixMilli(99), tried: time.UnixMilli(98),
-		held: true, warned: true, lastError: "451 x", recipients: []recipient{{"a@h.test", "b@c", "450 y"}, {"d@h.test", "", ""}}}
+		held: true, warned: true, lastError: "451 x", recipients: []recipient{{"a@h.test", "b@c", "450 y", NotifyNever, "rfc822;b@c"}, {address: "d@h.test"}}}
 	m2, err := decodeMessage(7, m.encode())
 	must(t, err)
 	if *m2 != *m {
@@ -203,9 +203,26 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+// Records of the first version are read: a queue outlives an upgrade.
+func TestRecordsVersion1(t *testing.T) {
+	t.Parallel()
+	m, err := decodeMessage(7, []byte("\x01\x03a@b\x03c@d\t!\x80\x80\x80\x80\x80 \x87\xadK\x01\x03"))
+	must(t, err)
+	if want := (message{id: 7, from: "a@b", account: "c@d", body: 9, offset: 33, size: 1 << 40, created: time.UnixMilli(1234567), bits8: true, pending: 3}); *m != want {
+		t.Errorf("message %+v, want %+v", *m, want)
+	}
+	d, err := decodeDestination(7, []byte("\x01\x06h.test\xdd\x13\a\x04cb\x05451 x\x02\ba@h.test\x03b@c\x05450 y\bd@h.test\x00\x00"))
+	must(t, err)
+	want := destination{id: 7, host: "h.test", port: 2525, direct: true, attempts: 4, next: time.UnixMilli(99), tried: time.UnixMilli(98),
+		held: true, warned: true, lastError: "451 x", recipients: []recipient{{address: "a@h.test", original: "b@c", reply: "450 y"}, {address: "d@h.test"}}}
+	if fmt.Sprint(*d) != fmt.Sprint(want) {
+		t.Errorf("destination %+v, want %+v", *d, want)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add((&message{from: "a"}).encode())
-	f.Add((&destination{host: "h", recipients: []recipient{{"a", "b", "c"}}}).encode())
+	f.Add((&destination{host: "h", recipients: []recipient{{"a", "b", "c", NotifyDelay, "d"}}}).encode())
 	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if m, err := decodeMessage(1, b); err == nil {

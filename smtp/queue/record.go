@@ -10,7 +10,7 @@ import (
 
 // recordVersion is the first octet of every record. A reader takes this version
 // and older ones.
-const recordVersion = 1
+const recordVersion = 2
 
 // message is the record of one message that waits: what all its destinations
 // share.
@@ -23,7 +23,11 @@ type message struct {
 	size    int64 // octets that are sent
 	created time.Time
 	bits8   bool   // some octet is above 127
+	utf8    bool   // the peer must know SMTPUTF8
 	pending uint32 // destinations left; the last one takes the record with it
+
+	returns  Return // since version 2
+	envelope string // ENVID in clear; since version 2
 }
 
 // destination is the record of one message's recipients that go to one place.
@@ -46,6 +50,8 @@ type recipient struct {
 	address  string // what the peer is given
 	original string // what the submitter gave, when that was something else
 	reply    string // the last temporary reply to it
+	notify   Notify // since version 2
+	orcpt    string // ORCPT in clear; since version 2
 }
 
 // name returns what tells a destination from the others of a message. Hosts are
@@ -86,8 +92,9 @@ func (e *encoder) bits(set ...bool) {
 
 // decoder takes the parts off again. The first fault sticks.
 type decoder struct {
-	b   []byte
-	err error
+	b      []byte
+	format byte // version of the record
+	err    error
 }
 
 func (d *decoder) uint() uint64 {
@@ -124,7 +131,7 @@ func (d *decoder) version() {
 		d.b, d.err = nil, errRecord
 		return
 	}
-	d.b = d.b[1:]
+	d.format, d.b = d.b[0], d.b[1:]
 }
 
 func (m *message) encode() []byte {
@@ -135,8 +142,10 @@ func (m *message) encode() []byte {
 	e.uint(uint64(m.offset))
 	e.uint(uint64(m.size))
 	e.time(m.created)
-	e.bits(m.bits8)
+	e.bits(m.bits8, m.utf8)
 	e.uint(uint64(m.pending))
+	e.uint(uint64(m.returns))
+	e.string(m.envelope)
 	return e.b
 }
 
@@ -151,8 +160,12 @@ func decodeMessage(id uint64, b []byte) (*message, error) {
 		offset:  int64(d.uint()),
 		size:    int64(d.uint()),
 		created: d.time(),
-		bits8:   d.uint()&1 != 0,
-		pending: uint32(d.uint()),
+	}
+	bits := d.uint()
+	m.bits8, m.utf8 = bits&1 != 0, bits&2 != 0
+	m.pending = uint32(d.uint())
+	if d.format >= 2 {
+		m.returns, m.envelope = Return(d.uint()), d.string()
 	}
 	if d.err != nil {
 		return nil, fmt.Errorf("message %d: %w", id, d.err)
@@ -174,6 +187,8 @@ func (t *destination) encode() []byte {
 		e.string(r.address)
 		e.string(r.original)
 		e.string(r.reply)
+		e.uint(uint64(r.notify))
+		e.string(r.orcpt)
 	}
 	return e.b
 }
@@ -188,7 +203,11 @@ func decodeDestination(id uint64, b []byte) (*destination, error) {
 	t.next, t.tried = d.time(), d.time()
 	t.lastError = d.string()
 	for n := d.uint(); n > 0 && d.err == nil; n-- {
-		t.recipients = append(t.recipients, recipient{d.string(), d.string(), d.string()})
+		r := recipient{address: d.string(), original: d.string(), reply: d.string()}
+		if d.format >= 2 {
+			r.notify, r.orcpt = Notify(d.uint()), d.string()
+		}
+		t.recipients = append(t.recipients, r)
 	}
 	if d.err != nil {
 		return nil, fmt.Errorf("destination of message %d: %w", id, d.err)

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"io"
 	"slices"
 
@@ -18,16 +17,42 @@ import (
 // to be told apart are [ErrTooLong], [ErrLoop], [ErrQueueFull] and those of the
 // store. The body is read to its end only when nothing fails before.
 func (q *Queue) Submit(ctx context.Context, env Envelope, body io.Reader) (Receipt, error) {
-	p, err := q.prepare(ctx, &env, body)
+	p, err := q.submit(ctx, &env, body, q.plan)
 	if err != nil {
 		return Receipt{}, err
 	}
+	return p.receipt(), nil
+}
+
+// SubmitEach is Submit for those who get an answer for each recipient, as in
+// LMTP (RFC 2033 section 4.2): who cannot be taken does not keep the others from
+// getting the message. refused has an entry for each recipient of the envelope,
+// nil for who was taken. The error is about all of them.
+func (q *Queue) SubmitEach(ctx context.Context, env Envelope, body io.Reader) (r Receipt, refused []*RecipientError, err error) {
+	p, err := q.submit(ctx, &env, body, q.planEach)
+	if err != nil {
+		return Receipt{}, nil, err
+	}
+	refused = make([]*RecipientError, len(env.Recipients))
+	for i, addr := range env.Recipients {
+		refused[i] = p.plan.refused[addr]
+	}
+	return p.receipt(), refused, nil
+}
+
+type planner func(context.Context, *Envelope) (*plan, error)
+
+func (q *Queue) submit(ctx context.Context, env *Envelope, body io.Reader, plan planner) (*parcel, error) {
+	p, err := q.prepare(ctx, env, body, plan)
+	if err != nil {
+		return nil, err
+	}
 	defer p.close()
 	if err := q.commit(ctx, p.record, p); err != nil {
-		return Receipt{}, err
+		return nil, err
 	}
 	q.log.enqueued(p)
-	return p.receipt(), nil
+	return p, nil
 }
 
 // parcel is a message that is routed and written, but not yet recorded.
@@ -39,6 +64,9 @@ type parcel struct {
 	versions []*version // the first one is what is sent to other hosts
 	message  *message   // nil when nothing goes out
 	subject  string     // Message-ID, for the log
+	keep     bool       // the begin of the message is kept in head, for reports
+	head     []byte
+	reports  []*parcel // to the sender, about recipients whose way ends here
 }
 
 // version is one body. There is more than one only when several accounts get
@@ -52,7 +80,7 @@ type version struct {
 }
 
 // prepare does everything that needs no transaction. The parcel must be closed.
-func (q *Queue) prepare(ctx context.Context, env *Envelope, body io.Reader) (p *parcel, err error) {
+func (q *Queue) prepare(ctx context.Context, env *Envelope, body io.Reader, plan planner) (p *parcel, err error) {
 	if err := env.check(); err != nil {
 		return nil, err
 	}
@@ -60,7 +88,7 @@ func (q *Queue) prepare(ctx context.Context, env *Envelope, body io.Reader) (p *
 		return nil, ErrTooLong
 	}
 	p = &parcel{q: q, env: env}
-	if p.plan, err = q.plan(ctx, env); err != nil {
+	if p.plan, err = plan(ctx, env); err != nil {
 		return nil, err
 	}
 	if len(p.plan.dests) > 0 {
@@ -74,10 +102,12 @@ func (q *Queue) prepare(ctx context.Context, env *Envelope, body io.Reader) (p *
 	if err := p.sort(); err != nil {
 		return nil, err
 	}
+	p.keep = env.From != "" && (p.plan.listed || len(p.notices()) > 0)
 	if err := p.write(ctx, body); err != nil {
 		p.close()
 		return nil, err
 	}
+	p.notify(ctx)
 	return p, nil
 }
 
@@ -128,6 +158,7 @@ func (p *parcel) write(ctx context.Context, body io.Reader) error {
 		individual: []byte(p.q.o.Individual),
 		maxHops:    p.q.o.MaxHops,
 		complete:   p.env.Submission,
+		watch:      p.env.SMTPUTF8,
 		missing: func(date, messageID bool) []byte {
 			return p.q.missing(p.id, now, date, messageID)
 		},
@@ -143,7 +174,7 @@ func (p *parcel) write(ctx context.Context, body io.Reader) error {
 		s := v.draft.Finish()
 		if i == 0 {
 			p.subject = s.MessageID
-			p.outgoing(v, s.Size-v.offset, s.EightBit)
+			p.outgoing(v, s.Size-v.offset, s.EightBit, p.env.international() || f.high)
 		}
 	}
 	return nil
@@ -154,6 +185,9 @@ func (p *parcel) begin(ctx context.Context, v *version, received []byte) (err er
 	head := p.q.localFields(p.env.From, v.individuals)
 	v.offset = int64(len(head))
 	head = append(head, received...)
+	if p.keep {
+		p.head = received
+	}
 	size := p.env.Size
 	if size > 0 {
 		size += int64(len(head))
@@ -167,6 +201,9 @@ func (p *parcel) begin(ctx context.Context, v *version, received []byte) (err er
 
 // Write gives the octets to all versions.
 func (p *parcel) Write(b []byte) (int, error) {
+	if p.keep && len(p.head) < maxReturned {
+		p.head = append(p.head, b[:min(len(b), maxReturned-len(p.head))]...)
+	}
 	for _, v := range p.versions {
 		if n, err := v.draft.Write(b); err != nil {
 			return n, err
@@ -176,25 +213,28 @@ func (p *parcel) Write(b []byte) (int, error) {
 }
 
 // outgoing makes the record for the remote recipients, if there are any.
-func (p *parcel) outgoing(v *version, size int64, bits8 bool) {
+func (p *parcel) outgoing(v *version, size int64, bits8, utf8 bool) {
 	if len(p.plan.dests) == 0 {
 		return
 	}
 	p.message = &message{
-		id:      p.id,
-		from:    p.env.From,
-		offset:  v.offset,
-		size:    size,
-		created: p.q.o.Now(),
-		bits8:   bits8,
-		pending: uint32(len(p.plan.dests)),
+		id:       p.id,
+		from:     p.env.From,
+		offset:   v.offset,
+		size:     size,
+		created:  p.q.o.Now(),
+		bits8:    bits8,
+		utf8:     p.env.SMTPUTF8 && utf8,
+		pending:  uint32(len(p.plan.dests)),
+		returns:  p.env.Return,
+		envelope: p.env.EnvelopeID,
 	}
 	if a := p.env.Source.Account; a != nil {
 		p.message.account = a.Address()
 	}
 }
 
-// record enters the whole message. It may run more than once.
+// record enters the whole message, with the reports about it. It may run more than once.
 func (p *parcel) record(tx *store.Tx) error {
 	for i, v := range p.versions {
 		body, err := tx.Keep(v.draft)
@@ -216,79 +256,12 @@ func (p *parcel) record(tx *store.Tx) error {
 			return err
 		}
 	}
-	return nil
-}
-
-// deliver appends one local copy.
-func deliver(tx *store.Tx, c *copyTo, body store.Body) error {
-	ref := store.MailboxRef{Account: c.account.ID, Name: c.mailbox}
-	if ref.Name == "" {
-		ref.Name = "INBOX"
-	}
-	_, err := tx.Append(store.System(), ref, store.NewMessage{Body: body})
-	if c.mailbox != "" && noMailbox(err) {
-		return &strayError{c, err}
-	}
-	return c.refusal(err)
-}
-
-// strayError says that the mailbox of a copy cannot take it.
-type strayError struct {
-	copy *copyTo
-	err  error
-}
-
-func (e *strayError) Error() string { return e.err.Error() }
-func (e *strayError) Unwrap() error { return e.err }
-
-func noMailbox(err error) bool {
-	return errors.Is(err, store.ErrNoMailbox) || errors.Is(err, store.ErrNotSelectable) || errors.Is(err, store.ErrBadName)
-}
-
-// commit runs a transaction that records parcels. A mailbox that does not exist,
-// or holds no messages, is no reason to refuse mail: its copy goes to the INBOX
-// instead.
-func (q *Queue) commit(ctx context.Context, fn func(*store.Tx) error, parcels ...*parcel) error {
-	for {
-		err := q.store.Update(ctx, fn)
-		var stray *strayError
-		if !errors.As(err, &stray) {
+	for _, r := range p.reports {
+		if err := r.record(tx); err != nil {
 			return err
 		}
-		for _, p := range parcels {
-			p.toInbox(stray.copy)
-		}
 	}
-}
-
-// toInbox sends a copy to the INBOX, unless the account gets the same one there
-// anyway.
-func (p *parcel) toInbox(c *copyTo) {
-	for _, v := range p.versions {
-		i := slices.Index(v.copies, c)
-		if i < 0 {
-			continue
-		}
-		c.mailbox = ""
-		if slices.ContainsFunc(v.copies, func(o *copyTo) bool {
-			return o != c && o.account.ID == c.account.ID && o.mailbox == ""
-		}) {
-			v.copies = slices.Delete(v.copies, i, i+1)
-			p.plan.copies = slices.DeleteFunc(p.plan.copies, func(o *copyTo) bool { return o == c })
-		}
-	}
-}
-
-// refusal names the recipient where the failure is about it.
-func (c *copyTo) refusal(err error) error {
-	switch {
-	case errors.Is(err, store.ErrOverQuota):
-		return overQuota(c.address)
-	case errors.Is(err, store.ErrNoAccount):
-		return &RecipientError{Address: c.address, Code: 550, Enhanced: "5.1.1",
-			Reason: "no such recipient", Err: err}
-	}
-	return err
+	return nil
 }
 
 // receipt is what the submitter is told.
@@ -302,6 +275,7 @@ func (p *parcel) receipt() Receipt {
 
 // close lets go of the drafts. What was recorded stays.
 func (p *parcel) close() {
+	closeAll(p.reports)
 	for _, v := range p.versions {
 		if v.draft != nil {
 			_ = v.draft.Close() // a draft that is kept, or was never wanted

@@ -177,7 +177,7 @@ func TestSubmitWithoutMailbox(t *testing.T) {
 func TestSubmitLog(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Options{})
-	p, err := w.prepare(w.ctx, ptr(envelope("ann@example.test", "bob@example.test", "joe@client.test")), strings.NewReader(hello))
+	p, err := w.prepare(w.ctx, ptr(envelope("ann@example.test", "bob@example.test", "joe@client.test")), strings.NewReader(hello), w.plan)
 	must(t, err)
 	defer p.close()
 	if got, want := string(p.routes()), " LOCAL(bob@example.test) SMTP(client.test)<joe@client.test>"; got != want {
@@ -233,6 +233,9 @@ func TestPlanOfLists(t *testing.T) {
 		"nested": list("staff", "ann", "null"),
 		"dead":   list("gone", "gone2"),
 		"self":   list("self"),
+		"round":  list("about"),
+		"about":  list("round"),
+		"partly": list("about", "dead", "ann"),
 		"empty":  list(),
 		"broken": {},
 	}
@@ -258,8 +261,12 @@ func TestPlanOfLists(t *testing.T) {
 	}{
 		{to: []string{"staff"}, copies: 1, sent: []string{"joe@client.test"}},
 		{to: []string{"nested", "staff"}, copies: 1, sent: []string{"joe@client.test"}},
-		{to: []string{"self"}},
-		{to: []string{"empty"}},
+		{to: []string{"self"}, code: 550}, // or the message would be taken for nobody
+		{to: []string{"round"}, code: 550},
+		{to: []string{"empty"}, code: 550},
+		{to: []string{"partly"}, copies: 1},
+		{to: []string{"partly", "about"}, code: 550},
+		{to: []string{"partly", "staff"}, copies: 1, sent: []string{"joe@client.test"}},
 		{to: []string{"joe"}, code: 550}, // a stranger may use the list, not the outside
 		{to: []string{"dead"}, code: 550},
 		{to: []string{"huge"}, code: 550},

@@ -158,7 +158,7 @@ func (w *world) attemptOf(id string, s state, reply string) *attempt {
 		}
 		a = &attempt{id: n, name: dests[0].name(), when: w.clock(), via: "mx.client.test [192.0.2.1]"}
 		for _, rcpt := range dests[0].recipients {
-			a.results = append(a.results, result{rcpt, s, reply[4:9], reply, true})
+			a.results = append(a.results, result{recipient: rcpt, state: s, enhanced: reply[4:9], reply: reply, remote: true})
 		}
 		return nil
 	}))
