@@ -2,6 +2,7 @@ package alerts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -23,6 +24,9 @@ const giveBackTime = 10 * time.Second
 func (a *Alerts) Take(ctx context.Context, acct accounts.Account) (text string, giveBack func(), ok bool, err error) {
 	now := a.o.Now()
 	due, err := a.take(ctx, acct, now)
+	if errors.Is(err, store.ErrNoAccount) { // it was removed: its session will notice
+		return "", nil, false, nil
+	}
 	if err != nil {
 		return "", nil, false, fmt.Errorf("taking an alert for %s: %w", acct.Address(), err)
 	}
@@ -42,6 +46,9 @@ func (a *Alerts) take(ctx context.Context, acct accounts.Account, now time.Time)
 		return due, err
 	}
 	err = a.store.Update(ctx, func(tx *store.Tx) error {
+		if _, err := tx.Usage(acct.ID); err != nil { // nothing is recorded for an account that is gone
+			return err
+		}
 		due, err = a.next(&tx.Snapshot, acct, now)
 		if err == nil && (due.alert != nil || due.settle) {
 			due.record(tx, acct.ID, now)
