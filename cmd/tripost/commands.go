@@ -71,6 +71,11 @@ var commands = []command{
 	{"mailbox acl set", "ADDR MAILBOX IDENTIFIER RIGHTS", "grant (+), take away (-) or set rights, of lrswipcda", mailboxACLSet},
 	{"mailbox acl", "ADDR MAILBOX", "show who has which rights", mailboxACL},
 
+	{"route list", "", "print the router's table", routeList},
+	{"route add", "RECORD [--line N] [--yes]", "add a record to it, at the end or before line N", routeAdd},
+	{"route remove", "RECORD [--yes]", "remove a record, given whole or by its left side", routeRemove},
+	{"route set", "FILE [--yes]", "put another table in force (- for standard input)", routeSet},
+	{"route check", "FILE", "say what is wrong with a table and what would differ", routeCheck},
 	{"route test", "ADDR [--login]", "explain where an address or login name leads", routeTest},
 
 	{"alert post", "[--server] [--domain D] [--account A] TEXT", "show all users, those of a domain, or one a line at sign-in", alertPost},
