@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"tripost/store"
 	"tripost/store/engine"
@@ -46,7 +47,8 @@ func heap() uint64 {
 // them, so that one long ACL makes thousands.
 func TestListingHoldsNoACLs(t *testing.T) {
 	const mailboxes = 300
-	e, err := local.Open(t.TempDir(), local.Options{})
+	// No checkpoint may take memory at the same time.
+	e, err := local.Open(t.TempDir(), local.Options{OverlayBytes: 1 << 30, CheckpointEvery: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
