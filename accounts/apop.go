@@ -96,7 +96,7 @@ func (e *exchange) legacy(ctx context.Context, digest string, of func(password s
 	}
 	fits := subtle.ConstantTimeCompare(of(password), shown) == 1
 	if !fits || password == "" {
-		return nil, e.wrong(digest)
+		return nil, e.wrong("")
 	}
 	return e.admit(ctx)
 }

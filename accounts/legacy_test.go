@@ -230,3 +230,14 @@ func TestLoadLegacyKey(t *testing.T) {
 		t.Error("a key was made below a file")
 	}
 }
+
+// BenchmarkOffersAPOP measures what each greeting and capability list costs.
+func BenchmarkOffersAPOP(b *testing.B) {
+	a := openWithAll(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if !a.OffersAPOP(b.Context()) {
+			b.Fatal("not offered")
+		}
+	}
+}

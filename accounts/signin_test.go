@@ -272,37 +272,64 @@ func TestGuessersWait(t *testing.T) {
 	})
 }
 
-func TestEachAttemptLeavesOneLine(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	log, err := syslog.Open(syslog.Options{Directory: dir, Level: syslog.Raw})
-	if err != nil {
+// logged is a System Log that a test reads back.
+type logged struct {
+	t   *testing.T
+	log *syslog.Log
+	dir string
+}
+
+func openLog(t *testing.T) *logged {
+	t.Helper()
+	l := &logged{t: t, dir: t.TempDir()}
+	var err error
+	if l.log, err = syslog.Open(syslog.Options{Directory: l.dir, Level: syslog.Raw}); err != nil {
 		t.Fatal(err)
 	}
+	return l
+}
+
+// lines closes the log and returns its lines without the time.
+func (l *logged) lines() []string {
+	l.t.Helper()
+	if err := l.log.Close(); err != nil {
+		l.t.Fatal(err)
+	}
+	files, _ := filepath.Glob(filepath.Join(l.dir, "*.log"))
+	if len(files) != 1 {
+		l.t.Fatal(files)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(string(text)) {
+		got = append(got, strings.Join(strings.Fields(line)[1:], " "))
+	}
+	return got
+}
+
+func wantLines(t *testing.T, got, want []string) {
+	t.Helper()
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("the log has:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestEachAttemptLeavesOneLine(t *testing.T) {
+	t.Parallel()
+	log := openLog(t)
 	a := openAuthenticator(t)
 	at := Attempt{Service: POP, Remote: owner, Local: netip.MustParseAddr("192.0.2.1"), TLS: true}
-	at.Log = log.Tag("POP").Session(netip.AddrPortFrom(owner, 51022))
+	at.Log = log.log.Tag("POP").Session(netip.AddrPortFrom(owner, 51022))
 	secret := "s3cret-" + "word"
 	for _, try := range [][2]string{{"jsmith", "tulip"}, {"jsmith", secret}, {"nobody\r\n00:00", secret}, {"nobody", "x"}, {"empty", "y"}, {"locked", "tulip"}, {"nopop", "tulip"}} {
 		_, _ = a.Password(t.Context(), at, "PASS", try[0], try[1])
 		a.throttle.addresses = newCulprits()
 	}
 	_, _ = scramAs(t, a, at, "jsmith", "tulip", "")
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
-	files, _ := filepath.Glob(filepath.Join(dir, "*.log"))
-	if len(files) != 1 {
-		t.Fatal(files)
-	}
-	text, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for line := range strings.Lines(string(text)) {
-		got = append(got, strings.Join(strings.Fields(line)[1:], " "))
-	}
+	got := log.lines()
 	who := "POP-000001([198.51.100.7]:51022) "
 	want := []string{
 		"2 " + who + "'jsmith' connected(PASS) [198.51.100.7]->[192.0.2.1]",
@@ -314,10 +341,8 @@ func TestEachAttemptLeavesOneLine(t *testing.T) {
 		"1 " + who + "login('nopop') failed: pop is off for the account",
 		"2 " + who + "'jsmith' connected(SCRAM-SHA-256) [198.51.100.7]->[192.0.2.1]",
 	}
-	if strings.Join(got, "\n") != strings.Join(want, "\n") {
-		t.Errorf("the log has:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
-	if strings.Contains(string(text), secret) || strings.Contains(string(text), "tulip") {
+	wantLines(t, got, want)
+	if text := strings.Join(got, "\n"); strings.Contains(text, secret) || strings.Contains(text, "tulip") {
 		t.Error("a password is in the log")
 	}
 }

@@ -15,8 +15,8 @@ import (
 //
 //   - A failure counts for the address it came from (of IPv6, the /64) and for
 //     the account it was meant for, for throttleMemory.
-//   - The same wrong password for the same account counts once. (A SCRAM
-//     exchange does not show the password, so each of its failures counts.)
+//   - The same wrong password for the same account counts once. (SCRAM, APOP
+//     and CRAM-MD5 do not show the password, so each of their failures counts.)
 //   - The first freeFailures cost nothing, each one after doubles the delay,
 //     from firstDelay up to the longest.
 //   - Delays of one address follow one another: attempts made at the same time
