@@ -270,50 +270,6 @@ func isRealName(s string) bool {
 	return len(s) <= maxRealName && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// SetPassword gives an account a new password; with "" it has none any more.
-func (d *Directory) SetPassword(ctx context.Context, addr, password string) error {
-	if err := d.setPassword(ctx, addr, password); err != nil {
-		return fmt.Errorf("setting the password of %q: %w", clip(addr), err)
-	}
-	return nil
-}
-
-func (d *Directory) setPassword(ctx context.Context, addr, password string) error {
-	if password == "" {
-		return d.update(ctx, func(w *writer) error { return w.removePassword(addr) })
-	}
-	cred, err := d.derive(password)
-	if err != nil {
-		return err
-	}
-	nonce, err := d.random(sealNonce)
-	if err != nil {
-		return err
-	}
-	return d.update(ctx, func(w *writer) error {
-		acct, err := w.account(addr)
-		if err != nil {
-			return err
-		}
-		w.put(idKey(keyPassword, acct.ID), encodeCredentials(cred))
-		w.delete(idKey(keyLegacy, acct.ID))
-		if acct.LegacyAuth && d.seal != nil {
-			w.putSecret(d.seal, acct.ID, nonce, password)
-		}
-		return nil
-	})
-}
-
-func (w *writer) removePassword(addr string) error {
-	acct, err := w.account(addr)
-	if err != nil {
-		return err
-	}
-	w.delete(idKey(keyPassword, acct.ID))
-	w.delete(idKey(keyLegacy, acct.ID))
-	return nil
-}
-
 // RemoveAccount removes an account, given by its own address, with its aliases,
 // mailboxes and messages.
 func (d *Directory) RemoveAccount(ctx context.Context, addr string) error {
