@@ -51,6 +51,20 @@ func TestHostileArguments(t *testing.T) {
 	}
 }
 
+// TestSettingsHelp holds the help for settings to what the server takes.
+func TestSettingsHelp(t *testing.T) {
+	t.Parallel()
+	dir := newSite(t, "")
+	mustRun(t, dir, "", "domain", "add", "company.test")
+	mustRun(t, dir, "", "account", "add", "ann")
+	for _, args := range [][]string{{"domain", "set", "company.test"}, {"account", "set", "ann"}} {
+		c, _ := find(args)
+		if _, out := tripost(t, dir, "", append(args, "nonsense=1")...); !strings.Contains(out, "("+c.help+")") {
+			t.Errorf("the help for %s is %q, the server says %s", c.name, c.help, out)
+		}
+	}
+}
+
 // fill makes arguments as a usage line asks for, all of them h.
 func fill(usage, h string) []string {
 	var args []string

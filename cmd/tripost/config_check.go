@@ -49,7 +49,7 @@ func (c *Config) check() error {
 	if len(c.LMTP.Listen) > 0 {
 		return errors.New("lmtp.listen: this version has no LMTP listener")
 	}
-	for _, check := range []func() error{c.checkNumbers, c.checkListeners, c.checkProxies, c.checkClients, c.checkSmarthost} {
+	for _, check := range []func() error{c.checkNumbers, c.checkListeners, c.checkProxies, c.checkClients, c.checkLocal, c.checkQueue} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -143,7 +143,29 @@ func (c *Config) checkClients() error {
 	return nil
 }
 
-func (c *Config) checkSmarthost() error {
+// checkLocal refuses what would break header fields or addresses apart.
+func (c *Config) checkLocal() error {
+	if field := c.Local.IndividualField; strings.ContainsFunc(field, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }) {
+		return fmt.Errorf("local.individual_field: %q is not the name of a header field", field)
+	}
+	if s := c.Local.Subaddress; len(s) > 1 || strings.ContainsFunc(s, isPartOfAddress) {
+		return fmt.Errorf("local.subaddress: %q is not a character that separates, such as + or -", s)
+	}
+	return nil
+}
+
+// isPartOfAddress tells the characters that names or addresses need themselves.
+func isPartOfAddress(r rune) bool {
+	return r <= ' ' || r > '~' || strings.ContainsRune(`@#%~.,:;<>()[]"\_`, r) ||
+		'0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+}
+
+func (c *Config) checkQueue() error {
+	for _, d := range c.Queue.Retry {
+		if d.Duration < time.Second {
+			return fmt.Errorf("queue.retry: %v is below the least value, 1s", d.Duration)
+		}
+	}
 	if c.Queue.Smarthost == "" {
 		return nil
 	}

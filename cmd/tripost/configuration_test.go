@@ -94,6 +94,16 @@ func TestConfigErrors(t *testing.T) {
 		{"[security]\nproxies = [\"gate\"]", "security.proxies"},
 		{"[lmtp]\nlisten = [\"127.0.0.1:24\"]", "lmtp.listen"},
 		{"hostname = \"a b\"", "hostname"},
+		{"[local]\nindividual_field = \"X-To: a\"", "local.individual_field"},
+		{"[local]\nindividual_field = \"X\\r\\nY\"", "local.individual_field"},
+		{"[local]\nsubaddress = \"@\"", "local.subaddress"},
+		{"[local]\nsubaddress = \"++\"", "local.subaddress"},
+		{"[queue]\nretry = [\"5m\", \"0s\"]", "queue.retry: 0s is below"},
+		{"[queue]\nretry = []", "queue.retry: 0 is below"},
+		{"[queue]\nsmarthost = \"relay:0\"", "queue.smarthost: \"relay:0\" is not host:port"},
+		{"[security]\nclient_addresses = [\"0.0.0.0/0\"]", "security.client_addresses"},
+		{"[admin]\nlisten = \"8010\"", "admin.listen: \"8010\" is not host:port"},
+		{"[admin]\nlisten = \"0.0.0.0:110\"", "admin.listen: 0.0.0.0:110 is taken by pop.listen"},
 		{"data = \"\"", "data"},
 	} {
 		path := filepath.Join(t.TempDir(), "tripost.toml")
