@@ -254,6 +254,23 @@ func TestTargetsThatAreNotThere(t *testing.T) {
 	}
 }
 
+func TestNotify(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ann := w.account("ann").ID
+	if err := w.Notify(t.Context(), ann, "removed from \xff\r\n"+strings.Repeat("x", 1000)); err != nil {
+		t.Fatal(err)
+	}
+	w.wantAll("ann", "removed from ? "+strings.Repeat("x", MaxText-18)+"...")
+	w.wantAll("bob")
+	if err := w.Notify(t.Context(), 99, "text"); !errors.Is(err, accounts.ErrNoAccount) {
+		t.Errorf("to nobody: %v", err)
+	}
+	if err := w.Notify(t.Context(), ann, "\r\n"); !errors.Is(err, ErrBadText) {
+		t.Errorf("an empty text: %v", err)
+	}
+}
+
 func TestLimit(t *testing.T) {
 	t.Parallel()
 	w := furnish(t, storetest.New(t), Options{Limit: 2})

@@ -17,10 +17,30 @@ func (a *Alerts) Post(ctx context.Context, t Target, text string) (Alert, error)
 	if err == nil {
 		p.text, err = oneLine(text)
 	}
-	var newest store.AccountID
-	if err == nil {
-		newest, err = a.sweep(ctx)
+	if err != nil {
+		return Alert{}, fmt.Errorf("posting an alert for %s: %w", t, err)
 	}
+	return a.write(ctx, t, p)
+}
+
+// Notify is Post by the server itself: to an account known by its id, with a
+// text that is cut where it is too long, since it may hold what others chose.
+func (a *Alerts) Notify(ctx context.Context, id store.AccountID, text string) error {
+	acct, err := a.directory.AccountByID(ctx, id)
+	p := posted{scope: Account, account: id}
+	if err == nil {
+		p.text, err = oneLine(shorten(text))
+	}
+	if err != nil {
+		return fmt.Errorf("posting an alert for account %d: %w", id, err)
+	}
+	_, err = a.write(ctx, Target{Account, acct.Address()}, p)
+	return err
+}
+
+// write clears away what removed accounts left, and writes an alert.
+func (a *Alerts) write(ctx context.Context, t Target, p posted) (Alert, error) {
+	newest, err := a.sweep(ctx)
 	var id ID
 	if err == nil {
 		now := a.o.Now()
@@ -45,8 +65,9 @@ func (a *Alerts) address(ctx context.Context, t *Target) (p posted, err error) {
 		t.Name = ""
 	case Domain:
 		var d accounts.Domain
-		d, err = a.directory.Domain(ctx, t.Name)
-		p.domain, p.made, t.Name = d.Name, d.Created.Unix(), d.Name
+		if d, err = a.directory.Domain(ctx, t.Name); err == nil {
+			p.domain, p.made, t.Name = d.Name, d.Created.Unix(), d.Name
+		}
 	case Account:
 		var acct accounts.Account
 		if acct, err = a.directory.Account(ctx, t.Name); err == nil {

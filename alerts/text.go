@@ -24,6 +24,21 @@ func oneLine(text string) (string, error) {
 	return line, nil
 }
 
+// shorten makes a text fit: what is too much is cut off, what is no UTF-8 is
+// replaced.
+func shorten(text string) string {
+	const cut = "..."
+	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "?"), blank), " ")
+	if len(text) <= MaxText {
+		return text
+	}
+	n := MaxText - len(cut)
+	for !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n] + cut
+}
+
 func blank(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }

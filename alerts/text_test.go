@@ -31,11 +31,35 @@ func TestOneLine(t *testing.T) {
 	}
 }
 
+func TestShorten(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"two\r\nlines":                  "two lines",
+		"a\xffb":                        "a?b",
+		strings.Repeat("x", MaxText):    strings.Repeat("x", MaxText),
+		strings.Repeat("x", 5000):       strings.Repeat("x", MaxText-3) + "...",
+		"xx" + strings.Repeat("é", 500): "xx" + strings.Repeat("é", (MaxText-5)/2) + "...",
+	} {
+		got := shorten(in)
+		if got != want {
+			t.Errorf("%.20q becomes %q", in, got)
+		}
+		if line, err := oneLine(got); err != nil || line != got {
+			t.Errorf("%q is no line: %v", got, err)
+		}
+	}
+}
+
 func FuzzOneLine(f *testing.F) {
 	for _, s := range []string{"text", "a\r\nb", "\xff\x00", "\u202e\u2028", strings.Repeat("long ", 200)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
+		if short := shorten(in); short != "" {
+			if line, err := oneLine(short); err != nil || line != short {
+				t.Errorf("%q is shortened to %q: %v", in, short, err)
+			}
+		}
 		line, err := oneLine(in)
 		if err != nil {
 			return

@@ -7,6 +7,7 @@ import (
 
 	"tripost/admin"
 	"tripost/alerts"
+	"tripost/syslog"
 	"tripost/wire"
 )
 
@@ -15,6 +16,14 @@ func asSession(serve func(context.Context, *wire.Conn)) func(context.Context, *w
 	return func(ctx context.Context, c *wire.Conn) {
 		serve(alerts.WithSession(ctx, c.Logger().ID()), c)
 	}
+}
+
+func alertOptions(cfg Config, log *syslog.Log) alerts.Options {
+	o := alerts.Options{QuotaPercent: cfg.Alerts.QuotaPercent, Limit: cfg.Alerts.Limit, Log: log.Tag("ALERT")}
+	if o.QuotaPercent == 0 {
+		o.QuotaPercent = -1
+	}
+	return o
 }
 
 // takeTarget takes --server, --domain D and --account A out of the arguments.

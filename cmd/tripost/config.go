@@ -31,6 +31,7 @@ type Config struct {
 	LMTP       LMTPConfig       `toml:"lmtp"`
 	Local      LocalConfig      `toml:"local"`
 	Queue      QueueConfig      `toml:"queue"`
+	Alerts     AlertsConfig     `toml:"alerts"`
 	Admin      AdminConfig      `toml:"admin"`
 }
 
@@ -132,6 +133,12 @@ type QueueConfig struct {
 	Limit                 int        `toml:"limit" comment:"most messages in the queue; more are refused for the time being"`
 }
 
+// AlertsConfig is the part of what users are told at sign-in.
+type AlertsConfig struct {
+	QuotaPercent int `toml:"quota_percent" comment:"share of an account's quota from which on its user is told, once each time it is passed and once a day at most; 0: never"`
+	Limit        int `toml:"limit" comment:"most alerts posted for the server, for one domain, for one account"`
+}
+
 // AdminConfig is the part of the HTTP listener.
 type AdminConfig struct {
 	Listen string `toml:"listen" comment:"answers /health; empty: off"`
@@ -175,7 +182,8 @@ func defaultConfig() Config {
 			},
 			WarnAfter: Duration{4 * time.Hour}, ExpireAfter: days(5), SMTPPort: 25, Limit: 100_000,
 		},
-		Admin: AdminConfig{Listen: "127.0.0.1:8010"},
+		Alerts: AlertsConfig{QuotaPercent: 90, Limit: 100},
+		Admin:  AdminConfig{Listen: "127.0.0.1:8010"},
 	}
 }
 

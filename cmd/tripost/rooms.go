@@ -54,7 +54,7 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 		Log:           log.Tag("ROUTER"),
 	})
 	r.queue = queue.New(st, r.router, r.directory, queueOptions(cfg, log))
-	r.alerts = alerts.New(st, r.directory, alerts.Options{Log: log.Tag("ALERT")})
+	r.alerts = alerts.New(st, r.directory, alertOptions(cfg, log))
 	r.api = &admin.API{
 		Directory: r.directory, Store: st, Router: r.router, Queue: adminQueue{r.queue}, Alerts: r.alerts,
 		References: queue.Bodies, MaxMessage: int64(cfg.Message.Size),
