@@ -123,13 +123,28 @@ func (r *Router) flush(ctx context.Context) {
 		if err := dropNames(tx, day-keepDays+1); err != nil {
 			return err
 		}
-		for i, b := range batches {
-			tx.Put(store.SpaceRouter, namesKey(day, now.UnixNano()+int64(i)), b)
+		nanos := now.UnixNano()
+		for _, b := range batches {
+			key, err := freeKey(tx, day, &nanos) // another process may have the same time
+			if err != nil {
+				return err
+			}
+			tx.Put(store.SpaceRouter, key, b)
 		}
 		return nil
 	})
 	if err != nil {
 		r.options.Log.Logf(syslog.Problem, "keeping the names of recent days: %v", err)
+	}
+}
+
+// freeKey returns the first key from nanos that nobody has used.
+func freeKey(tx *store.Tx, day int64, nanos *int64) ([]byte, error) {
+	for ; ; *nanos++ {
+		key := namesKey(day, *nanos)
+		if b, err := tx.Get(store.SpaceRouter, key); b == nil || err != nil {
+			return key, err
+		}
 	}
 }
 
