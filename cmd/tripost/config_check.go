@@ -88,6 +88,8 @@ func (c *Config) checkNumbers() error {
 		{"smtp.line", int64(c.SMTP.Line), 512}, // RFC 5321 4.5.3.1.4
 		{"smtp.idle", int64(c.SMTP.Idle.Duration), int64(time.Second)},
 		{"smtp.hops", int64(c.SMTP.Hops), 10},
+		{"alerts.quota_percent", int64(c.Alerts.QuotaPercent), 0},
+		{"alerts.limit", int64(c.Alerts.Limit), 1},
 		{"queue.limit", int64(c.Queue.Limit), 1},
 		{"queue.smtp_port", int64(c.Queue.SMTPPort), 1},
 		{"queue.retry", int64(len(c.Queue.Retry)), 1},
@@ -95,6 +97,9 @@ func (c *Config) checkNumbers() error {
 		if n.v < n.least {
 			return fmt.Errorf("%s: %d is below the least value, %d", n.key, n.v, n.least)
 		}
+	}
+	if p := c.Alerts.QuotaPercent; p > 100 {
+		return fmt.Errorf("alerts.quota_percent: %d is above 100", p)
 	}
 	return nil
 }

@@ -94,6 +94,8 @@ func TestConfigErrors(t *testing.T) {
 		{"[security]\nproxies = [\"gate\"]", "security.proxies"},
 		{"[lmtp]\nlisten = [\"127.0.0.1:24\"]", "lmtp.listen"},
 		{"hostname = \"a b\"", "hostname"},
+		{"[alerts]\nquota_percent = 101", "alerts.quota_percent: 101 is above 100"},
+		{"[alerts]\nlimit = 0", "alerts.limit: 0 is below"},
 		{"[local]\nindividual_field = \"X-To: a\"", "local.individual_field"},
 		{"[local]\nindividual_field = \"X\\r\\nY\"", "local.individual_field"},
 		{"[local]\nsubaddress = \"@\"", "local.subaddress"},
