@@ -5,53 +5,76 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/emersion/go-sasl"
 	"github.com/xdg-go/scram"
 )
 
-// overTLS does a handshake over a real socket and returns what each side sees
-// of it.
-func overTLS(t *testing.T, version uint16, cert certificate) (server, client tls.ConnectionState) {
+// overTLS does a handshake over a real socket, in which the client shows mine if
+// it has any, and returns what each side sees of it. With resume it is the
+// second one of two, the session of the first being resumed.
+func overTLS(t *testing.T, version uint16, cert certificate, mine *certificate, resume bool) (server, client tls.ConnectionState) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+		Certificates: []tls.Certificate{cert.forTLS()}, ClientAuth: tls.RequestClientCert,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	type accepted struct {
-		state tls.ConnectionState
-		err   error
+	roots := x509.NewCertPool()
+	roots.AddCert(cert.leaf)
+	config := &tls.Config{
+		RootCAs: roots, ServerName: "mail.company.test", MaxVersion: version,
+		ClientSessionCache: tls.NewLRUClientSessionCache(1),
 	}
-	done := make(chan accepted, 1)
+	if mine != nil {
+		config.Certificates = []tls.Certificate{mine.forTLS()}
+	}
+	server, client = handshake(t, ln, config)
+	if resume {
+		if server, client = handshake(t, ln, config); !server.DidResume {
+			t.Error("the session was not resumed")
+		}
+	}
+	return server, client
+}
+
+func (c certificate) forTLS() tls.Certificate {
+	return tls.Certificate{Certificate: [][]byte{c.leaf.Raw}, PrivateKey: c.key, Leaf: c.leaf}
+}
+
+func handshake(t *testing.T, ln net.Listener, config *tls.Config) (server, client tls.ConnectionState) {
+	t.Helper()
+	accepted := make(chan tls.ConnectionState, 1)
 	go func() {
+		defer close(accepted)
 		nc, err := ln.Accept()
 		if err != nil {
-			done <- accepted{err: err}
+			t.Error(err)
 			return
 		}
 		defer nc.Close()
-		conn := tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{{
-			Certificate: [][]byte{cert.leaf.Raw}, PrivateKey: cert.key, Leaf: cert.leaf,
-		}}})
-		err = conn.Handshake()
-		done <- accepted{conn.ConnectionState(), err}
+		if _, err := nc.Write([]byte{0}); err != nil { // the first one does the handshake
+			t.Error(err)
+			return
+		}
+		accepted <- nc.(*tls.Conn).ConnectionState()
 	}()
-	roots := x509.NewCertPool()
-	roots.AddCert(cert.leaf)
-	conn, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{RootCAs: roots, ServerName: "mail.company.test", MaxVersion: version})
+	conn, err := tls.Dial("tcp", ln.Addr().String(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	got := <-done
-	if got.err != nil {
-		t.Fatal(got.err)
+	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil { // tickets of TLS 1.3 come with data
+		t.Fatal(err)
 	}
-	return got.state, conn.ConnectionState()
+	return <-accepted, conn.ConnectionState()
 }
 
 // plusAs runs an exchange with a client that binds it to its own connection.
@@ -89,7 +112,7 @@ func TestScramPlus(t *testing.T) {
 	cert := makeCertificate("mail.company.test", time.Now().Add(time.Hour), false)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
-			server, client := overTLS(t, version, cert)
+			server, client := overTLS(t, version, cert, nil, version == tls.VersionTLS13)
 			at := Attempt{Remote: owner, TLSState: &server, ServerCertificate: cert.leaf}
 			if got := strings.Join(a.Mechanisms(at), " "); got != "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN" {
 				t.Errorf("offered is %s", got)
@@ -111,7 +134,7 @@ func TestScramPlus(t *testing.T) {
 			}
 
 			// Passed on by somebody in between, who has another connection.
-			other, _ := overTLS(t, version, makeCertificate("mail.company.test", time.Now().Add(time.Hour), false))
+			other, _ := overTLS(t, version, makeCertificate("mail.company.test", time.Now().Add(time.Hour), false), nil, false)
 			between := Attempt{Remote: owner, TLSState: &other, ServerCertificate: madeFor("stranger")}
 			for _, binding := range []scram.ChannelBinding{exporter, endPoint} {
 				_, err = plusAs(t, a, between, "jsmith", "tulip", binding)
@@ -134,7 +157,7 @@ func TestScramPlus(t *testing.T) {
 func TestScramFlags(t *testing.T) {
 	t.Parallel()
 	a := openAuthenticator(t)
-	server, _ := overTLS(t, tls.VersionTLS13, makeCertificate("mail.company.test", time.Now().Add(time.Hour), true))
+	server, _ := overTLS(t, tls.VersionTLS13, makeCertificate("mail.company.test", time.Now().Add(time.Hour), true), nil, false)
 	bound := Attempt{Remote: owner, TLSState: &server}
 	plain := Attempt{Remote: owner, TLS: true} // a TLS that nothing is known of
 	for _, tt := range []struct {
@@ -189,4 +212,27 @@ func TestEndPoint(t *testing.T) {
 			t.Errorf("%v: %d octets", algorithm, len(got))
 		}
 	}
+}
+
+// The certificate of a real handshake, and of a session that is resumed.
+func TestExternalOverTLS(t *testing.T) {
+	t.Parallel()
+	a := openAuthenticator(t)
+	host := makeCertificate("mail.company.test", time.Now().Add(time.Hour), false)
+	mine := makeCertificate("jsmith", time.Now().Add(time.Hour), true)
+	must(t)(a.directory.SetAccount(t.Context(), "jsmith", func(a *Account) error { a.Certificate = Fingerprint(mine.leaf); return nil }))
+	for _, resume := range []bool{false, true} {
+		state, _ := overTLS(t, tls.VersionTLS13, host, &mine, resume)
+		at := Attempt{Service: POP, Remote: owner, TLSState: &state}
+		if got := strings.Join(a.Mechanisms(at), " "); got != "SCRAM-SHA-256-PLUS SCRAM-SHA-256 EXTERNAL PLAIN LOGIN" {
+			t.Errorf("offered is %s", got)
+		}
+		in, err := withClient(t, a, at, sasl.NewExternalClient(""))
+		if err != nil || in.Identity.Name != "jsmith@company.test" || in.Mechanism != "EXTERNAL" {
+			t.Errorf("resumed %v: %+v, %v", resume, in, err)
+		}
+	}
+	state, _ := overTLS(t, tls.VersionTLS13, host, nil, false)
+	_, err := a.SASL(t.Context(), Attempt{Remote: owner, TLSState: &state}, "EXTERNAL", nil)
+	wantError(t, err, ErrMechanism)
 }
