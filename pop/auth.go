@@ -19,11 +19,11 @@ import (
 const maxSteps = 10
 
 var (
-	errCancelled  refusal = "authentication cancelled"
-	errNotBase64  refusal = "that is not base64"
-	errSASLLine   refusal = "the response is too long"
-	errManySteps  refusal = "the exchange does not come to an end"
-	errEmptyFinal refusal = "an empty response was due"
+	errCancelled  = refuse(sayCancelled)
+	errNotBase64  = refuse(sayNotBase64)
+	errSASLLine   = refuse(sayResponseTooLong)
+	errManySteps  = refuse(sayNoEnd)
+	errEmptyFinal = refuse(sayEmptyDue)
 )
 
 // auth signs in by a SASL mechanism, or, without an argument, lists those that
@@ -61,7 +61,7 @@ func (s *session) auth(ctx context.Context, arg string) error {
 // listMechanisms is the answer to AUTH alone, as clients older than CAPA know
 // it.
 func (s *session) listMechanisms() error {
-	s.ok("supported mechanisms follow")
+	s.ok(sayMechanisms)
 	b := s.conn.Out()
 	for _, m := range s.Auth.Mechanisms(s.attempt()) {
 		b = append(b, m...)

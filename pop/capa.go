@@ -7,7 +7,7 @@ import "context"
 // RFC 2449 section 5, CAPA; section 6 and RFC 2595, 3206 and 5034 for the
 // capabilities.
 func (s *session) capa(context.Context, string) error {
-	s.ok("capability list follows")
+	s.ok(sayCapabilities)
 	b := s.conn.Out()
 	for _, c := range s.capabilities() {
 		b = append(b, c...)
@@ -20,7 +20,9 @@ func (s *session) capa(context.Context, string) error {
 // capabilities returns the lines of CAPA. LAST and XTND XMIT have no registered
 // names and are left out.
 func (s *session) capabilities() []string {
-	list := []string{"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER"}
+	list := []string{"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"}
+	list = append(list, s.policyCapabilities()...)
+	list = append(list, "UTF8 USER", "LANG")
 	at := s.attempt()
 	if s.Auth.Allowed(at) {
 		list = append(list, "USER")

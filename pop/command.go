@@ -42,7 +42,9 @@ func commandTable() map[string]*command {
 	table := []command{
 		{"USER", authorization, text, "name", (*session).user},
 		{"PASS", authorization, text, "password", (*session).pass},
+		{"APOP", authorization, two, "name digest", (*session).apop},
 		{"AUTH", authorization, atMost2, "[mechanism [initial-response]]", (*session).auth},
+		{"UTF8", authorization, none, "", (*session).utf8Mode},
 		{"STLS", authorization, none, "", (*session).stls},
 		{"STARTTLS", authorization, none, "", (*session).stls},
 
@@ -57,6 +59,7 @@ func commandTable() map[string]*command {
 		{"NOOP", transaction, none, "", (*session).noop},
 		{"XTND", transaction, one, "XMIT", (*session).xtnd},
 
+		{"LANG", anyState, atMost1, "[language | *]", (*session).lang},
 		{"CAPA", anyState, none, "", (*session).capa},
 		{"QUIT", anyState, none, "", (*session).quit},
 	}

@@ -23,9 +23,9 @@ type composer struct {
 }
 
 var (
-	errNoRecipient refusal = "no recipient in To, Cc or Bcc"
-	errManyTargets refusal = "too many recipients"
-	errFoldedFirst refusal = "its header begins with a folded line" // which would continue the fields put before it
+	errNoRecipient = refuse(sayNoRecipient)
+	errManyTargets = refuse(sayManyRecipients)
+	errFoldedFirst = refuse(sayFoldedFirst) // which would continue the fields put before it
 )
 
 // compose fills in the recipients and returns the new header: without Bcc and
@@ -99,7 +99,7 @@ func (c *composer) collect(fields []message.Field, names []string) error {
 		}
 		addresses, err := message.ParseAddressList(f.Value())
 		if err != nil {
-			return refusef("the %s field cannot be read", oneLine(string(f.Name)))
+			return refuse(sayUnreadable, oneLine(string(f.Name)))
 		}
 		for _, a := range addresses {
 			if a.Domain == "" {

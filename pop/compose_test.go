@@ -82,15 +82,15 @@ func TestComposeRefusals(t *testing.T) {
 		{"To:\r\n\r\n", errNoRecipient},
 		{"To: nobody:;\r\n\r\n", errNoRecipient},
 		{"Resent-To: nobody:;\r\nTo: a@y.test\r\n\r\n", errNoRecipient},
-		{"To: a b c\r\n\r\n", refusal("the To field cannot be read")},
-		{"to: a@y.test\r\nBCC: <\r\n\r\n", refusal("the BCC field cannot be read")},
+		{"To: a b c\r\n\r\n", refuse(sayUnreadable, "To")},
+		{"to: a@y.test\r\nBCC: <\r\n\r\n", refuse(sayUnreadable, "BCC")},
 		{"To: " + strings.Repeat("x@y.test,", 9) + "a@y,b@y,c@y,d@y,e@y,f@y,g@y,h@y,i@y,j@y\r\n\r\n", errManyTargets},
 		{"From: who@y.test\r\nTo: a@y.test\r\n\r\n", down},
 	}
 	for _, test := range tests {
 		c := annComposer()
 		c.own = func(local, domain string) (bool, error) { return false, down }
-		if _, err := c.compose([]byte(test.header)); !errors.Is(err, test.want) {
+		if _, err := c.compose([]byte(test.header)); err == nil || !errors.Is(err, test.want) && err.Error() != test.want.Error() {
 			t.Errorf("%q: %v, want %v", test.header, err, test.want)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"tripost/store"
 )
@@ -37,14 +38,18 @@ func testMail(t testing.TB) map[string]string {
 	return mails
 }
 
-// Every mail comes back octet for octet, with the size that LIST told, and TOP
-// with more lines than there are is the same.
+// Every mail comes back octet for octet to a client that takes UTF-8, with the
+// size that LIST told, and TOP with more lines than there are is the same. A
+// client that does not gets the same, but for headers in UTF-8.
 func TestTestMail(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, false)
 	mails := testMail(t)
 	names := w.deliverAll(mails)
-	c := w.signedIn("ann", annPassword)
+	c := w.client()
+	c.do("UTF8")
+	c.do("USER ann")
+	c.do("PASS " + annPassword)
 	sizes := c.list("LIST")
 	if len(sizes) != len(mails) {
 		t.Fatalf("LIST has %d messages, want %d", len(sizes), len(mails))
@@ -72,6 +77,49 @@ func TestTestMail(t *testing.T) {
 	}
 	if stat, want := c.do("STAT"), strconv.Itoa(len(mails))+" "+strconv.FormatInt(total, 10); stat != want {
 		t.Errorf("STAT tells %s, want %s", stat, want)
+	}
+	w.checkConverted(mails, names)
+}
+
+// checkConverted retrieves all mails as a client that has not asked for UTF-8.
+func (w *world) checkConverted(mails map[string]string, names map[int]string) {
+	w.t.Helper()
+	c := w.signedIn("ann", annPassword)
+	sizes := c.list("LIST")
+	var total, converted int
+	for n, name := range names {
+		number := strconv.Itoa(n)
+		c.do("RETR " + number)
+		got, was := c.rest(), mails[name]
+		if !strings.HasSuffix(was, "\r\n") && was != "" {
+			was += "\r\n"
+		}
+		total += len(got)
+		if sizes[n] != strconv.Itoa(len(got)) {
+			w.t.Errorf("%s: LIST tells %s octets of %d", name, sizes[n], len(got))
+		}
+		c.do("TOP " + number + " 100000000")
+		if top := c.rest(); top != got {
+			w.t.Errorf("%s: TOP of all lines differs at octet %d", name, difference(top, got))
+		}
+		if got == was {
+			continue
+		}
+		converted++
+		header, body, _ := strings.Cut(got, "\r\n\r\n")
+		wasHeader, wasBody, _ := strings.Cut(was, "\r\n\r\n")
+		if !isASCII(header) && utf8.ValidString(wasHeader) {
+			w.t.Errorf("%s: the header is not in ASCII: %q", name, header)
+		}
+		if isASCII(wasHeader) && header != wasHeader || header != wasHeader && body != wasBody && !strings.Contains(wasBody, "\r\n\r\n") {
+			w.t.Errorf("%s: more than headers in UTF-8 has changed", name)
+		}
+	}
+	if converted < 5 {
+		w.t.Errorf("only %d mails were converted", converted)
+	}
+	if stat, want := c.do("STAT"), strconv.Itoa(len(mails))+" "+strconv.Itoa(total); stat != want {
+		w.t.Errorf("STAT tells %s, want %s", stat, want)
 	}
 }
 

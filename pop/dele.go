@@ -25,7 +25,7 @@ func (s *session) dele(ctx context.Context, arg string) error {
 		return s.refuse("DELE", err)
 	}
 	d.mark(n)
-	return s.ok("message %d marked deleted", n)
+	return s.ok(sayMarked, n)
 }
 
 // mayDelete checks that the message is still there and may be removed now.
@@ -68,11 +68,11 @@ func (s *session) rset(context.Context, string) error {
 	d := s.drop
 	d.unmark()
 	d.last = 0
-	return s.ok("maildrop has %d messages (%d octets)", d.size(), d.octets)
+	return s.ok(sayReset, d.size(), d.octets)
 }
 
 // lastNumber tells the highest message-number retrieved since sign-in or RSET.
 // It is a courtesy to clients older than UIDL, and not announced.
 //
 // RFC 1460 section 5, LAST.
-func (s *session) lastNumber(context.Context, string) error { return s.ok("%d", s.drop.last) }
+func (s *session) lastNumber(context.Context, string) error { return s.data("%d", s.drop.last) }

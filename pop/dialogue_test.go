@@ -3,8 +3,10 @@ package pop
 import (
 	"bufio"
 	"context"
+	"crypto/md5"
 	"crypto/tls"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +31,7 @@ import (
 //
 //	setup          one line each: see world.setup
 //	ann/INBOX/1    a message in a mailbox, LF standing for CRLF; in order
+//	notices        what owners were told, one a line; "..." at its end stands for any text
 //	left ann/INBOX what the mailbox must hold in the end: "UID" or "UID \Seen" a line
 //	sent/1         a message that must have been submitted: "From:" and "To:" of
 //	               the envelope, an empty line, the message with LF for CRLF
@@ -37,6 +40,7 @@ import (
 // The lines of a conversation:
 //
 //	C: text        is sent as a line; {base64:...} holds a Go string to encode
+//	               {apop:password} a digest with the greeting's stamp
 //	C+ "text"      is sent as it is: a Go string
 //	S: text        must be the next line received; "..." at its end stands for any text,
 //	               {uidvalidity} for that of ann's INBOX
@@ -74,10 +78,13 @@ func replay(t *testing.T, archive *txtar.Archive, pipe bool) {
 	w := newWorld(t, pipe)
 	var conversations []txtar.File
 	var left, sent []txtar.File
+	var notices string
 	for _, f := range archive.Files {
 		switch {
 		case f.Name == "setup":
 			w.setup(string(f.Data))
+		case f.Name == "notices":
+			notices = string(f.Data)
 		case strings.HasPrefix(f.Name, "left "):
 			left = append(left, f)
 		case strings.HasPrefix(f.Name, "sent/"):
@@ -100,6 +107,7 @@ func replay(t *testing.T, archive *txtar.Archive, pipe bool) {
 		w.awaitContents(strings.TrimPrefix(f.Name, "left "), string(f.Data))
 	}
 	w.checkSent(sent)
+	w.checkNotices(notices)
 }
 
 func crlf(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }
@@ -111,6 +119,10 @@ func crlf(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }
 //	acl ann/INBOX ID rights
 //	cleartext never            passwords without TLS: never, always
 //	lock ann
+//	password ann WORD
+//	legacy ann                 APOP and CRAM-MD5 work for it
+//	expire ann 30, delay ann 60s  the policy of an account
+//	hold 10 50                 more than 50 % of more than 10 messages
 //	unified club.test          names of this domain are individuals of ann
 //	tls off                    no certificate
 //	submit off|fails|refuses   the queue
@@ -131,6 +143,18 @@ func (w *world) setup(text string) {
 				return nil
 			})
 			must(w.t, err)
+		case "password":
+			must(w.t, w.dir.SetPassword(w.ctx, w.account(words[1]).Address(), words[2]))
+		case "legacy":
+			w.allowLegacy(words[1])
+		case "expire", "delay":
+			w.setPolicy(words[0], words[1], words[2])
+		case "hold":
+			messages, err := strconv.Atoi(words[1])
+			must(w.t, err)
+			percent, err := strconv.Atoi(words[2])
+			must(w.t, err)
+			w.config.Hold = Hold{Messages: messages, Percent: percent, Keep: 24 * time.Hour}
 		case "unified":
 			w.router.unified = words[1]
 		case "tls":
@@ -143,6 +167,30 @@ func (w *world) setup(text string) {
 			w.do(line)
 		}
 	}
+}
+
+func (w *world) allowLegacy(name string) {
+	w.t.Helper()
+	addr := w.account(name).Address()
+	_, err := w.dir.SetAccount(w.ctx, addr, func(a *accounts.Account) error {
+		a.LegacyAuth = true
+		return nil
+	})
+	must(w.t, err)
+	must(w.t, w.dir.SetPassword(w.ctx, addr, annPassword))
+}
+
+func (w *world) setPolicy(what, name, value string) {
+	w.t.Helper()
+	p := w.policy[name]
+	var err error
+	if what == "expire" {
+		p.ExpireDays, err = strconv.Atoi(value)
+	} else {
+		p.LoginDelay, err = time.ParseDuration(value)
+	}
+	must(w.t, err)
+	w.policy[name] = p
 }
 
 func (w *world) setupQueue(how string) {
@@ -184,6 +232,8 @@ func (w *world) setLimit(name, value string) {
 //
 //	mailbox ann/private
 //	append ann/INBOX "text"
+//	alert ann@example.test "text"
+//	restore ann                what was removed comes back
 //	expunge ann/INBOX 2 3
 //	acl ann/INBOX bob@other.test lr
 //	rename ann/private archive
@@ -202,6 +252,12 @@ func (w *world) do(line string) {
 		text, err := strconv.Unquote(strings.TrimSpace(strings.SplitN(line, words[1], 2)[1]))
 		must(w.t, err)
 		w.deliver(words[1], text)
+	case "alert":
+		text, err := strconv.Unquote(strings.TrimSpace(strings.SplitN(line, words[1], 2)[1]))
+		must(w.t, err)
+		w.alerts.post(words[1], text)
+	case "restore":
+		w.restore(words[1])
 	case "expunge":
 		w.expunge(words[1], words[2:]...)
 	case "acl":
@@ -251,6 +307,25 @@ func (w *world) checkSent(want []txtar.File) {
 	}
 }
 
+// checkNotices compares what owners were told with the lines wanted.
+func (w *world) checkNotices(want string) {
+	w.t.Helper()
+	w.alerts.mu.Lock()
+	defer w.alerts.mu.Unlock()
+	got := strings.Join(append(w.alerts.notices, ""), "\n")
+	lines := strings.Split(want, "\n")
+	if strings.Count(got, "\n") != strings.Count(want, "\n") {
+		w.t.Errorf("the owners were told\n%swant\n%s", got, want)
+		return
+	}
+	for i, text := range w.alerts.notices {
+		prefix, open := strings.CutSuffix(lines[i], "...")
+		if text != lines[i] && !(open && strings.HasPrefix(text, prefix)) {
+			w.t.Errorf("told   %s\nwanted %s", text, lines[i])
+		}
+	}
+}
+
 // conversation is one section that is being replayed.
 type conversation struct {
 	world   *world
@@ -261,8 +336,9 @@ type conversation struct {
 }
 
 type client struct {
-	nc net.Conn
-	r  *bufio.Reader
+	nc    net.Conn
+	r     *bufio.Reader
+	stamp string // of the greeting
 }
 
 const patience = 30 * time.Second // nothing waits so long unless it fails
@@ -278,7 +354,7 @@ func (c *conversation) client(n int) *client {
 		return cl
 	}
 	nc := c.world.dial()
-	cl := &client{nc, bufio.NewReader(nc)}
+	cl := &client{nc: nc, r: bufio.NewReader(nc)}
 	c.clients[n] = cl
 	return cl
 }
@@ -304,7 +380,7 @@ func (c *conversation) play(line string) {
 	}
 	switch text := m[3]; m[1] {
 	case "C":
-		c.send(n, c.encode(text)+"\r\n")
+		c.send(n, c.encode(c.digest(n, text))+"\r\n")
 	case "C+":
 		raw, err := strconv.Unquote(text)
 		if err != nil {
@@ -342,6 +418,16 @@ func (c *conversation) encode(text string) string {
 			c.fatalf("%q is not a Go string", s)
 		}
 		return base64.StdEncoding.EncodeToString([]byte(raw))
+	})
+}
+
+var digestForm = regexp.MustCompile(`\{apop:([^}]*)\}`)
+
+// digest puts in the digest of the greeting's stamp and a password.
+func (c *conversation) digest(n int, text string) string {
+	return digestForm.ReplaceAllStringFunc(text, func(s string) string {
+		sum := md5.Sum([]byte(c.client(n).stamp + digestForm.FindStringSubmatch(s)[1]))
+		return hex.EncodeToString(sum[:])
 	})
 }
 
@@ -388,6 +474,9 @@ func (c *conversation) receive(n int, want string) {
 		c.fatalf("waiting for %q: got %q and %v", want, got, err)
 	}
 	got, ok := strings.CutSuffix(got, "\r\n")
+	if i := strings.IndexByte(got, '<'); cl.stamp == "" && i >= 0 && strings.HasPrefix(got, "+OK ") {
+		cl.stamp = got[i:]
+	}
 	if !ok {
 		c.fatalf("line %q does not end with CRLF", got)
 	}

@@ -15,7 +15,7 @@
 //   - Whether an account or a mailbox exists is told to nobody who may not open
 //     it.
 //
-// RFC 1939, 2449, 2595, 3206, 5034; LAST of RFC 1460; XTND XMIT as the clients
+// RFC 1939, 2449, 2595, 3206, 5034, 6856, 6857; LAST of RFC 1460; XTND XMIT as the clients
 // that send by POP know it. Where each command stands is in
 // docs/protocols/pop.md.
 //

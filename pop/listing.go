@@ -3,8 +3,6 @@ package pop
 import (
 	"context"
 	"strconv"
-
-	"tripost/store"
 )
 
 // stat tells the number of messages that are not marked deleted and their
@@ -13,17 +11,18 @@ import (
 // RFC 1939 section 5, STAT.
 func (s *session) stat(context.Context, string) error {
 	d := s.drop
-	return s.ok("%d %d", d.size()-d.marked, d.octets-d.markedOctets)
+	return s.data("%d %d", d.size()-d.marked, d.octets-d.markedOctets)
 }
 
 // list tells the size of one message, or of each that is not marked deleted: the
-// octets that RETR sends, without stuffed dots. Where a message does not end with
+// octets that RETR sends, without stuffed dots, and of the converted message where
+// that is sent. Where a message does not end with
 // CRLF, that is sent and counted all the same.
 //
 // RFC 1939 section 5, LIST.
 func (s *session) list(ctx context.Context, arg string) error {
-	return s.listing(ctx, arg, "scan listing", func(b []byte, m store.Message) []byte {
-		return strconv.AppendInt(b, m.SentSize(), 10)
+	return s.listing(ctx, arg, sayScanListing, func(b []byte, n int) []byte {
+		return strconv.AppendInt(b, s.drop.sentSize(n), 10)
 	})
 }
 
@@ -34,28 +33,28 @@ func (s *session) list(ctx context.Context, arg string) error {
 // RFC 1939 section 7, UIDL.
 func (s *session) uidl(ctx context.Context, arg string) error {
 	validity := s.drop.view.State().UIDValidity
-	return s.listing(ctx, arg, "unique-id listing", func(b []byte, m store.Message) []byte {
+	return s.listing(ctx, arg, sayUIDListing, func(b []byte, n int) []byte {
 		b = strconv.AppendUint(b, uint64(validity), 10)
 		b = append(b, '.')
-		return strconv.AppendUint(b, uint64(m.UID), 10)
+		return strconv.AppendUint(b, uint64(s.drop.message(n).UID), 10)
 	})
 }
 
 // listing answers LIST and UIDL: of message arg, or of all when arg is empty.
 // appendValue writes what stands after the message-number.
-func (s *session) listing(ctx context.Context, arg, title string, appendValue func([]byte, store.Message) []byte) error {
+func (s *session) listing(ctx context.Context, arg string, title phrase, appendValue func([]byte, int) []byte) error {
 	d := s.drop
 	if err := d.load(ctx); err != nil {
-		return s.refuse(title, err)
+		return s.refuse(english[title], err)
 	}
 	if arg != "" {
 		n, err := d.number(arg)
 		if err != nil {
-			return s.refuse(title, err)
+			return s.refuse(english[title], err)
 		}
-		return s.ok("%d %s", n, appendValue(nil, d.message(n)))
+		return s.data("%d %s", n, appendValue(nil, n))
 	}
-	s.ok("%s follows", title)
+	s.ok(title)
 	b := s.conn.Out()
 	for n := 1; n <= d.size(); n++ {
 		if d.isMarked(n) {
@@ -63,7 +62,7 @@ func (s *session) listing(ctx context.Context, arg, title string, appendValue fu
 		}
 		b = strconv.AppendInt(b, int64(n), 10)
 		b = append(b, ' ')
-		b = appendValue(b, d.message(n))
+		b = appendValue(b, n)
 		b = append(b, "\r\n"...)
 		if len(b) >= listingChunk {
 			s.conn.Done(b)

@@ -11,7 +11,7 @@ func TestListingAllocations(t *testing.T) {
 	w := newWorld(t, false)
 	w.fill("ann/INBOX", "Subject: x\r\n\r\nbody\r\n", 5000)
 	w.run()
-	s := &session{Server: w.srv, conn: wire.NewConn(&discardConn{}, wire.Config{}), drop: openMaildrop(w.open("ann/INBOX"))}
+	s := &session{Server: w.srv, texts: &english, conn: wire.NewConn(&discardConn{}, wire.Config{}), drop: openMaildrop(w.open("ann/INBOX"))}
 	for name, command := range map[string]func() error{
 		"LIST": func() error { return s.list(w.ctx, "") },
 		"UIDL": func() error { return s.uidl(w.ctx, "") },

@@ -19,6 +19,8 @@ type maildrop struct {
 	shown  []uint32
 	octets int64 // of those shown, as RETR sends them
 
+	growths map[int]int64 // by message-number: those that are sent converted, and how much longer they get
+
 	marks        []uint64 // a bit for each message-number, from 1; nil: none marked
 	marked       int
 	markedOctets int64
@@ -62,6 +64,22 @@ func (d *maildrop) seq(n int) int {
 // message returns message n. The index must be loaded.
 func (d *maildrop) message(n int) store.Message { return d.view.At(d.seq(n)) }
 
+// sentSize returns the octets that RETR sends of message n. The index must be
+// loaded.
+func (d *maildrop) sentSize(n int) int64 {
+	m := d.message(n)
+	return m.SentSize() + d.growths[n]
+}
+
+// convert notes that message n is sent converted, and by how much it grows.
+func (d *maildrop) convert(n int, growth int64) {
+	if d.growths == nil {
+		d.growths = make(map[int]int64)
+	}
+	d.growths[n] = growth
+	d.octets += growth
+}
+
 // number reads a message-number, which must be of a message that is not marked
 // deleted.
 func (d *maildrop) number(arg string) (int, error) {
@@ -69,17 +87,17 @@ func (d *maildrop) number(arg string) (int, error) {
 	for i := range len(arg) {
 		c := arg[i]
 		if c < '0' || c > '9' {
-			return 0, refusal("a message-number is made of digits")
+			return 0, refuse(sayNumberDigits)
 		}
 		if n <= d.size() { // beyond that more digits change nothing
 			n = n*10 + int(c-'0')
 		}
 	}
 	if n < 1 || n > d.size() {
-		return 0, refusef("no such message, there are %d in the maildrop", d.size())
+		return 0, refuse(sayNoSuchMessage, d.size())
 	}
 	if d.isMarked(n) {
-		return 0, refusef("message %d is marked deleted", n)
+		return 0, refuse(sayMarkedAlready, n)
 	}
 	return n, nil
 }
@@ -95,8 +113,7 @@ func (d *maildrop) mark(n int) {
 	}
 	d.marks[n/64] |= 1 << (n % 64)
 	d.marked++
-	m := d.message(n)
-	d.markedOctets += m.SentSize()
+	d.markedOctets += d.sentSize(n)
 }
 
 // unmark takes all marks back.

@@ -9,21 +9,23 @@ import (
 	"tripost/syslog"
 )
 
-const refusedSome refusal = "some deleted messages not removed"
-
 // quit ends the session. Signed in, it enters the UPDATE state and removes the
 // messages that are marked, as far as the rights still go; those that others
 // have removed already are no failure.
 //
 // RFC 1939 sections 4 and 6, QUIT.
 func (s *session) quit(ctx context.Context, _ string) error {
-	err := s.update(context.WithoutCancel(ctx)) // once begun, a shutdown does not cut it short
+	ctx = context.WithoutCancel(ctx) // once begun, a shutdown does not cut it short
+	err := s.update(ctx)
 	if err != nil {
 		s.log.Logf(syslog.Problem, "QUIT: %v", err)
-		s.no("%s%s", temporaryCode(err), string(refusedSome))
+		s.no(temporaryCode(err), sayNotRemoved)
 		return errQuit
 	}
-	s.ok("%s POP3 server closes the connection", s.Product)
+	if s.drop != nil {
+		s.expire(ctx)
+	}
+	s.ok(sayGoodbye, s.Product)
 	return errQuit
 }
 
@@ -36,7 +38,8 @@ func (s *session) update(ctx context.Context) error {
 		return err
 	}
 	removed, err := s.drop.view.Expunge(ctx, s.drop.markedUIDs(), true)
-	s.count.deleted = int(removed.Count())
+	s.count.deleted = removed.Count()
+	s.hold(ctx, s.count.deleted)
 	if err != nil {
 		return fmt.Errorf("remove %d messages: %w", s.drop.marked, err)
 	}
@@ -47,7 +50,7 @@ func (s *session) update(ctx context.Context) error {
 // or the mailbox have gone, else that it is worth another try.
 func temporaryCode(err error) string {
 	if errors.Is(err, store.ErrNoRight) || errors.Is(err, store.ErrNoMailbox) || errors.Is(err, refusedMoved) {
-		return ""
+		return codeNone
 	}
-	return codeTemporary + " "
+	return codeTemporary
 }

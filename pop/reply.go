@@ -3,6 +3,7 @@ package pop
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"tripost/accounts"
@@ -11,12 +12,15 @@ import (
 	"tripost/syslog"
 )
 
-// Response codes of RFC 2449 section 8 and RFC 3206. [IN-USE] is never sent:
-// no session locks a maildrop.
+// Response codes of RFC 2449 section 8 and RFC 3206. [IN-USE] is never sent: no
+// session locks a maildrop. [UTF8] of RFC 6856 is not either: who has not asked
+// for UTF-8 gets messages converted.
 const (
+	codeNone        = ""
 	codeCredentials = "[AUTH]"     // name or password is wrong
 	codeTemporary   = "[SYS/TEMP]" // ours, and it passes
 	codePermanent   = "[SYS/PERM]" // somebody has to mend something
+	codeLoginDelay  = "[LOGIN-DELAY]"
 )
 
 // maxReply is the longest first line of a reply with its line end (RFC 2449
@@ -24,10 +28,26 @@ const (
 const maxReply = 512
 
 // ok writes a positive reply. It returns nil, so that a handler can end with it.
-func (s *session) ok(format string, args ...any) error { return s.reply("+OK ", format, args) }
+// Of the arguments, phrases and refusals are put into the session's language.
+func (s *session) ok(p phrase, args ...any) error {
+	return s.reply("+OK ", s.texts[p], translate(s.texts, args))
+}
+
+// data writes a positive reply that is for programs and the same in every
+// language.
+func (s *session) data(format string, args ...any) error { return s.reply("+OK ", format, args) }
 
 // no writes a negative reply. It returns nil: the session goes on.
-func (s *session) no(format string, args ...any) error { return s.reply("-ERR ", format, args) }
+func (s *session) no(code string, p phrase, args ...any) error {
+	status := "-ERR "
+	if code != codeNone {
+		status += code + " "
+	}
+	return s.reply(status, s.texts[p], translate(s.texts, args))
+}
+
+// say writes a refusal as a negative reply.
+func (s *session) say(r *refusal) error { return s.no(r.code, r.phrase, r.args...) }
 
 // reply writes one line of at most maxReply octets.
 func (s *session) reply(status, format string, args []any) error {
@@ -55,22 +75,54 @@ func cut(b []byte, n int) []byte {
 	return b[:n]
 }
 
+// translate puts those of a phrase's arguments that are phrases themselves into
+// a language. The slice given is not changed.
+func translate(texts *phrases, args []any) []any {
+	out := args
+	put := func(i int, text string) {
+		if &out[0] == &args[0] {
+			out = slices.Clone(args)
+		}
+		out[i] = text
+	}
+	for i, a := range args {
+		switch a := a.(type) {
+		case phrase:
+			put(i, texts[a])
+		case *refusal:
+			put(i, a.in(texts))
+		}
+	}
+	return out
+}
+
 // refusal is an error that is the client's to know: what follows -ERR.
-type refusal string
+type refusal struct {
+	code   string
+	phrase phrase
+	args   []any
+}
 
-func (r refusal) Error() string { return string(r) }
+// Error returns the text in English, as the log has it.
+func (r *refusal) Error() string { return r.in(&english) }
 
-func refusef(format string, args ...any) refusal { return refusal(fmt.Sprintf(format, args...)) }
+// in returns the text in a language, without the code.
+func (r *refusal) in(texts *phrases) string {
+	return fmt.Sprintf(texts[r.phrase], translate(texts, r.args)...)
+}
 
-const (
-	refusedMailbox  refusal = codePermanent + " this mailbox cannot be opened"
-	refusedGone     refusal = "the message has been removed by another client"
-	refusedMoved    refusal = "the mailbox has been removed or renamed by another client"
-	refusedDelete   refusal = "you have no right to delete messages in this mailbox"
-	refusedRead     refusal = "you have no right to read messages in this mailbox any more"
-	refusedDamaged  refusal = codePermanent + " the message is damaged in the store"
-	refusedReadOnly refusal = codeTemporary + " the store takes no changes now"
-	refusedLater    refusal = codeTemporary + " this is not possible now, try again later"
+func refuse(p phrase, args ...any) *refusal { return &refusal{phrase: p, args: args} }
+
+func refuseWith(code string, p phrase, args ...any) *refusal { return &refusal{code, p, args} }
+
+// Refusals that more than one place knows.
+var (
+	refusedMailbox = refuseWith(codePermanent, sayNoMailbox)
+	refusedMoved   = refuse(sayMoved)
+	refusedDelete  = refuse(sayMayNotDelete)
+	refusedRead    = refuse(sayMayNotRead)
+	// refusedInsecure is said before a password is sent, where that can be helped.
+	refusedInsecure = refuseWith(codePermanent, sayInsecure)
 )
 
 // refuse answers a command that an error kept from being done. What is not the
@@ -80,27 +132,27 @@ func (s *session) refuse(doing string, err error) error {
 	if !known {
 		s.log.Logf(syslog.Failure, "%s: %v", doing, err)
 	}
-	return s.no("%s", string(r))
+	return s.say(r)
 }
 
 // replyTo turns an error within a session into what the client is told. known
 // is false for errors that are ours.
-func replyTo(err error) (r refusal, known bool) {
+func replyTo(err error) (r *refusal, known bool) {
 	switch {
 	case errors.As(err, &r):
 		return r, true
 	case errors.Is(err, store.ErrNoMessage):
-		return refusedGone, true
+		return refuse(sayGone), true
 	case errors.Is(err, store.ErrNoMailbox), errors.Is(err, store.ErrNotSelectable):
 		return refusedMoved, true
 	case errors.Is(err, store.ErrNoRight):
 		return refusedRead, true
 	case errors.Is(err, engine.ErrDamaged):
-		return refusedDamaged, false
+		return refuseWith(codePermanent, sayDamaged), false
 	case errors.Is(err, engine.ErrReadOnly):
-		return refusedReadOnly, false
+		return refuseWith(codeTemporary, sayReadOnly), false
 	default:
-		return refusedLater, false
+		return refuseWith(codeTemporary, sayLater), false
 	}
 }
 
@@ -108,29 +160,26 @@ func replyTo(err error) (r refusal, known bool) {
 // that does not exist and one that may not be opened look the same, and so do
 // a wrong name and a wrong password. The log has been written by accounts or by
 // who opened the mailbox.
-func replyToSignIn(err error) (r refusal) {
+func replyToSignIn(err error) (r *refusal) {
 	switch {
 	case errors.As(err, &r):
 		return r
 	case errors.Is(err, accounts.ErrCredentials), errors.Is(err, accounts.ErrThrottled):
-		return codeCredentials + " wrong name or password"
+		return refuseWith(codeCredentials, sayWrong)
 	case errors.Is(err, accounts.ErrInsecure):
 		return refusedInsecure
 	case errors.Is(err, accounts.ErrLocked): // which is an ErrService too
-		return codePermanent + " this account is locked"
+		return refuseWith(codePermanent, sayLocked)
 	case errors.Is(err, accounts.ErrService):
-		return codePermanent + " POP is switched off for this account"
+		return refuseWith(codePermanent, sayNoService)
 	case errors.Is(err, accounts.ErrMalformed):
-		return "malformed authentication exchange"
+		return refuse(sayMalformed)
 	case errors.Is(err, accounts.ErrMechanism):
-		return "this authentication mechanism is not offered here"
+		return refuse(sayNoMechanism)
 	case errors.Is(err, accounts.ErrNoMailbox), errors.Is(err, store.ErrNoMailbox), errors.Is(err, store.ErrBadName),
 		errors.Is(err, store.ErrNotSelectable), errors.Is(err, store.ErrNoRight), errors.Is(err, store.ErrNoAccount):
 		return refusedMailbox
 	default:
-		return codeTemporary + " sign-in is not possible now, try again later"
+		return refuseWith(codeTemporary, saySignInLater)
 	}
 }
-
-// refusedInsecure is said before a password is sent, where that can be helped.
-const refusedInsecure refusal = codePermanent + " a password needs an encrypted connection: use STLS first"

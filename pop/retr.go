@@ -3,6 +3,7 @@ package pop
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"tripost/message"
 	"tripost/store"
@@ -19,12 +20,13 @@ func (s *session) retr(ctx context.Context, arg string) error {
 		return s.refuse("RETR", err)
 	}
 	defer m.body.Close()
-	s.ok("%d octets", m.SentSize())
-	if err := s.conn.DotCopy(m.body, s.needsDots(ctx, m.Body)); err != nil {
+	size := s.drop.sentSize(m.number)
+	s.ok(sayOctets, size)
+	if err := s.conn.DotCopy(m.whole(), s.needsDots(ctx, m.Body)); err != nil {
 		return fmt.Errorf("send message %d: %w", m.number, err)
 	}
 	s.count.retrieved++
-	s.count.octets += m.SentSize()
+	s.count.octets += size
 	s.drop.last = max(s.drop.last, m.number)
 	if s.shouldMark(m) {
 		s.seen.add(m.UID, s.conn.Wake)
@@ -45,7 +47,29 @@ type openMessage struct {
 	number int
 	body   engine.Body
 	rights store.Rights // in the mailbox, as they are now
+	text   io.Reader    // of what is sent instead; nil: the body itself
 }
+
+// whole is the text of the message as it is sent.
+func (m *openMessage) whole() io.WriterTo {
+	if m.text != nil {
+		return wholeText{m.text}
+	}
+	return m.body
+}
+
+// reader reads what whole writes.
+func (m *openMessage) reader() io.Reader {
+	if m.text != nil {
+		return m.text
+	}
+	return io.NewSectionReader(m.body, 0, m.Size)
+}
+
+// wholeText writes a text that can only be read.
+type wholeText struct{ text io.Reader }
+
+func (t wholeText) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, t.text) }
 
 // openMessage finds the message that a message-number names and opens it, if it
 // is still there and may still be read.
@@ -72,6 +96,14 @@ func (s *session) openMessage(ctx context.Context, arg string) (*openMessage, er
 	if size := m.body.Size(); size != m.Size {
 		m.body.Close()
 		return nil, fmt.Errorf("message %d has %d octets instead of %d: %w", n, size, m.Size, engine.ErrDamaged)
+	}
+	if _, ok := d.growths[n]; ok {
+		c, err := s.surrogateOf(ctx, m.Body, m.body)
+		if err != nil {
+			m.body.Close()
+			return nil, fmt.Errorf("convert message %d: %w", n, err)
+		}
+		m.text = c.reader(m.body, m.Size)
 	}
 	return m, nil
 }

@@ -2,6 +2,7 @@ package pop
 
 import (
 	"context"
+	"crypto/rand"
 	"time"
 
 	"tripost/accounts"
@@ -17,12 +18,19 @@ type Config struct {
 	Version    string // told after sign-in only
 	Auth       *accounts.Authenticator
 	Store      *store.Store
-	Directory  *accounts.Directory // whose address a From field holds
-	Submit     Submitter           // takes what XTND XMIT sends; nil: XTND XMIT is refused
-	Individual string              // header field that names the recipients of a unified account's messages; empty: X-Real-To
+	Directory  *accounts.Directory           // whose address a From field holds
+	Submit     Submitter                     // takes what XTND XMIT sends; nil: XTND XMIT is refused
+	Language   string                        // that "LANG *" selects: a tag of RFC 5646; default "en"
+	Alerts     Alerts                        // nil: none
+	Policy     func(accounts.Account) Policy // of an account; nil: none
+	Strictest  func() Policy                 // the fewest days and the longest delay that any account has; nil: CAPA tells of no policy before sign-in
+	Hold       Hold
+	Notices    Notices // told of what Hold finds; nil: nobody
+	Individual string  // header field that names the recipients of a unified account's messages; empty: X-Real-To
 	Limits     Limits
 	Idle       time.Duration  // autologout after sign-in; RFC 1939 section 3 wants at least the default, 10 minutes
 	SignIn     time.Duration  // time for each attempt to sign in; default 60 s
+	Random     func() string  // a text that no two connections share, for the stamp of APOP; nil: from crypto/rand
 	Log        *syslog.Logger // for connections that bring no session log of their own
 }
 
@@ -44,8 +52,12 @@ const (
 )
 
 func (c *Config) fill() {
+	if c.Random == nil {
+		c.Random = rand.Text
+	}
 	setDefault(&c.Product, "tripost")
 	setDefault(&c.Individual, defaultIndividual)
+	setDefault(&c.Language, "en")
 	setDefault(&c.Idle, defaultIdle)
 	setDefault(&c.SignIn, defaultSignIn)
 	setDefault(&c.Limits.Line, 512)
@@ -68,12 +80,20 @@ func setDefault[T comparable](v *T, def T) {
 type Server struct {
 	Config
 	commands map[string]*command
+	signIns  *bounded[store.AccountID, time.Time]  // the last ones, of accounts with a LOGIN-DELAY
+	expired  *bounded[store.MailboxRef, time.Time] // when a mailbox was looked through last
+	growths  *bounded[store.Body, *int64]          // see session.growth; nil: none
 }
 
 // New returns a server for the configuration.
 func New(c Config) *Server {
 	c.fill()
-	return &Server{Config: c, commands: commandTable()}
+	return &Server{
+		Config: c, commands: commandTable(),
+		signIns: newBounded[store.AccountID, time.Time](timesMost),
+		expired: newBounded[store.MailboxRef, time.Time](timesMost),
+		growths: newBounded[store.Body, *int64](growthsMost),
+	}
 }
 
 // Serve runs the session of one connection until the client quits, goes away or

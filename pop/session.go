@@ -18,15 +18,19 @@ type session struct {
 	conn *wire.Conn
 	log  *syslog.Logger
 
-	state  state
-	name   string // of the last USER that no PASS has followed
-	failed int    // sign-ins
-	faults int    // lines that were no command
+	state   state
+	texts   *phrases // in the language of the replies
+	stamp   string   // of the greeting, for APOP; "": none
+	unicode bool     // headers in UTF-8 are sent as they are
+	name    string   // of the last USER that no PASS has followed
+	failed  int      // sign-ins
+	faults  int      // lines that were no command
 
-	in    *accounts.SignedIn // set in the transaction state
-	drop  *maildrop          // likewise
-	seen  seenMarks
-	count counts
+	in     *accounts.SignedIn // set in the transaction state
+	drop   *maildrop          // likewise
+	policy Policy             // likewise
+	seen   seenMarks
+	count  counts
 }
 
 // counts is what the closing line in the log says.
@@ -47,7 +51,7 @@ var (
 func (s *session) run(ctx context.Context) {
 	defer s.leave()
 	s.restart()
-	s.ok("%s %s POP3 server ready", s.Hostname, s.Product)
+	apart(func() error { return s.greet(ctx) })
 	for {
 		err := s.waitInput(ctx)
 		if err == nil {
@@ -61,11 +65,21 @@ func (s *session) run(ctx context.Context) {
 	}
 }
 
+// greet writes the greeting, with a stamp at its end where APOP is offered.
+func (s *session) greet(ctx context.Context) error {
+	s.stamp = s.newStamp(ctx)
+	if s.stamp == "" {
+		return s.ok(sayGreeting, s.Hostname, s.Product)
+	}
+	return s.data(english[sayGreeting]+" %s", s.Hostname, s.Product, s.stamp)
+}
+
 // restart puts the session into the AUTHORIZATION state as if it had just begun
 // (RFC 2595 section 4, after STLS).
 func (s *session) restart() {
 	s.state = authorization
-	s.name = ""
+	s.name, s.unicode = "", false
+	s.texts = languages()[0].texts
 	s.conn.Secret(true)
 	s.extend()
 }
@@ -94,7 +108,7 @@ func (s *session) answer(ctx context.Context) error {
 		line, err := s.conn.ReadLine(s.longestLine())
 		switch {
 		case errors.Is(err, wire.ErrLineTooLong):
-			err = s.fault("line too long")
+			err = s.fault(sayLineTooLong)
 		case err != nil:
 			err = fmt.Errorf("read a command: %w", err)
 		default:
@@ -131,35 +145,35 @@ func (s *session) dispatch(ctx context.Context, line []byte) error {
 	const lineEnd = 2
 	switch {
 	case len(line)+lineEnd > s.Limits.Line && verb != "AUTH":
-		return s.fault("line too long")
+		return s.fault(sayLineTooLong)
 	case bytes.IndexByte(line, 0) >= 0:
-		return s.fault("a command cannot hold a NUL octet")
+		return s.fault(sayNUL)
 	case cmd == nil:
-		return s.fault("unknown command")
+		return s.fault(sayUnknownCommand)
 	case cmd.in&s.state == 0 && s.state == authorization:
-		return s.no("%s: sign in first", verb)
+		return s.no(codeNone, saySignInFirst, verb)
 	case cmd.in&s.state == 0:
-		return s.no("%s: you are signed in already", verb)
+		return s.no(codeNone, saySignedIn, verb)
 	}
 	arg, ok := cmd.check(arg)
 	if !ok && cmd.usage == "" {
-		return s.no("%s takes no argument", verb)
+		return s.no(codeNone, sayNoArgument, verb)
 	}
 	if !ok {
-		return s.no("usage: %s %s", verb, cmd.usage)
+		return s.no(codeNone, sayUsage, verb, cmd.usage)
 	}
 	return cmd.run(s, ctx, arg)
 }
 
 // fault answers a line that is no command. Who sends many of them speaks some
 // other protocol, or looks for holes.
-func (s *session) fault(reason string) error {
+func (s *session) fault(reason phrase) error {
 	s.faults++
 	if s.faults >= s.Limits.Faults {
-		s.no("%s; too many errors, closing the connection", reason)
+		s.no(codeNone, sayTooManyErrors, reason)
 		return errAbuse
 	}
-	return s.no("%s", reason)
+	return s.no(codeNone, reason)
 }
 
 // waitingLine returns the next command if it has been received whole.
@@ -218,11 +232,11 @@ func (s *session) waitInput(ctx context.Context) error {
 
 // shutdown says goodbye between two commands. No UPDATE state is entered.
 func (s *session) shutdown() error {
-	s.no("%s server is shutting down", codeTemporary)
+	s.no(codeTemporary, sayShutdown)
 	return errShutdown
 }
 
 // noop does nothing.
 //
 // RFC 1939 section 5, NOOP.
-func (s *session) noop(context.Context, string) error { return s.ok("nothing done") }
+func (s *session) noop(context.Context, string) error { return s.ok(sayNothingDone) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"tripost/accounts"
 	"tripost/syslog"
@@ -14,11 +15,12 @@ import (
 // attempt describes the connection to the authenticator.
 func (s *session) attempt() accounts.Attempt {
 	return accounts.Attempt{
-		Service: accounts.POP,
-		Remote:  s.conn.Remote().Addr(),
-		Local:   s.conn.Local().Addr(),
-		TLS:     s.conn.TLS() != nil,
-		Log:     s.log,
+		Service:  accounts.POP,
+		Remote:   s.conn.Remote().Addr(),
+		Local:    s.conn.Local().Addr(),
+		TLS:      s.conn.TLS() != nil,
+		TLSState: s.conn.TLS(),
+		Log:      s.log,
 	}
 }
 
@@ -31,12 +33,14 @@ func (s *session) user(_ context.Context, arg string) error {
 	name := strings.Trim(arg, " \t")
 	switch {
 	case name == "":
-		return s.no("usage: USER name")
+		return s.no(codeNone, sayUsage, "USER", "name")
+	case !utf8.ValidString(name):
+		return s.no(codeNone, sayNotUTF8)
 	case !s.Auth.Allowed(s.attempt()):
-		return s.no("%s", string(refusedInsecure))
+		return s.say(refusedInsecure)
 	}
 	s.name = name
-	return s.ok("please send the PASS")
+	return s.ok(sayPASSPlease)
 }
 
 // pass takes the password: everything after one space, since a password may
@@ -48,9 +52,11 @@ func (s *session) pass(ctx context.Context, arg string) error {
 	s.name = ""
 	switch {
 	case name == "":
-		return s.no("PASS comes after USER")
+		return s.no(codeNone, sayPASSAfterUSER)
 	case arg == "":
-		return s.no("usage: PASS password")
+		return s.no(codeNone, sayUsage, "PASS", "password")
+	case !utf8.ValidString(arg):
+		return s.no(codeNone, sayNotUTF8)
 	}
 	in, err := s.Auth.Password(ctx, s.attempt(), "PASS", name, arg)
 	return s.finishSignIn(ctx, in, err)
@@ -61,18 +67,44 @@ func (s *session) pass(ctx context.Context, arg string) error {
 func (s *session) finishSignIn(ctx context.Context, in *accounts.SignedIn, err error) error {
 	var drop *maildrop
 	if err == nil {
-		if drop, err = s.openMailbox(ctx, in); err != nil {
-			s.log.Logf(syslog.Failure, "login('%s') failed: %v", in.Login, err)
-		}
+		drop, err = s.enter(ctx, in)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errAlert):
+		s.extend()
+		return nil
+	case isConnectionError(err):
+		return err
+	case err != nil:
 		return s.refuseSignIn(ctx, err)
 	}
 	s.in, s.drop = in, drop
 	s.state = transaction
 	s.conn.SetDeadline(time.Time{})
 	s.conn.SetReadTimeout(s.Idle)
-	return s.ok("%d messages (%d octets)", drop.size(), drop.octets)
+	return s.ok(sayMaildrop, drop.size(), drop.octets)
+}
+
+// enter opens the maildrop for who has given the right password, unless the
+// policy lets him wait or there is an alert to be shown first.
+func (s *session) enter(ctx context.Context, in *accounts.SignedIn) (*maildrop, error) {
+	p := s.policyOf(in)
+	if err := s.mustWait(in, p); err != nil {
+		return nil, err
+	}
+	if err := s.showAlert(ctx, in.Account); err != nil {
+		return nil, err
+	}
+	drop, err := s.openMailbox(ctx, in)
+	if err != nil {
+		s.log.Logf(syslog.Failure, "login('%s') failed: %v", in.Login, err)
+		return nil, err
+	}
+	s.policy = p
+	if p.LoginDelay > 0 {
+		s.signIns.put(in.Account.ID, time.Now())
+	}
+	return drop, nil
 }
 
 // refuseSignIn answers a sign-in that failed.
@@ -84,10 +116,10 @@ func (s *session) refuseSignIn(ctx context.Context, err error) error {
 	s.extend()
 	s.failed++
 	if s.failed >= s.Limits.SignIns {
-		s.no("%s", string(r))
+		s.say(r)
 		return errAbuse
 	}
-	return s.no("%s", string(r))
+	return s.say(r)
 }
 
 // openMailbox opens the maildrop with the rights of the account that signed in.
@@ -97,12 +129,15 @@ func (s *session) openMailbox(ctx context.Context, in *accounts.SignedIn) (*mail
 		return nil, fmt.Errorf("open mailbox %q: %w", in.Mailbox.Name, err)
 	}
 	drop := openMaildrop(view)
-	if in.Individual == "" {
-		return drop, nil
+	if in.Individual != "" {
+		if err := s.showIndividual(ctx, drop, in.Individual); err != nil {
+			view.Close()
+			return nil, fmt.Errorf("find the messages of %q: %w", in.Individual, err)
+		}
 	}
-	if err := s.showIndividual(ctx, drop, in.Individual); err != nil {
+	if err := s.convertSizes(ctx, drop); err != nil {
 		view.Close()
-		return nil, fmt.Errorf("find the messages of %q: %w", in.Individual, err)
+		return nil, err
 	}
 	return drop, nil
 }

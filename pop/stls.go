@@ -13,11 +13,11 @@ import (
 func (s *session) stls(ctx context.Context, _ string) error {
 	switch {
 	case s.conn.TLS() != nil:
-		return s.no("TLS is on already")
+		return s.no(codeNone, sayTLSOn)
 	case !s.conn.CanTLS():
-		return s.no("TLS is not available")
+		return s.no(codeNone, sayNoTLS)
 	}
-	s.ok("begin TLS negotiation")
+	s.ok(sayBeginTLS)
 	if err := s.conn.StartTLS(ctx); err != nil {
 		return fmt.Errorf("start TLS: %w", err)
 	}

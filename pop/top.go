@@ -25,8 +25,8 @@ func (s *session) top(ctx context.Context, arg string) error {
 		return s.refuse("TOP", err)
 	}
 	defer m.body.Close()
-	s.ok("top of message follows")
-	head := &headReader{from: io.NewSectionReader(m.body, 0, m.Size), lines: lines}
+	s.ok(sayTop)
+	head := &headReader{from: m.reader(), lines: lines}
 	if err := s.conn.DotCopy(head, s.needsDots(ctx, m.Body)); err != nil {
 		return fmt.Errorf("send the top of message %d: %w", m.number, err)
 	}
@@ -39,7 +39,7 @@ func (s *session) top(ctx context.Context, arg string) error {
 func lineCount(arg string) (int64, error) {
 	for i := range len(arg) {
 		if arg[i] < '0' || arg[i] > '9' {
-			return 0, refusal("a number of lines is made of digits")
+			return 0, refuse(sayLinesDigits)
 		}
 	}
 	lines, _ := strconv.ParseInt(arg, 10, 64) // out of range: the largest there is

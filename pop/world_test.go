@@ -32,6 +32,8 @@ type world struct {
 	store  *store.Store
 	dir    *accounts.Directory
 	queue  *testQueue
+	alerts *testAlerts
+	policy map[string]Policy // by local part
 	router *testRouter
 	config Config
 	wire   wire.Config
@@ -41,7 +43,8 @@ type world struct {
 	srv   *Server
 	addr  string // of the listener; "": sessions run over net.Pipe
 	pipe  bool
-	done  chan error // yields what the server returned
+	done  chan error     // yields what the server returned
+	live  sync.WaitGroup // sessions over pipes
 }
 
 const (
@@ -61,10 +64,13 @@ func newWorldOn(t testing.TB, st *store.Store, pipe bool) *world {
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	t.Cleanup(w.cancel)
 	w.dir = accounts.New(w.store, accounts.Options{
-		Password: accounts.PasswordParams{Memory: 64, Time: 1, Lanes: 1, ScramRounds: 4096},
+		Password:  accounts.PasswordParams{Memory: 64, Time: 1, Lanes: 1, ScramRounds: 4096},
+		LegacyKey: []byte("0123456789abcdef0123456789abcdef"),
 	})
 	w.router = &testRouter{dir: w.dir}
 	w.queue = &testQueue{world: w}
+	w.alerts = &testAlerts{}
+	w.policy = make(map[string]Policy)
 	for _, domain := range []string{"example.test", "other.test"} {
 		_, err := w.dir.AddDomain(w.ctx, domain)
 		must(t, err)
@@ -78,7 +84,9 @@ func newWorldOn(t testing.TB, st *store.Store, pipe bool) *world {
 	w.wire = wire.Config{Read: time.Minute, Write: 10 * time.Second, Handshake: 10 * time.Second, TLS: serverTLS()}
 	w.config = Config{
 		Hostname: "mail.example.test", Product: "tripost", Version: "1.0",
-		Store: w.store, Directory: w.dir, Submit: w.queue,
+		Store: w.store, Directory: w.dir, Submit: w.queue, Alerts: w.alerts, Notices: w.alerts,
+		Policy:    func(a accounts.Account) Policy { return w.policy[a.Local] },
+		Strictest: w.strictest,
 	}
 	return w
 }
@@ -152,7 +160,9 @@ func (w *world) dial() net.Conn {
 	}
 	client, server := net.Pipe()
 	done := make(chan struct{})
+	w.live.Add(1)
 	go func() {
+		defer w.live.Done()
 		defer close(done)
 		c := wire.NewConn(server, w.wire)
 		w.srv.Serve(w.ctx, c)
@@ -163,6 +173,21 @@ func (w *world) dial() net.Conn {
 		<-done
 	})
 	return client
+}
+
+// settled waits until the sessions over pipes have ended.
+func (w *world) settled() { w.live.Wait() }
+
+// strictest is the strictest policy of any account.
+func (w *world) strictest() Policy {
+	var all Policy
+	for _, p := range w.policy {
+		if p.ExpireDays > 0 && (all.ExpireDays == 0 || p.ExpireDays < all.ExpireDays) {
+			all.ExpireDays = p.ExpireDays
+		}
+		all.LoginDelay = max(all.LoginDelay, p.LoginDelay)
+	}
+	return all
 }
 
 // account returns an account by name, without domain that of example.test.
@@ -233,6 +258,18 @@ func (w *world) expunge(box string, uids ...string) {
 	if removed.Count() != len(uids) {
 		w.t.Fatalf("expunged %s of %v in %s", removed.Append(nil), uids, box)
 	}
+}
+
+// restore brings back what was removed from the mailboxes of an account.
+func (w *world) restore(name string) {
+	w.t.Helper()
+	var all []store.Expunged
+	for x, err := range w.store.Expunged(w.ctx, w.account(name).ID) {
+		must(w.t, err)
+		all = append(all, x)
+	}
+	_, err := w.store.Restore(w.ctx, w.account(name).ID, all)
+	must(w.t, err)
 }
 
 // unsee takes the flag Seen away as another client.

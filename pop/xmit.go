@@ -21,11 +21,11 @@ import (
 func (s *session) xtnd(ctx context.Context, arg string) error {
 	switch {
 	case !strings.EqualFold(arg, "XMIT"):
-		return s.no("of XTND only XMIT is known here")
+		return s.no(codeNone, sayOnlyXMIT)
 	case s.Submit == nil:
-		return s.no("sending is switched off")
+		return s.no(codeNone, saySendingOff)
 	}
-	s.ok("send the message, end with a dot")
+	s.ok(saySend)
 	data := s.conn.Data(s.Limits.Message)
 	id, m, err := s.submit(ctx, data)
 	dataErr := data.Drain()
@@ -37,11 +37,11 @@ func (s *session) xtnd(ctx context.Context, arg string) error {
 	}
 	if err != nil {
 		s.logRefused(err)
-		return s.no("%s", replyToSubmit(err))
+		return s.say(replyToSubmit(err))
 	}
 	s.count.submitted++
 	s.logReceived(id, m)
-	return s.ok("message %s accepted", id)
+	return s.ok(sayAccepted, id)
 }
 
 // submit reads a message and hands it over. It is not cut short when the server
@@ -87,28 +87,28 @@ func isDataRefusal(err error) bool {
 }
 
 // replyToSubmit turns a refused message into what the client is told.
-func replyToSubmit(err error) string {
+func replyToSubmit(err error) *refusal {
 	var (
-		r refusal
+		r *refusal
 		e *SubmitError
 	)
 	switch {
 	case errors.Is(err, wire.ErrBareCR), errors.Is(err, wire.ErrBareLF):
-		return "message refused: lines must end with CRLF"
+		return refuse(sayRefused, sayLinesEndCRLF)
 	case errors.Is(err, wire.ErrNUL):
-		return "message refused: it holds a NUL octet"
+		return refuse(sayRefused, sayHoldsNUL)
 	case errors.Is(err, wire.ErrDataTooLong):
-		return "message refused: it is larger than this server takes"
+		return refuse(sayRefused, sayTooLarge)
 	case errors.Is(err, errHeaderTooLong):
-		return "message refused: its header is larger than this server takes"
+		return refuse(sayRefused, sayHeaderTooLarge)
 	case errors.As(err, &r):
-		return "message refused: " + string(r)
+		return refuse(sayRefused, r)
 	case errors.As(err, &e) && e.Permanent:
-		return "message refused: " + oneLine(e.Text)
+		return refuse(sayRefused, oneLine(e.Text))
 	case errors.As(err, &e):
-		return codeTemporary + " message not taken now: " + oneLine(e.Text)
+		return refuseWith(codeTemporary, sayNotTaken, oneLine(e.Text))
 	default:
-		return codeTemporary + " message not taken now, try again later"
+		return refuseWith(codeTemporary, sayNotTakenLater)
 	}
 }
 
