@@ -435,3 +435,24 @@ func TestLog(t *testing.T) {
 		}
 	}
 }
+
+// A record that cannot be read is an error that says so, and shows nothing.
+func TestDamagedRecords(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []byte{keyPosted, keyServer, keyShown} {
+		w := newWorld(t)
+		id := w.post("server", "text")
+		ann := w.account("ann")
+		key := map[byte][]byte{keyPosted: postedKey(id), keyServer: stampKey([]byte{keyServer}, uint64(id)), keyShown: shownKey(ann.ID)}[kind]
+		err := w.store.Update(t.Context(), func(tx *store.Tx) error {
+			put(tx, key, []byte{recordVersion + 1, 0})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, _, ok, err := w.Take(t.Context(), ann); ok || !errors.Is(err, errRecord) {
+			t.Errorf("with a damaged %c: %q, %v", kind, text, err)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 
 	"tripost/admin"
 	"tripost/alerts"
+	"tripost/store"
 	"tripost/syslog"
 	"tripost/wire"
 )
@@ -16,6 +17,14 @@ func asSession(serve func(context.Context, *wire.Conn)) func(context.Context, *w
 	return func(ctx context.Context, c *wire.Conn) {
 		serve(alerts.WithSession(ctx, c.Logger().ID()), c)
 	}
+}
+
+// popNotices lets POP tell the owner of a mailbox something.
+type popNotices struct{ alerts *alerts.Alerts }
+
+// Post is [pop.Notices].
+func (n popNotices) Post(ctx context.Context, owner store.AccountID, text string) error {
+	return n.alerts.Notify(ctx, owner, text)
 }
 
 func alertOptions(cfg Config, log *syslog.Log) alerts.Options {

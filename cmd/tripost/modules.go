@@ -123,6 +123,7 @@ func (s *server) popServer(auth *accounts.Authenticator) *pop.Server {
 	return pop.New(pop.Config{
 		Hostname: s.cfg.Hostname, Product: "tripost", Version: version,
 		Auth: auth, Store: s.store, Directory: s.directory, Submit: popSubmitter{s.queue},
+		Alerts: s.alerts, Notices: popNotices{s.alerts},
 		Individual: s.cfg.Local.IndividualField,
 		Limits: pop.Limits{
 			Line: int(s.cfg.POP.Line), Message: int64(s.cfg.Message.Size),
