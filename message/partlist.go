@@ -87,20 +87,36 @@ func (d *partDecoder) text() []byte {
 
 // next reads a part; false when the encoding is not whole.
 func (d *partDecoder) next() bool {
-	if len(d.rest) == 0 {
-		d.ok = false
-		return false
-	}
-	d.bits, d.rest = d.rest[0], d.rest[1:]
-	same, more := d.uvarint(), d.uvarint()
-	if same > uint64(len(d.path)) || more > uint64(len(d.rest)) {
-		d.ok = false
+	same, more, ok := d.begin(len(d.path))
+	if !ok {
 		return false
 	}
 	d.path = d.path[:same]
 	for range more {
 		d.path = append(d.path, uint16(min(d.uvarint(), math.MaxUint16)))
 	}
+	d.finish()
+	return d.ok
+}
+
+// begin reads what stands before the path: how many of its numbers, of which
+// there were depth, are those of the part before, and how many follow.
+func (d *partDecoder) begin(depth int) (same, more int, ok bool) {
+	if len(d.rest) == 0 {
+		d.ok = false
+		return 0, 0, false
+	}
+	d.bits, d.rest = d.rest[0], d.rest[1:]
+	s, m := d.uvarint(), d.uvarint()
+	if s > uint64(depth) || m > uint64(len(d.rest)) {
+		d.ok = false
+		return 0, 0, false
+	}
+	return int(s), int(m), true
+}
+
+// finish reads what stands behind the path.
+func (d *partDecoder) finish() {
 	header, body, end := d.uvarint(), d.uvarint(), d.uvarint()
 	if max(header, body, end) > math.MaxInt64/4 {
 		d.ok = false
@@ -109,7 +125,6 @@ func (d *partDecoder) next() bool {
 	d.body = d.header + int64(body)
 	d.end = d.body + int64(end)
 	d.typ, d.encoding, d.charset = d.text(), d.text(), d.text()
-	return d.ok
 }
 
 func (d *partDecoder) part() Part {
@@ -121,16 +136,33 @@ func (d *partDecoder) part() Part {
 	}
 }
 
-// decodeParts gives each part to found, which may be nil, until it returns
-// false. It reports whether what was read is whole.
-func decodeParts(b []byte, found func(*partDecoder) bool) bool {
+// decodeParts gives each part to found until it returns false.
+func decodeParts(b []byte, found func(*partDecoder) bool) {
 	d := partDecoder{rest: b, ok: true}
 	for range d.uvarint() {
-		if !d.next() {
+		if !d.next() || !found(&d) {
+			return
+		}
+	}
+}
+
+// wholeParts reports whether the encoding of the parts is whole. It does not
+// allocate: every summary that is read is asked.
+func wholeParts(b []byte) bool {
+	d := partDecoder{rest: b, ok: true}
+	depth := 0
+	for range d.uvarint() {
+		same, more, ok := d.begin(depth)
+		if !ok {
 			return false
 		}
-		if found != nil && !found(&d) {
-			return true
+		for range more {
+			d.uvarint()
+		}
+		depth = same + more
+		d.finish()
+		if !d.ok {
+			return false
 		}
 	}
 	return d.ok && len(d.rest) == 0

@@ -128,7 +128,7 @@ func (r Record) Valid() bool {
 	if !ok || at != len(r) {
 		return false
 	}
-	return decodeParts(r.text(textParts), nil)
+	return wholeParts(r.text(textParts))
 }
 
 // number reads one of the numbers; signed ones still zigzag-encoded.
