@@ -211,11 +211,12 @@ type walk struct {
 	open   bool   // a record lets strangers send it to another host
 	result Result // decided once its Kind is set
 
-	last *domainAnswer // of domain
+	last domainAnswer // of domain
 }
 
 // domainAnswer is what the directory said about a domain.
 type domainAnswer struct {
+	asked  bool
 	name   string
 	domain accounts.Domain
 	err    error
@@ -224,9 +225,9 @@ type domainAnswer struct {
 // domain finds the address's domain in the directory. Several rules ask for the
 // same, so the answer is kept for as long as the domain stays.
 func (w *walk) domain() (accounts.Domain, error) {
-	if w.last == nil || w.last.name != w.addr.domain {
+	if !w.last.asked || w.last.name != w.addr.domain {
 		dom, err := w.names.Domain(w.addr.domain)
-		w.last = &domainAnswer{name: w.addr.domain, domain: dom, err: err}
+		w.last = domainAnswer{asked: true, name: w.addr.domain, domain: dom, err: err}
 	}
 	return w.last.domain, w.last.err
 }
