@@ -55,6 +55,7 @@ type StoreConfig struct {
 type TLSConfig struct {
 	Certificate string `toml:"certificate" comment:"PEM file; empty: a self-signed one, made in DATA"`
 	Key         string `toml:"key" comment:"PEM file"`
+	ClientAuth  bool   `toml:"client_certificates" comment:"ask users' programs for a certificate, to sign in by it (EXTERNAL); some then ask their user"`
 }
 
 // SecurityConfig says whom the server trusts with what.
@@ -64,6 +65,8 @@ type SecurityConfig struct {
 	Proxies         []string `toml:"proxies" comment:"PROXY protocol is expected from these: IP or CIDR"`
 	PerAddress      int      `toml:"per_address" comment:"connections of one remote address to one module; 0: no limit"`
 	SignInTime      Duration `toml:"sign_in_time" comment:"time a client has to sign in, and for a TLS handshake"`
+	RememberSignIn  Duration `toml:"remember_sign_in" comment:"how long a right password is known without hashing it again; 0: not at all"`
+	SecureMethods   bool     `toml:"secure_method_required" comment:"no password in clear without TLS, for domains and accounts that do not say otherwise"`
 }
 
 // MessageConfig bounds what one message may be, and what of it is looked at.
@@ -82,6 +85,11 @@ type POPConfig struct {
 	ListenTLS []string `toml:"listen_tls" comment:"TLS from the first octet; 995 is not enabled by default"`
 	Line      Size     `toml:"line" comment:"longest command line"`
 	Idle      Duration `toml:"idle" comment:"autologout after sign-in; RFC 1939 asks for 10 minutes or more"`
+
+	ExpireDays   int      `toml:"expire_days" comment:"days after which a message that was read is removed at the end of a session, restorable; 0: never"`
+	LoginDelay   Duration `toml:"login_delay" comment:"wait from one sign-in of an account to its next; 0: none"`
+	HoldMessages int      `toml:"hold_messages" comment:"a session that removes more than hold_percent of a mailbox with more than so many messages has its owner told"`
+	HoldPercent  int      `toml:"hold_percent" comment:"0: never"`
 }
 
 // IMAPConfig is the IMAP module's part.
@@ -158,6 +166,7 @@ func defaultConfig() Config {
 			Proxies:         []string{},
 			PerAddress:      50,
 			SignInTime:      Duration{time.Minute},
+			RememberSignIn:  Duration{10 * time.Minute},
 		},
 		Message: MessageConfig{Size: 50 << 20, Recipients: 1000, Header: 256 << 10, Parts: 1000, Depth: 50},
 		POP: POPConfig{

@@ -78,6 +78,9 @@ func (c *Config) checkNumbers() error {
 		{"message.depth", int64(c.Message.Depth), 1},
 		{"security.per_address", int64(c.Security.PerAddress), 0},
 		{"security.sign_in_time", int64(c.Security.SignInTime.Duration), int64(time.Second)},
+		{"pop.expire_days", int64(c.POP.ExpireDays), 0},
+		{"pop.hold_messages", int64(c.POP.HoldMessages), 0},
+		{"pop.hold_percent", int64(c.POP.HoldPercent), 0},
 		{"pop.channels", int64(c.POP.Channels), 0},
 		{"pop.line", int64(c.POP.Line), 255}, // RFC 2449 4
 		{"pop.idle", int64(c.POP.Idle.Duration), int64(time.Second)},

@@ -44,8 +44,12 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 	if err != nil {
 		return nil, err
 	}
+	legacy, err := accounts.LoadLegacyKey(filepath.Join(cfg.Data, "legacy.key"))
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
 	r := &rooms{cfg: cfg, log: log, store: st}
-	r.directory = accounts.New(st, accounts.Options{})
+	r.directory = accounts.New(st, accounts.Options{LegacyKey: legacy})
 	r.router = router.New(r.directory, router.Options{
 		DirectMailbox: cfg.Local.DirectMailboxAddressing,
 		Subaddress:    cfg.Local.Subaddress,

@@ -253,6 +253,10 @@ func (s *server) authenticator(proxies []netip.Prefix) *accounts.Authenticator {
 		Cleartext: s.cfg.Security.CleartextLogin,
 		Exempt:    exempt(proxies),
 		Log:       s.rooms.log.Tag("ACCOUNT"),
+		Hostname:  s.cfg.Hostname,
+		Remember:  s.cfg.Security.RememberSignIn.Duration,
+
+		SecureMethodRequired: s.cfg.Security.SecureMethods,
 	})
 }
 
