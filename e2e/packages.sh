@@ -7,12 +7,13 @@ set -u
 if [ $# -gt 0 ]; then
 	packages="$*"
 else
-	packages="curl swaks libnet-ssleay-perl python3 fetchmail mpop isync mutt strace"
+	packages="curl swaks libnet-ssleay-perl python3 fetchmail mpop getmail6 isync mutt strace"
 fi
 
 # present PACKAGE: whether what the package brings is there
 present() {
 	case $1 in
+	getmail6) command -v getmail ;;
 	isync) command -v mbsync ;;
 	libnet-ssleay-perl) perl -MNet::SSLeay -e 1 ;;
 	*) command -v "$1" ;;
