@@ -237,7 +237,7 @@ func TestRecentNamesAreBounded(t *testing.T) {
 		t.Errorf("%d names, %d to write, %v", len(r.names), len(r.fresh), r.count)
 	}
 	batches := encodeNames(r.fresh)
-	var all []name
+	var all []noted
 	for _, b := range batches {
 		names, err := decodeNames(b)
 		if err != nil || len(b) > maxBatch {
@@ -274,6 +274,31 @@ func TestRunWritesTheLastNames(t *testing.T) {
 	}
 	if report, err := New(r.directory, testOptions()).Preview(t.Context(), Replace("")); err != nil || report.Tested != 1 {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// A restart does not let a day keep more.
+func TestRunKnowsTheNamesOfToday(t *testing.T) {
+	t.Parallel()
+	r := openRouter(t, testOptions())
+	lead(t, r, "one@far.test")
+	lead(t, r, "jsmith")
+	r.flush(t.Context())
+	again := New(r.directory, testOptions())
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	again.Run(ended) // reads nothing with a context that has ended
+	if again.recent.count != [len(maxNames)]int{} {
+		t.Errorf("%v", again.recent.count)
+	}
+	written, err := again.writtenNames(t.Context(), dayOf(time.Now()))
+	again.recent.begin(dayOf(time.Now()), written)
+	if want := [len(maxNames)]int{leadsHere: 1, leadsOut: 1}; err != nil || again.recent.count != want {
+		t.Errorf("%v, %v", again.recent.count, err)
+	}
+	lead(t, again, "one@far.test")
+	if len(again.recent.fresh) != 0 {
+		t.Errorf("%v is to be written again", again.recent.fresh)
 	}
 }
 

@@ -29,7 +29,7 @@ var maxNames = [...]int{leadsHere: 6000, leadsOut: 3000, leadsNowhere: 1000}
 
 // Where a name leads.
 const (
-	leadsHere = iota
+	leadsHere uint8 = iota
 	leadsOut
 	leadsNowhere
 )
@@ -40,13 +40,19 @@ type name struct {
 	purpose Purpose
 }
 
+// noted is a name and where it led.
+type noted struct {
+	name
+	leads uint8
+}
+
 // recent gathers names. It is safe for concurrent use.
 type recent struct {
 	mu    sync.Mutex
 	day   int64 // whose names they are, counted from 1970
 	names map[name]struct{}
 	count [len(maxNames)]int
-	fresh []name // not yet written
+	fresh []noted // not yet written
 }
 
 // note remembers a name, if there is room for one more that leads there. Login
@@ -70,17 +76,34 @@ func (r *recent) note(addr string, p Purpose, res *Result) {
 	if _, have := r.names[name{addr, p}]; have {
 		return
 	}
-	if r.names == nil {
-		r.names = make(map[name]struct{})
-	}
-	n := name{strings.Clone(addr), p}
-	r.names[n] = struct{}{}
-	r.count[leads]++
+	n := noted{name{strings.Clone(addr), p}, leads}
+	r.add(n)
 	r.fresh = append(r.fresh, n)
 }
 
+// add counts a name that is not there yet. The caller holds mu.
+func (r *recent) add(n noted) {
+	if r.names == nil {
+		r.names = make(map[name]struct{})
+	}
+	r.names[n.name] = struct{}{}
+	r.count[n.leads]++
+}
+
+// begin takes the names that were written on a day before this process started.
+func (r *recent) begin(day int64, written []noted) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.day = day
+	for _, n := range written {
+		if _, have := r.names[n.name]; !have {
+			r.add(n)
+		}
+	}
+}
+
 // take returns the names to write, and begins anew on a new day.
-func (r *recent) take(day int64) []name {
+func (r *recent) take(day int64) []noted {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	fresh := r.fresh
@@ -94,6 +117,12 @@ func (r *recent) take(day int64) []name {
 // Run writes the names of recent days every minute until ctx ends, and then a
 // last time.
 func (r *Router) Run(ctx context.Context) error {
+	today := dayOf(r.options.Now())
+	written, err := r.writtenNames(ctx, today)
+	if err != nil {
+		r.options.Log.Log(syslog.Problem, err.Error()) // they are only a sample
+	}
+	r.recent.begin(today, written)
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
 	for {
@@ -166,19 +195,29 @@ func dropNames(tx *store.Tx, before int64) error {
 // recentNames returns the names of recent days, each once: those written, and
 // those that this process has still to write.
 func (r *Router) recentNames(ctx context.Context) ([]name, error) {
-	seen := make(map[name]struct{})
-	var all []name
-	add := func(names []name) {
-		for _, n := range names {
-			if _, have := seen[n]; !have {
-				seen[n] = struct{}{}
-				all = append(all, n)
-			}
+	all, err := r.writtenNames(ctx, dayOf(r.options.Now())-keepDays+1)
+	if err != nil {
+		return nil, err
+	}
+	r.recent.mu.Lock()
+	all = append(all, r.recent.fresh...)
+	r.recent.mu.Unlock()
+	seen := make(map[name]struct{}, len(all))
+	names := make([]name, 0, len(all))
+	for _, n := range all {
+		if _, have := seen[n.name]; !have {
+			seen[n.name] = struct{}{}
+			names = append(names, n.name)
 		}
 	}
+	return names, nil
+}
+
+// writtenNames returns the names that were written on a day and after it.
+func (r *Router) writtenNames(ctx context.Context, day int64) ([]noted, error) {
+	var all []noted
 	err := r.store().View(ctx, func(s *store.Snapshot) error {
-		from := namesKey(dayOf(r.options.Now())-keepDays+1, 0)
-		for item, err := range s.Range(store.SpaceRouter, from, []byte{keyNames + 1}) {
+		for item, err := range s.Range(store.SpaceRouter, namesKey(day, 0), []byte{keyNames + 1}) {
 			if err != nil {
 				return err
 			}
@@ -186,16 +225,13 @@ func (r *Router) recentNames(ctx context.Context) ([]name, error) {
 			if err != nil {
 				return err
 			}
-			add(names)
+			all = append(all, names...)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the names of recent days: %w", err)
 	}
-	r.recent.mu.Lock()
-	defer r.recent.mu.Unlock()
-	add(r.recent.fresh)
 	return all, nil
 }
 
@@ -206,9 +242,9 @@ func namesKey(day, nanos int64) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(nanos))
 }
 
-// encodeNames writes names into values of bounded length: for each its purpose
-// and its text with the length before it.
-func encodeNames(names []name) [][]byte {
+// encodeNames writes names into values of bounded length: for each an octet that
+// holds its purpose and where it led, and its text with the length before it.
+func encodeNames(names []noted) [][]byte {
 	var batches [][]byte
 	b := []byte{formatVersion}
 	for _, n := range names {
@@ -216,26 +252,27 @@ func encodeNames(names []name) [][]byte {
 			batches = append(batches, b)
 			b = []byte{formatVersion}
 		}
-		b = append(b, byte(n.purpose))
+		b = append(b, n.leads<<1|byte(n.purpose))
 		b = binary.AppendUvarint(b, uint64(len(n.addr)))
 		b = append(b, n.addr...)
 	}
 	return append(batches, b)
 }
 
-func decodeNames(b []byte) ([]name, error) {
+func decodeNames(b []byte) ([]noted, error) {
 	if len(b) == 0 || b[0] != formatVersion {
 		return nil, errFormat
 	}
-	var names []name
+	var names []noted
 	for b = b[1:]; len(b) > 0; {
-		purpose := Purpose(b[0])
-		length, n := binary.Uvarint(b[1:])
-		if n <= 0 || length > uint64(len(b)-1-n) || purpose > ForLogin {
+		n := noted{name{purpose: Purpose(b[0] & 1)}, b[0] >> 1}
+		length, size := binary.Uvarint(b[1:])
+		if size <= 0 || length > uint64(len(b)-1-size) || n.leads > leadsNowhere {
 			return nil, errFormat
 		}
-		b = b[1+n:]
-		names = append(names, name{string(b[:length]), purpose})
+		b = b[1+size:]
+		n.addr = string(b[:length])
+		names = append(names, n)
 		b = b[length:]
 	}
 	return names, nil
