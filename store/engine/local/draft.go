@@ -157,7 +157,9 @@ func (d *draft) doubt() {
 	d.doubtful = d.file != nil
 }
 
-// Close discards the octets unless they are a blob now.
+// Close discards the octets unless they are a blob now. After the engine's
+// Close the files are another's, who may have given the number to another body:
+// the file stays, and the next opening finds that no blob has it.
 func (d *draft) Close() error {
 	if d.closed {
 		return nil
@@ -172,6 +174,10 @@ func (d *draft) Close() error {
 		// What counts was synced; what was not is discarded.
 		_ = d.file.Close()
 	}
+	if d.e.running.enter() != nil {
+		return nil
+	}
+	defer d.e.running.leave()
 	if d.committed {
 		d.e.settled(d.blob)
 	} else {
