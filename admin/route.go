@@ -119,11 +119,19 @@ func outcome(r router.Result) string {
 		if r.Port != 0 {
 			host = fmt.Sprintf("%s:%d", host, r.Port)
 		}
-		return fmt.Sprintf("SMTP(%s)%s", host, r.Address)
+		s := fmt.Sprintf("SMTP(%s)%s", host, r.Address)
+		if !r.Relay {
+			s += ", also for strangers"
+		}
+		return s
 	case router.List:
 		return "several addresses: " + strings.Join(r.Addresses, ", ")
 	case router.Discard:
 		return "accepted and thrown away"
 	}
-	return fmt.Sprintf("refused: %d %s %s", r.Code, r.Enhanced, r.Reason)
+	s := fmt.Sprintf("refused: %d %s %s", r.Code, r.Enhanced, r.Reason)
+	if r.Trap {
+		s += ", for all recipients of the message"
+	}
+	return s
 }
