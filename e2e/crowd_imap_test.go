@@ -57,7 +57,7 @@ func (m *imapModel) random(r *rand.Rand) string {
 	if len(m.uids) == 0 {
 		return "NOOP"
 	}
-	switch r.IntN(10) {
+	switch r.IntN(12) {
 	case 0:
 		return fmt.Sprintf(`STORE %d +FLAGS (\Deleted)`, n)
 	case 1:
@@ -79,6 +79,9 @@ func (m *imapModel) random(r *rand.Rand) string {
 		return "SEARCH UNSEEN"
 	case 8:
 		return "UID FETCH 1:* (FLAGS)"
+	case 9, 10:
+		text := "Subject: appended\r\n\r\n" + strings.Repeat(".line\r\n", r.IntN(100))
+		return fmt.Sprintf("APPEND INBOX {%d+}\r\n%s", len(text), text)
 	}
 	return "UID SEARCH DELETED"
 }

@@ -30,7 +30,7 @@ func TestCrowd(t *testing.T) {
 		rounds = n
 	}
 	s := newServer(t, "", "ann")
-	s.deliver("ann", 30)
+	s.deliver("ann", 150)
 	c := &crowd{server: s, texts: make(map[string]string), removed: make(map[string]bool)}
 	var sessions, senders sync.WaitGroup
 	run := func(kind string, i int, what func(*rand.Rand) error) {
@@ -62,7 +62,7 @@ func TestCrowd(t *testing.T) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t.Logf("%d messages were read, %d removed", len(c.texts), len(c.removed))
-	if len(c.texts) < 30 || len(c.removed) == 0 {
+	if len(c.texts) < 100 || len(c.removed) == 0 {
 		t.Error("the crowd has not done much")
 	}
 }
