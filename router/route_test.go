@@ -410,6 +410,7 @@ func benchmarkRoute(b *testing.B, size int) {
 	for _, addr := range []string{
 		"user7@company.test", "ann@client1.test", "jim@elsewhere.test", "nobody@company.test", "postmaster",
 		"name7", "x@dom7.test", "x@a.wild7.test", "list7-x@company.test",
+		"user8@company.test", // once more, when the store has come to rest
 	} {
 		b.Run(addr, func(b *testing.B) {
 			b.ReportAllocs()
@@ -464,5 +465,22 @@ func BenchmarkPreview(b *testing.B) {
 		if _, err := r.Preview(b.Context(), Replace(text)); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkFind measures what the table adds to each round of an address.
+func BenchmarkFind(b *testing.B) {
+	table, problems := parseTable(strings.Join(largeTable(10_000), "\n"))
+	if problems != nil {
+		b.Fatal(problems)
+	}
+	f := &table.mail.first
+	for _, a := range []address{{local: "user7"}, {"jim", "elsewhere.test"}, {local: "name7"}, {"x", "a.wild7.test"}} {
+		b.Run(a.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				f.find(a, "company.test")
+			}
+		})
 	}
 }
