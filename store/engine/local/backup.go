@@ -121,6 +121,9 @@ func (b *backup) segment(name string, number uint64, size int64) error {
 
 // large copies the bodies with files of their own.
 func (b *backup) large() error {
+	if b.e.segments.doubted() {
+		return b.allFiles()
+	}
 	for it, err := range b.layers.forward(bodyFirst, bodyEnd) {
 		if err != nil {
 			return err
@@ -152,6 +155,47 @@ func (b *backup) largeFile(blob engine.Blob, entry bodyEntry) error {
 	defer opened.Close()
 	return b.write(name, func(w *offsetWriter) error {
 		_, err := opened.WriteTo(w)
+		return err
+	})
+}
+
+// allFiles copies the body files without asking the body map, which is damaged,
+// except for those that it need not know.
+func (b *backup) allFiles() error {
+	files, err := b.e.largeOnDisk()
+	if err != nil {
+		return err
+	}
+	for blob := range files {
+		if err := b.ctx.Err(); err != nil {
+			return err
+		}
+		if _, err := b.layers.entry(blob); errors.Is(err, engine.ErrNoBlob) && b.e.large.expects(blob) {
+			continue
+		}
+		if err := b.wholeFile(blob); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *backup) wholeFile(blob engine.Blob) error {
+	name := filepath.Join(largeDir, largeName(blob))
+	if b.link(name) == nil {
+		return nil
+	}
+	f, err := b.fs.OpenFile(b.e.largePath(blob), os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return err
+	}
+	return b.write(name, func(w *offsetWriter) error {
+		_, err := io.Copy(w, io.NewSectionReader(f, 0, size))
 		return err
 	})
 }

@@ -14,13 +14,21 @@ import (
 // leaves it alone: moving nine octets to free one is not worth it.
 const compactNow = 0.9
 
+// errUnsure is why a store with a damaged body map is not compacted: moving
+// bodies would only take more space.
+var errUnsure = fmt.Errorf("%w: the body map has entries that make no sense, so no file can be removed", engine.ErrDamaged)
+
 // Compact gives back the space of dropped blobs, as fast as it can; see
-// [engine.Engine].
+// [engine.Engine]. It fails with [engine.ErrDamaged] when opening found that the
+// body map is damaged.
 func (e *Engine) Compact(ctx context.Context) (int64, error) {
 	if err := e.running.enter(); err != nil {
 		return 0, err
 	}
 	defer e.running.leave()
+	if e.segments.doubted() {
+		return 0, errUnsure
+	}
 	before := e.freed.Load()
 	err := e.seal()
 	if err == nil {
@@ -31,7 +39,7 @@ func (e *Engine) Compact(ctx context.Context) (int64, error) {
 
 // compactLoop compacts in the background, slowly.
 func (e *Engine) compactLoop(ctx context.Context) {
-	if e.o.CompactBelow < 0 {
+	if e.o.CompactBelow < 0 || e.segments.doubted() {
 		<-ctx.Done()
 		return
 	}

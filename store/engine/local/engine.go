@@ -141,11 +141,11 @@ func (e *Engine) recover(cp checkpoint) error {
 	}
 	e.checkpoints.done = cp
 	e.checkpoints.suspect = e.indexSuspected()
-	orphans, err := e.countBodies()
+	count, err := e.countBodies()
 	if err != nil {
 		return err
 	}
-	e.mended = describe(found, orphans)
+	e.mended = describe(found, count)
 	if e.mended != "" {
 		e.o.Logf(2, fmt.Sprintf("store %q: %s", e.dir, e.mended))
 	}
@@ -169,8 +169,8 @@ func (e *Engine) recover(cp checkpoint) error {
 	return nil
 }
 
-// describe says what opening had to mend; empty when nothing.
-func describe(r replayed, orphans int) string {
+// describe says what opening had to mend, or could not; empty when nothing.
+func describe(r replayed, bodies bodyCount) string {
 	var parts []string
 	if r.groups > 0 {
 		parts = append(parts, fmt.Sprintf("%d commit groups replayed from the journal", r.groups))
@@ -178,8 +178,11 @@ func describe(r replayed, orphans int) string {
 	if r.torn > 0 {
 		parts = append(parts, fmt.Sprintf("%d octets of an unfinished group cut off at %s", r.torn, r.end))
 	}
-	if orphans > 0 {
-		parts = append(parts, fmt.Sprintf("%d unfinished body files removed", orphans))
+	if bodies.orphans > 0 {
+		parts = append(parts, fmt.Sprintf("%d unfinished body files removed", bodies.orphans))
+	}
+	if bodies.faulty > 0 {
+		parts = append(parts, fmt.Sprintf("%d entries of the body map make no sense, so no body file or segment will be removed", bodies.faulty))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -130,48 +130,6 @@ func (e *Engine) removeLeftover() {
 	e.large.leftover = kept
 }
 
-// countBodies learns at opening what of each segment is live, and removes the
-// body files that no blob has. It returns how many those were.
-func (e *Engine) countBodies() (orphans int, err error) {
-	files, err := e.largeOnDisk()
-	if err != nil {
-		return 0, err
-	}
-	l, err := e.layersNow()
-	if err != nil {
-		return 0, err
-	}
-	defer l.tx.Rollback()
-	var changes []liveChange
-	for it, err := range l.forward(bodyFirst, bodyEnd) {
-		if err != nil {
-			return 0, err
-		}
-		b, ok := blobOfKey(it.Key)
-		entry, err := parseBodyEntry(it.Value)
-		if !ok || err != nil {
-			e.o.Logf(1, fmt.Sprintf("body map: key %x is malformed", it.Key))
-			continue
-		}
-		if entry.segment == 0 && !files[b] {
-			e.o.Logf(1, fmt.Sprintf("body file %s is missing", largeName(b)))
-		}
-		delete(files, b)
-		changes = append(changes, liveChange{entry.segment, entry.footprint()})
-		if len(changes) == 4096 {
-			e.segments.account(changes, 0)
-			changes = changes[:0]
-		}
-	}
-	e.segments.account(changes, 0)
-	for b := range files {
-		if err := ignoreMissing(e.o.FS.Remove(e.largePath(b))); err != nil {
-			return 0, err
-		}
-	}
-	return len(files), nil
-}
-
 // largeOnDisk lists the body files.
 func (e *Engine) largeOnDisk() (map[engine.Blob]bool, error) {
 	entries, err := e.o.FS.ReadDir(e.large.dir)

@@ -52,6 +52,7 @@ type segmentSet struct {
 	open     int
 	clock    uint64
 	pins     int   // while above zero no file is removed
+	unsure   bool  // the body map is damaged: no file is removed in this run
 	large    int64 // octets of blobs with a file of their own
 }
 
@@ -187,7 +188,20 @@ func (s *segmentSet) pin() {
 func (s *segmentSet) pinned() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.pins > 0
+	return s.pins > 0 || s.unsure
+}
+
+// doubt keeps every file for the rest of the run: what is live is not known.
+func (s *segmentSet) doubt() {
+	s.mu.Lock()
+	s.unsure = true
+	s.mu.Unlock()
+}
+
+func (s *segmentSet) doubted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unsure
 }
 
 func (s *segmentSet) unpin() {
@@ -202,7 +216,7 @@ func (s *segmentSet) unpin() {
 func (s *segmentSet) sweep(cp position) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pins > 0 {
+	if s.pins > 0 || s.unsure {
 		return 0, nil
 	}
 	var freed int64
