@@ -19,6 +19,7 @@ type committer struct {
 	arena     arena
 	since     int64 // octets of journal since the last freeze
 	published *node
+	taken     int64 // by the arena when the group began
 
 	// The group being built.
 	members []*request
@@ -75,6 +76,7 @@ func (c *committer) serve(r *request) {
 		}
 		return
 	}
+	c.taken = c.arena.taken
 	c.execute(r)
 	c.fill()
 	c.commit()
@@ -158,6 +160,7 @@ func (c *committer) commit() {
 	c.lastMembers = len(c.members)
 	if len(c.ops) == 0 {
 		// Nothing to write, and nothing read that is not durable.
+		c.rollback()
 		c.answer()
 		return
 	}
@@ -207,12 +210,20 @@ func (c *committer) publish() {
 	}
 }
 
+// rollback takes the overlay back to the last commit. Undoing an Update leaves
+// items that say nothing, and each keeps a piece of the arena: without a commit,
+// which counts them and so freezes the overlay some day, they must go.
+func (c *committer) rollback() {
+	c.tree.restore(c.published)
+	c.arena.taken = c.taken
+}
+
 // refuse fails the whole group: none of it was, or will be, visible.
 func (c *committer) refuse(cause error) {
 	for _, d := range c.kept {
 		d.doubt()
 	}
-	c.tree.restore(c.published)
+	c.rollback()
 	err := c.e.failJournal(cause)
 	for _, r := range c.members {
 		if r.err == nil && len(r.unsynced) == 0 {

@@ -112,3 +112,36 @@ func TestTooLarge(t *testing.T) {
 		t.Errorf("afterwards: %v", err)
 	}
 }
+
+// TestFailingUpdates lets a great many Updates fail and none succeed: they
+// leave nothing in memory. It does not run beside other tests, which would be
+// weighed as well.
+func TestFailingUpdates(t *testing.T) {
+	e, err := local.Open(t.TempDir(), local.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	refused := errors.New("over quota")
+	value := make([]byte, 1000)
+	const updates = 50_000
+	before := heap()
+	for i := range uint32(updates) {
+		err := e.Update(context.Background(), func(tx engine.Tx) error {
+			tx.Put(keyOf("k", i), value)
+			return refused
+		})
+		if err != refused {
+			t.Fatal(err)
+		}
+	}
+	if more := heap() - before; more > 8<<20 {
+		t.Errorf("%d Updates that failed hold %d octets", updates, more)
+	}
+}
