@@ -22,28 +22,32 @@ type found struct {
 // find returns the first record for a, if there is one. main is the name of the
 // Main Domain: records may name it, addresses here do not.
 func (f *finder) find(a address, main string) (found, bool) {
-	best := match{index: none}
-	var best2 string
+	best := found{index: none}
 	if !f.accounts.empty() {
 		var buf [maxLocal + 1 + maxDomain]byte
 		text := appendText(buf[:0], a.local, a.domain)
-		if m := f.accounts.first(text); m.index < best.index {
-			best, best2 = m, capture(a, m)
-		}
+		best = best.or(f.accounts.first(text), a)
 		if a.domain == "" && main != "" {
 			text = append(text, main...)
-			if m := f.accounts.first(text); m.index < best.index {
-				best, best2 = m, capture(address{local: a.local, domain: main}, m)
-			}
+			best = best.or(f.accounts.first(text), address{local: a.local, domain: main})
 		}
 	}
 	if a.domain != "" && !f.domains.empty() {
-		var buf [maxDomain + 1]byte
-		if m := f.domains.first(append(buf[:0], a.domain...)); m.index < best.index {
-			best, best2 = m, a.domain[m.from:m.to]
+		var buf [maxDomain]byte
+		m := f.domains.first(append(buf[:0], a.domain...))
+		if m.index < best.index {
+			best = found{m.index, a.domain[m.from:m.to]}
 		}
 	}
-	return found{best.index, best2}, best.index != none
+	return best, best.index != none
+}
+
+// or returns the earlier one of two: what was found before, and a match for a.
+func (best found) or(m match, a address) found {
+	if m.index < best.index {
+		return found{m.index, capture(a, m)}
+	}
+	return best
 }
 
 // appendText appends the text that account patterns are compared with.

@@ -340,6 +340,30 @@ func TestLoginByLocalAddress(t *testing.T) {
 	}
 }
 
+// A record for a domain lets each of its people sign in to a view of their own.
+func TestRouteLoginByTable(t *testing.T) {
+	t.Parallel()
+	r := openRouter(t, testOptions())
+	setTable(t, r, "client9.test = Cl1.local", "Access: <chief> = boss", "Mail: <desk> = boss", "<out> = x@far.test", "<bin> = null")
+	for name, want := range map[string]string{
+		"Abc.Def@client9.test": "cl1@company.test Abc.Def",
+		"abc%client9.test":     "cl1@company.test abc",
+		"chief":                "boss@company.test",
+		"CHIEF@company.test":   "boss@company.test",
+	} {
+		route, err := r.RouteLogin(t.Context(), name, netip.Addr{})
+		got := strings.TrimSpace(route.Account.Address() + " " + route.Individual)
+		if err != nil || got != want || route.Name != route.Account.Address() {
+			t.Errorf("%s: %+v, %v, want %s", name, route, err, want)
+		}
+	}
+	for _, name := range []string{"desk", "out", "bin", "x@far.test"} {
+		if route, err := r.RouteLogin(t.Context(), name, netip.Addr{}); !errors.Is(err, accounts.ErrNoAccount) || route.Name == "" {
+			t.Errorf("%s: %+v, %v", name, route, err)
+		}
+	}
+}
+
 // A store that cannot be read is no refusal.
 func TestUnreadableDirectoryIsAnError(t *testing.T) {
 	t.Parallel()

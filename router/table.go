@@ -45,7 +45,6 @@ func (p Problem) String() string {
 
 // table is a table in the form in which it is used. It does not change.
 type table struct {
-	text    string
 	records []record
 	mail    *stages // the records for recipients
 	login   *stages // the records for login names
@@ -63,7 +62,7 @@ func parseTable(text string) (*table, []Problem) {
 	if len(text) > maxTable {
 		return nil, []Problem{{Text: fmt.Sprintf("the table is longer than %d octets", maxTable)}}
 	}
-	t := &table{text: text}
+	t := &table{}
 	var problems []Problem
 	line := 0
 	for s := range strings.Lines(text) {
