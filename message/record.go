@@ -31,6 +31,7 @@ const (
 	flagBareLF
 	flagNoFinalCRLF
 	flagHeaderEightBit
+	flagInternational
 )
 
 // Numbers of a record, in their order. The last two are signed.
@@ -109,7 +110,7 @@ func (s *Summary) Append(b []byte) []byte {
 func (s *Summary) flags() byte {
 	return bit(s.Dots, flagDots) | bit(s.EightBit, flagEightBit) | bit(s.NUL, flagNUL) |
 		bit(s.BareLF, flagBareLF) | bit(s.NoFinalCRLF, flagNoFinalCRLF) |
-		bit(s.HeaderEightBit, flagHeaderEightBit)
+		bit(s.HeaderEightBit, flagHeaderEightBit) | bit(s.International, flagInternational)
 }
 
 func bit(set bool, b byte) byte {
@@ -217,6 +218,9 @@ func (r Record) BareLF() bool { return r.flag(flagBareLF) }
 
 // NoFinalCRLF returns [Summary.NoFinalCRLF].
 func (r Record) NoFinalCRLF() bool { return r.flag(flagNoFinalCRLF) }
+
+// International returns [Summary.International].
+func (r Record) International() bool { return r.flag(flagInternational) }
 
 // HeaderEightBit returns [Summary.HeaderEightBit].
 func (r Record) HeaderEightBit() bool { return r.flag(flagHeaderEightBit) }

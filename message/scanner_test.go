@@ -126,7 +126,7 @@ func checkRecord(s *Summary) error {
 	}
 	back := Summary{
 		Size: r.Size(), HeaderSize: r.HeaderSize(), Lines: r.Lines(), BodyLines: r.BodyLines(),
-		Dots: r.Dots(), EightBit: r.EightBit(), NUL: r.NUL(), BareLF: r.BareLF(), NoFinalCRLF: r.NoFinalCRLF(), HeaderEightBit: r.HeaderEightBit(),
+		Dots: r.Dots(), EightBit: r.EightBit(), NUL: r.NUL(), BareLF: r.BareLF(), NoFinalCRLF: r.NoFinalCRLF(), HeaderEightBit: r.HeaderEightBit(), International: r.International(),
 		Digest: [32]byte(r.Digest()), Envelope: r.Envelope(), BodyStructure: r.BodyStructure(), Body: r.Body(),
 		Parts: r.Parts(), Subject: string(r.Subject()), From: string(r.From()), To: string(r.To()),
 		Cc: string(r.Cc()), Bcc: string(r.Bcc()), FromMailbox: string(r.FromMailbox()),

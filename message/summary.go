@@ -12,6 +12,7 @@ type Summary struct {
 	NUL            bool // an octet 0 occurs
 	BareLF         bool // a line ends with LF alone
 	HeaderEightBit bool // so it does in a header: the message's, a part's or that of a message inside
+	International  bool // it was submitted as internationalized mail (RFC 6531): set by who took it in, not found by the scan
 	NoFinalCRLF    bool // the last line has no line end, or LF alone; not set for no octets at all
 
 	Digest [32]byte // SHA-256 of the octets

@@ -85,10 +85,10 @@ const growthsMost = 200_000
 
 // convertSizes makes the maildrop tell the sizes of what will be sent to a
 // client that has not asked for UTF-8 (RFC 6856 section 2). Only messages that
-// the store knows to have 8-bit headers are looked at, and each once while the
+// the store knows to be internationalized are looked at, and each once while the
 // server remembers it: in most mailboxes there is none, and nothing to do.
 func (s *session) convertSizes(ctx context.Context, d *maildrop) error {
-	if s.unicode || d.view.State().EightBitHeaders == 0 {
+	if s.unicode || d.view.State().UTF8Headers == 0 {
 		return nil
 	}
 	if err := d.load(ctx); err != nil {
@@ -96,7 +96,7 @@ func (s *session) convertSizes(ctx context.Context, d *maildrop) error {
 	}
 	for n := 1; n <= d.size(); n++ {
 		m := d.message(n)
-		if !m.EightBitHeader {
+		if !m.UTF8Header {
 			continue
 		}
 		growth, err := s.growth(ctx, m.Body)

@@ -225,6 +225,7 @@ func (w *world) append(ref store.MailboxRef, r io.Reader) (store.UID, error) {
 		return 0, err
 	}
 	defer d.Close()
+	d.International() // so that 8-bit headers are converted where they must be
 	if _, err := io.Copy(d, r); err != nil {
 		return 0, err
 	}

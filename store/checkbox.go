@@ -119,8 +119,8 @@ func (c *checker) finish(acct *checkedAccount, box *checkedBox) {
 	if st.Unended != n.Unended {
 		c.fault(key, "%q says that %d messages lack their last line end; it holds %d such", m.name, st.Unended, n.Unended)
 	}
-	if st.EightBitHeaders != n.EightBitHeaders {
-		c.fault(key, "%q says that %d messages have 8-bit headers; it holds %d such", m.name, st.EightBitHeaders, n.EightBitHeaders)
+	if st.UTF8Headers != n.UTF8Headers {
+		c.fault(key, "%q says that %d messages have UTF-8 headers; it holds %d such", m.name, st.UTF8Headers, n.UTF8Headers)
 	}
 	if st.Exists != n.Exists || st.Octets != n.Octets || st.Unseen != n.Unseen || st.Deleted != n.Deleted || st.Recent != n.Recent {
 		c.fault(key, "%q says %d messages, %d octets, %d unseen, %d deleted, %d recent; it holds %d, %d, %d, %d, %d", m.name,

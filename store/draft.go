@@ -18,6 +18,7 @@ type Draft struct {
 	scanner *message.Scanner
 	summary *message.Summary
 	record  []byte // the summary, encoded
+	inter   bool   // see International
 }
 
 // Draft makes room for a message, outside any transaction. size is a hint in
@@ -48,11 +49,17 @@ func (d *Draft) Write(p []byte) (int, error) {
 // Size returns the octets written so far.
 func (d *Draft) Size() int64 { return d.draft.Size() }
 
+// International tells, before Finish, that the message was submitted as
+// internationalized mail (RFC 6531). What came in otherwise and has octets above
+// 127 in its header is old broken mail, which is kept and served as it is.
+func (d *Draft) International() { d.inter = true }
+
 // Finish ends the writing and returns what the scan found. It may be called
 // again.
 func (d *Draft) Finish() *message.Summary {
 	if d.scanner != nil {
 		d.summary = d.scanner.Finish()
+		d.summary.International = d.inter
 		d.record = d.summary.Append(nil)
 		d.release()
 	}
@@ -84,7 +91,7 @@ func (tx *Tx) Keep(d *Draft) (Body, error) {
 		return 0, fmt.Errorf("keeping a message: %w", err)
 	}
 	tx.tx.Put(summaryKey(b), d.record)
-	tx.kept, tx.keptTraits = b, traits{d.summary.NoFinalCRLF, d.summary.HeaderEightBit}
+	tx.kept, tx.keptTraits = b, traits{d.summary.NoFinalCRLF, d.summary.International && d.summary.HeaderEightBit}
 	return b, nil
 }
 

@@ -23,19 +23,19 @@ type Mailbox struct {
 
 // State is a mailbox's counters, kept in one record that every change writes.
 type State struct {
-	UIDValidity     uint32
-	UIDNext         UID
-	Exists          uint32
-	Unseen          uint32 // messages without \Seen
-	Deleted         uint32 // messages with \Deleted
-	Octets          int64
-	Unended         uint32 // messages whose last line does not end with CRLF
-	EightBitHeaders uint32 // messages with an octet above 127 in a header
-	RecentBase      UID    // messages from this UID on are \Recent for the next read-write session
-	Recent          uint32 // how many these are
-	HighestModSeq   ModSeq
-	Floor           ModSeq // changes up to this one may have been forgotten
-	Keywords        []string
+	UIDValidity   uint32
+	UIDNext       UID
+	Exists        uint32
+	Unseen        uint32 // messages without \Seen
+	Deleted       uint32 // messages with \Deleted
+	Octets        int64
+	Unended       uint32 // messages whose last line does not end with CRLF
+	UTF8Headers   uint32 // internationalized messages with an octet above 127 in a header
+	RecentBase    UID    // messages from this UID on are \Recent for the next read-write session
+	Recent        uint32 // how many these are
+	HighestModSeq ModSeq
+	Floor         ModSeq // changes up to this one may have been forgotten
+	Keywords      []string
 }
 
 // SentOctets returns the sum of the messages' [Message.SentSize].

@@ -224,11 +224,11 @@ func (s *state) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(s.Floor))
 	b = binary.AppendUvarint(b, uint64(s.keywords))
 	b = binary.AppendUvarint(b, uint64(s.changes))
-	if s.Unended > 0 || s.EightBitHeaders > 0 { // rare, so they are left out where there are none
+	if s.Unended > 0 || s.UTF8Headers > 0 { // rare, so they are left out where there are none
 		b = binary.AppendUvarint(b, uint64(s.Unended))
 	}
-	if s.EightBitHeaders > 0 {
-		b = binary.AppendUvarint(b, uint64(s.EightBitHeaders))
+	if s.UTF8Headers > 0 {
+		b = binary.AppendUvarint(b, uint64(s.UTF8Headers))
 	}
 	return b
 }
@@ -247,12 +247,12 @@ func (s *state) decode(b []byte) error {
 	s.Floor = ModSeq(d.uint())
 	s.keywords = uint32(d.uint())
 	s.changes = uint32(d.uint())
-	s.Unended, s.EightBitHeaders = 0, 0
+	s.Unended, s.UTF8Headers = 0, 0
 	if len(d.b) > 0 {
 		s.Unended = uint32(d.uint())
 	}
 	if len(d.b) > 0 {
-		s.EightBitHeaders = uint32(d.uint())
+		s.UTF8Headers = uint32(d.uint())
 	}
 	return d.err("mailbox state")
 }
@@ -265,8 +265,8 @@ func (s *state) count(m *entry, sign int) {
 	if m.Unended {
 		s.Unended += n
 	}
-	if m.EightBitHeader {
-		s.EightBitHeaders += n
+	if m.UTF8Header {
+		s.UTF8Headers += n
 	}
 	if m.Flags&FlagSeen == 0 {
 		s.Unseen += n
@@ -288,8 +288,8 @@ type entry struct {
 
 // What stands in the flags of a record besides flags.
 const (
-	unended        Flags = 1 << 7 // [Message.Unended]
-	eightBitHeader Flags = 1 << 6 // [Message.EightBitHeader]
+	unended    Flags = 1 << 7 // [Message.Unended]
+	utf8Header Flags = 1 << 6 // [Message.UTF8Header]
 )
 
 func (m *Message) recordFlags() Flags {
@@ -297,15 +297,15 @@ func (m *Message) recordFlags() Flags {
 	if m.Unended {
 		f |= unended
 	}
-	if m.EightBitHeader {
-		f |= eightBitHeader
+	if m.UTF8Header {
+		f |= utf8Header
 	}
 	return f
 }
 
 func (m *Message) setRecordFlags(f Flags) {
-	m.Flags = f &^ (unended | eightBitHeader)
-	m.Unended, m.EightBitHeader = f&unended != 0, f&eightBitHeader != 0
+	m.Flags = f &^ (unended | utf8Header)
+	m.Unended, m.UTF8Header = f&unended != 0, f&utf8Header != 0
 }
 
 const maxMessageRecord = 1 + 7*binary.MaxVarintLen64

@@ -21,7 +21,7 @@ func TestRecordsReadBack(t *testing.T) {
 	}
 	st := state{State: State{
 		UIDValidity: math.MaxUint32, UIDNext: math.MaxUint32, Exists: math.MaxUint32, Unseen: math.MaxUint32,
-		Deleted: math.MaxUint32, Octets: math.MaxInt64, RecentBase: math.MaxUint32, Recent: math.MaxUint32, Unended: math.MaxUint32, EightBitHeaders: math.MaxUint32,
+		Deleted: math.MaxUint32, Octets: math.MaxInt64, RecentBase: math.MaxUint32, Recent: math.MaxUint32, Unended: math.MaxUint32, UTF8Headers: math.MaxUint32,
 		HighestModSeq: math.MaxUint64, Floor: math.MaxUint64,
 	}, keywords: math.MaxUint32, changes: math.MaxUint32}
 	if b := st.append(nil); len(b) > maxStateRecord {
@@ -32,7 +32,7 @@ func TestRecordsReadBack(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
-	e := entry{Message: Message{UID: 7, Unended: true, EightBitHeader: true, Flags: math.MaxUint64 &^ (unended | eightBitHeader), ModSeq: math.MaxUint64, Size: math.MaxInt64, Date: math.MinInt64, Body: math.MaxUint64}, saved: 1, created: 1}
+	e := entry{Message: Message{UID: 7, Unended: true, UTF8Header: true, Flags: math.MaxUint64 &^ (unended | utf8Header), ModSeq: math.MaxUint64, Size: math.MaxInt64, Date: math.MinInt64, Body: math.MaxUint64}, saved: 1, created: 1}
 	if b := e.append(nil); len(b) > maxMessageRecord {
 		t.Errorf("message record of %d octets, at most %d are foreseen", len(b), maxMessageRecord)
 	} else {

@@ -11,14 +11,14 @@ import (
 
 // Message is the part of a message's record that sessions keep in memory.
 type Message struct {
-	UID            UID
-	Unended        bool // the last line does not end with CRLF
-	EightBitHeader bool // an octet above 127 is in a header of it: see [message.Summary]
-	Flags          Flags
-	ModSeq         ModSeq
-	Size           int64 // octets with CRLF, as RFC822.SIZE tells
-	Date           int64 // internal date, Unix seconds
-	Body           Body
+	UID        UID
+	Unended    bool // the last line does not end with CRLF
+	UTF8Header bool // internationalized mail with an octet above 127 in a header: see [Draft.International]
+	Flags      Flags
+	ModSeq     ModSeq
+	Size       int64 // octets with CRLF, as RFC822.SIZE tells
+	Date       int64 // internal date, Unix seconds
+	Body       Body
 }
 
 // SentSize returns the octets that a protocol sends which ends each line with

@@ -195,6 +195,9 @@ func (p *parcel) begin(ctx context.Context, v *version, received []byte) (err er
 	if v.draft, err = p.q.store.Draft(ctx, size); err != nil {
 		return err
 	}
+	if p.env.SMTPUTF8 {
+		v.draft.International()
+	}
 	_, err = v.draft.Write(head)
 	return err
 }
