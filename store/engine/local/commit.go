@@ -1,6 +1,7 @@
 package local
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -218,7 +219,9 @@ func (c *committer) rollback() {
 	c.arena.taken = c.taken
 }
 
-// refuse fails the whole group: none of it was, or will be, visible.
+// refuse fails the whole group: none of it was, or will be, visible. An error of
+// a member's own may come from what the members before it did, which now never
+// was: it is told as a remark, and not for the caller to act on.
 func (c *committer) refuse(cause error) {
 	for _, d := range c.kept {
 		d.doubt()
@@ -226,8 +229,12 @@ func (c *committer) refuse(cause error) {
 	c.rollback()
 	err := c.e.failJournal(cause)
 	for _, r := range c.members {
-		if r.err == nil && len(r.unsynced) == 0 {
+		switch {
+		case len(r.unsynced) > 0: // comes again, and hears of it then
+		case r.err == nil:
 			r.err = err
+		default:
+			r.err = fmt.Errorf("%w (the update itself: %v)", err, r.err)
 		}
 	}
 	c.answer()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -374,6 +375,78 @@ func TestFaultFailsWholeGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustMatch(t, copied, small(), f.l, false)
+}
+
+// TestFaultTakesErrorsBack lets an Update refuse for what another one of its
+// group did, and then the sync of that group fail: the reason never was, so
+// neither may be refused for it.
+func TestFaultTakesErrorsBack(t *testing.T) {
+	t.Parallel()
+	f := &faultRun{t: t, dir: scratch(t), l: newLedger()}
+	f.fs = faultfs.New(f.dir)
+	e, err := local.Open(f.dir, f.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if err := putRecord(e, 1); err != nil { // begins a segment
+		t.Fatal(err)
+	}
+	f.fs.FailWhen(func(_ int, op faultfs.Op) faultfs.Fault {
+		if op.Kind == "sync" {
+			return faultfs.Fault{Err: errInjected}
+		}
+		return faultfs.Fault{}
+	})
+	exists := errors.New("mailbox exists")
+	create := func(tx engine.Tx) error {
+		if v, _ := tx.Get([]byte("x")); v != nil {
+			return exists
+		}
+		tx.Put([]byte("x"), nil)
+		return nil
+	}
+	const creators = 20
+	begun, release := make(chan struct{}), make(chan struct{})
+	results := make(chan error, 1+creators)
+	go func() {
+		results <- e.Update(context.Background(), func(tx engine.Tx) error {
+			close(begun)
+			<-release
+			return create(tx)
+		})
+	}()
+	<-begun
+	refused := 0
+	for range creators {
+		go func() {
+			results <- e.Update(context.Background(), func(tx engine.Tx) error {
+				err := create(tx)
+				if err != nil {
+					refused++ // on the committer's goroutine
+				}
+				return err
+			})
+		}()
+	}
+	deadline := time.After(30 * time.Second)
+	for e.Waiting() < creators {
+		select {
+		case <-deadline:
+			t.Fatalf("%d Updates wait, want %d", e.Waiting(), creators)
+		default:
+			runtime.Gosched()
+		}
+	}
+	close(release)
+	for range cap(results) {
+		if err := <-results; !errors.Is(err, engine.ErrReadOnly) || errors.Is(err, exists) {
+			t.Errorf("refused with %v", err)
+		}
+	}
+	if refused == 0 {
+		t.Error("no two Updates shared a group")
+	}
 }
 
 // TestFaultIsProbed waits for the background to find that the disk is well.
