@@ -2,43 +2,49 @@ package imap
 
 import (
 	"context"
-	"errors"
-
-	"tripost/wire"
 )
 
-// idle tells of changes as they happen, until the client says DONE. RFC 2177.
-func (s *session) idle(ctx context.Context, cmd *command) (completion, error) {
+// idling is an IDLE under way.
+type idling struct {
+	tag  string
+	row  *row
+	stop func() // ends the watch of the selected mailbox; nil: there is none
+}
+
+// idle begins to tell of changes as they happen, until the client says DONE.
+// RFC 2177.
+//
+// The command comes back without a completion: session.wait waits for changes and
+// for DONE, and session.serve deals with either.
+func (s *session) idle(_ context.Context, cmd *command) (completion, error) {
 	if err := cmd.args.end(); err != nil {
 		return completion{}, err
 	}
+	s.idling = &idling{tag: cmd.tag, row: cmd.row}
 	if s.view != nil {
-		stop := s.view.Watch(s.c.Wake)
-		defer stop()
+		s.idling.stop = s.view.Watch(s.c.Wake)
 	}
-	cmd.buf, cmd.args = nil, parser{} // the session may idle for long
-	s.c.SetReadTimeout(s.srv.cfg.Timeouts.Idle)
 	s.proceed("idling")
-	for {
-		if err := s.tellChanges(ctx, false); err != nil {
-			return completion{}, err
-		}
-		switch err := s.c.WaitInput(ctx, nil); {
-		case errors.Is(err, wire.ErrWoken):
-			s.stale = true // whatever Changed says: it may hear of the commit a moment later
-		case err != nil:
-			return completion{}, broken(err)
-		default:
-			return s.endIdle(cmd)
-		}
-	}
+	return completion{}, nil
 }
 
-// endIdle reads the line that ends IDLE.
-func (s *session) endIdle(cmd *command) (completion, error) {
+// endIdle reads the line that ends IDLE and answers the command.
+func (s *session) endIdle(ctx context.Context) error {
+	cmd := newCommand()
+	defer cmd.release()
+	cmd.tag, cmd.row = s.idling.tag, s.idling.row
+	s.stopIdling()
 	line, err := s.readReply(cmd, s.lineLimit())
 	if err == nil && !equalFold(line, "DONE") {
 		err = s.refuseLine(cmd, line, refuse(bad("Expected DONE")))
 	}
-	return ok("Done"), err
+	return s.answer(ctx, cmd, ok("Done"), err)
+}
+
+// stopIdling ends an IDLE, if there is one.
+func (s *session) stopIdling() {
+	if s.idling != nil && s.idling.stop != nil {
+		s.idling.stop()
+	}
+	s.idling = nil
 }

@@ -11,7 +11,7 @@ import (
 
 // completion is a command's tagged response, RFC 3501 section 7.1.
 type completion struct {
-	status string // OK, NO, BAD
+	status string // OK, NO, BAD; "" while the command goes on (IDLE)
 	code   string // response code without its brackets; "" none
 	text   string
 	// then is done after the response was written: what must not happen before
@@ -25,6 +25,9 @@ func no(code, text string) completion       { return completion{status: "NO", co
 func bad(text string) completion            { return completion{status: "BAD", text: text} }
 func badCode(code, text string) completion  { return completion{status: "BAD", code: code, text: text} }
 func (c completion) append(b []byte) []byte { return appendStatus(b, c.status, c.code, c.text) }
+
+// goesOn says that the command has not come to its end.
+func (c completion) goesOn() bool { return c.status == "" }
 
 // appendStatus appends a status response without the tag or asterisk before it.
 func appendStatus(b []byte, status, code, text string) []byte {

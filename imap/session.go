@@ -39,7 +39,8 @@ const (
 	signedIn = authenticated | selected
 )
 
-// session is one client's session. One goroutine runs it.
+// session is one client's session. It waits on one goroutine and does its work on
+// others, one at a time: see [wire.Apart].
 type session struct {
 	srv   *Server
 	c     *wire.Conn
@@ -52,6 +53,7 @@ type session struct {
 	stale    bool        // the view must be refreshed: this session changed the mailbox, or expunges are held back
 	keywords int         // how many keywords the client has been told of
 	recent   int         // the last RECENT told
+	idling   *idling     // the IDLE under way, or nil
 
 	commands int // that were read
 	bad      int // BAD responses in a row
@@ -69,9 +71,14 @@ func (e *endError) Error() string { return e.text }
 // Serve runs one session on c until it ends; ctx ending makes it say goodbye.
 func (srv *Server) Serve(ctx context.Context, c *wire.Conn) {
 	s := &session{srv: srv, c: c, log: c.Logger(), state: notAuthenticated}
-	defer s.deselect()
-	err := s.run(ctx)
-	s.farewell(ctx, err)
+	defer s.leave()
+	s.farewell(ctx, s.run(ctx))
+}
+
+// leave gives back what the session holds.
+func (s *session) leave() {
+	s.stopIdling()
+	s.deselect()
 }
 
 func (s *session) run(ctx context.Context) error {
@@ -79,15 +86,54 @@ func (s *session) run(ctx context.Context) error {
 	// none are logged as commands.
 	s.c.Secret(true)
 	s.c.SetDeadline(time.Now().Add(s.srv.cfg.Timeouts.SignIn)) // commands do not prolong it
+	err := wire.Apart(s.greet)
+	for err == nil {
+		if err = s.wait(ctx); err == nil {
+			err = wire.Apart(func() error { return s.serve(ctx) })
+		}
+	}
+	return err
+}
+
+func (s *session) greet() error {
 	s.untagged("OK", "CAPABILITY "+s.capabilities(), s.srv.cfg.Hostname+" "+s.srv.cfg.Product+" IMAP ready")
+	return broken(s.c.Flush())
+}
+
+// wait waits for input, and in IDLE for something to tell. A session spends its
+// life here, holding no buffers and little stack.
+func (s *session) wait(ctx context.Context) error {
+	s.c.SetReadTimeout(s.srv.cfg.Timeouts.Idle)
 	for {
-		s.c.SetReadTimeout(s.srv.cfg.Timeouts.Idle)
-		if _, err := s.c.Peek(1); err != nil {
+		err := s.c.WaitInput(ctx, nil)
+		if !errors.Is(err, wire.ErrWoken) {
 			return err
 		}
-		s.c.SetReadTimeout(s.srv.cfg.Timeouts.Command)
-		if err := s.serveOne(ctx); err != nil {
+		if s.idling != nil {
+			s.stale = true // whatever Changed says: it may hear of the commit a moment later
+			return nil
+		}
+	}
+}
+
+// serve does what there is to do until the client has to be waited for.
+func (s *session) serve(ctx context.Context) error {
+	s.c.SetReadTimeout(s.srv.cfg.Timeouts.Command)
+	for {
+		var err error
+		switch {
+		case s.c.Buffered() > 0 && s.idling != nil:
+			err = s.endIdle(ctx)
+		case s.c.Buffered() > 0:
+			err = s.serveOne(ctx)
+		case s.idling != nil:
+			err = s.tellChanges(ctx, false)
+		}
+		if err != nil {
 			return err
+		}
+		if s.c.Buffered() == 0 || ctx.Err() != nil {
+			return broken(s.c.Flush())
 		}
 	}
 }
@@ -105,6 +151,12 @@ func (s *session) serveOne(ctx context.Context) error {
 	if cmd.pending {
 		err = s.drop(cmd, cmd.announced, true, cmp.Or(err, refuse(done)))
 	}
+	return s.answer(ctx, cmd, done, err)
+}
+
+// answer tells of changes and ends a command that has been run, by the completion
+// or the one that stands for the error. A command that goes on has no completion.
+func (s *session) answer(ctx context.Context, cmd *command, done completion, err error) error {
 	if err != nil {
 		if isConnError(err) {
 			return err
@@ -116,6 +168,9 @@ func (s *session) serveOne(ctx context.Context) error {
 	}
 	if err := s.tellChanges(ctx, cmd.row.hold); err != nil {
 		return err
+	}
+	if done.goesOn() {
+		return nil
 	}
 	return s.finish(ctx, cmd.tag, done)
 }
