@@ -143,17 +143,24 @@ func (s *Sender) hand(ctx context.Context, conn *send.Conn, m *message, d *desti
 		From:     m.from,
 		Size:     m.size,
 		Body8Bit: m.bits8,
+		UTF8:     m.utf8,
 		Body:     io.NewSectionReader(body, m.offset, m.size),
+
+		Return:     m.returns.String(),
+		EnvelopeID: m.envelope,
 	}
 	for _, r := range d.recipients {
 		out.Recipients = append(out.Recipients, r.address)
+		out.Options = append(out.Options, send.RecipientOptions{Notify: r.notify.String(), Original: r.orcpt})
 	}
 	var all []result
 	for i, got := range conn.Send(out) {
 		if got.Err != nil {
 			all = append(all, ourResult(d.recipients[i], got.Err))
 		} else {
-			all = append(all, peerResult(d.recipients[i], got.Reply))
+			res := peerResult(d.recipients[i], got.Reply)
+			res.relayed = !conn.Reports()
+			all = append(all, res)
 		}
 	}
 	return all, nil
@@ -197,4 +204,5 @@ var permanent = []struct {
 	{send.ErrSelf, "5.4.6"},
 	{send.ErrTooLong, "5.3.4"},
 	{send.ErrNonASCII, "5.6.7"},
+	{send.ErrUTF8, "5.6.9"},
 }

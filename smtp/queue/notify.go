@@ -18,6 +18,20 @@ const (
 	NotifyNever // alone
 )
 
+// String returns the value of NOTIFY, "" for none.
+func (n Notify) String() string {
+	if n == NotifyNever {
+		return "NEVER"
+	}
+	var words []string
+	for i, word := range [...]string{"SUCCESS", "FAILURE", "DELAY"} {
+		if n&(1<<i) != 0 {
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, ",")
+}
+
 // wants tells whether the sender is to hear of one kind of outcome.
 func (n Notify) wants(of Notify) bool {
 	if n == 0 {
@@ -58,6 +72,17 @@ const (
 	ReturnHeaders Return = iota + 1
 	ReturnFull
 )
+
+// String returns the value of RET, "" for none.
+func (r Return) String() string {
+	switch r {
+	case ReturnHeaders:
+		return "HDRS"
+	case ReturnFull:
+		return "FULL"
+	}
+	return ""
+}
 
 // RecipientOptions are what RCPT said about one recipient beside its address.
 type RecipientOptions struct {

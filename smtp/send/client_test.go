@@ -250,6 +250,51 @@ func TestSendWithoutAsking(t *testing.T) {
 	}
 }
 
+// Options go to a peer that knows them, in the form that it takes.
+func TestSendOptions(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		extensions []string
+		from, to   string
+	}{
+		{[]string{"PIPELINING"}, "<ann@example.test>", "<joe@x.test>"},
+		{[]string{"DSN"}, "<ann@example.test> RET=HDRS ENVID=a+20b+2B1", `<joe@x.test> NOTIFY=SUCCESS,DELAY ORCPT=utf-8;j\x{FC}rgen@x.test`},
+		{[]string{"DSN", "SMTPUTF8"}, "<ann@example.test> SMTPUTF8 RET=HDRS ENVID=a+20b+2B1", "<joe@x.test> NOTIFY=SUCCESS,DELAY ORCPT=utf-8;jürgen@x.test"},
+	} {
+		s := sinktest.New(t, sinktest.Options{Extensions: c.extensions})
+		conn, err := open(t, client(), s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := message("joe@x.test")
+		m.From, m.Return, m.EnvelopeID = "ann@example.test", "HDRS", "a b+1"
+		m.UTF8 = len(c.extensions) == 2
+		m.Options = []RecipientOptions{{Notify: "SUCCESS,DELAY", Original: "utf-8;jürgen@x.test"}}
+		if r := conn.Send(m)[0]; r.Err != nil || !r.Reply.OK() {
+			t.Fatalf("%+v", r)
+		}
+		got := s.Messages()[0]
+		if got.From != c.from || got.To[0] != c.to {
+			t.Errorf("%q: MAIL FROM:%s, RCPT TO:%s", c.extensions, got.From, got.To[0])
+		}
+	}
+}
+
+// A message with header fields in UTF-8 goes only to a peer that takes them.
+func TestSendUTF8(t *testing.T) {
+	t.Parallel()
+	s := sinktest.New(t, sinktest.Options{})
+	c, err := open(t, client(), s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := message("joe@x.test")
+	m.UTF8 = true
+	if r := c.Send(m)[0]; !errors.Is(r.Err, ErrUTF8) {
+		t.Errorf("%+v", r)
+	}
+}
+
 // A refused MAIL decides for all recipients, even if the peer then closes the
 // connection over the commands that were sent along with it.
 func TestSendMailRefused(t *testing.T) {

@@ -12,7 +12,13 @@ type Message struct {
 	Recipients []string // without <>
 	Size       int64    // octets of Body
 	Body8Bit   bool     // some octet is above 127
+	UTF8       bool     // only a peer that knows SMTPUTF8 may get it (RFC 6531)
 	Body       io.Reader
+
+	// For a peer that knows RFC 3461.
+	Return     string             // "FULL" or "HDRS"; empty: not given
+	EnvelopeID string             // in clear; empty: not given
+	Options    []RecipientOptions // of Recipients, in their order
 }
 
 // Result is what the peer said about one recipient.
@@ -25,6 +31,7 @@ type Result struct {
 var (
 	ErrTooLong  = errors.New("message exceeds the peer's size limit")
 	ErrNonASCII = errors.New("the peer takes no addresses that are not ASCII")
+	ErrUTF8     = errors.New("the peer takes no header fields that are not ASCII")
 	errRead     = errors.New("read the message")
 )
 
@@ -40,8 +47,11 @@ func (c *Conn) Send(m Message) []Result {
 	if limit := c.maxSize(); limit > 0 && m.Size > limit {
 		return fill(results, Result{Err: ErrTooLong})
 	}
-	if !c.has("SMTPUTF8") && !ascii(m) {
+	if !c.has("SMTPUTF8") && !m.ascii() {
 		return fill(results, Result{Err: ErrNonASCII})
+	}
+	if !c.has("SMTPUTF8") && m.UTF8 {
+		return fill(results, Result{Err: ErrUTF8})
 	}
 	c.wire.SetReadTimeout(c.timeouts.Command)
 	some, err := c.envelope(m, results)
@@ -65,12 +75,19 @@ func (c *Conn) Send(m Message) []Result {
 }
 
 // ascii tells whether the envelope can be sent without SMTPUTF8.
-func ascii(m Message) bool {
-	for _, path := range append([]string{m.From}, m.Recipients...) {
-		for i := range len(path) {
-			if path[i] >= 0x80 {
-				return false
-			}
+func (m *Message) ascii() bool {
+	for _, path := range m.Recipients {
+		if !ascii(path) {
+			return false
+		}
+	}
+	return ascii(m.From)
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
 		}
 	}
 	return true
@@ -103,10 +120,14 @@ func (c *Conn) mailCommand(m Message) string {
 	if m.Body8Bit && c.has("8BITMIME") {
 		line += " BODY=8BITMIME"
 	}
-	if c.has("SMTPUTF8") && !ascii(m) {
+	if c.has("SMTPUTF8") && (m.UTF8 || !m.ascii()) {
 		line += " SMTPUTF8"
 	}
-	return line
+	return line + c.mailOptions(&m)
+}
+
+func (c *Conn) rcptCommand(m *Message, i int) string {
+	return "RCPT TO:<" + m.Recipients[i] + ">" + c.recipientOptions(m, i)
 }
 
 // maxGroup is how many RCPT go in one group: so few that commands and replies
@@ -124,7 +145,7 @@ func (c *Conn) envelope(m Message, results []Result) (some bool, err error) {
 	for from := 0; from < len(results) && !c.broken; from += maxGroup {
 		group := results[from:min(from+maxGroup, len(results))]
 		for i := range group {
-			c.put("RCPT TO:<" + m.Recipients[from+i] + ">")
+			c.put(c.rcptCommand(&m, from+i))
 		}
 		if from == 0 {
 			if mail, err = c.reply("MAIL"); err != nil {
@@ -173,8 +194,8 @@ func (c *Conn) stepwise(m Message, results []Result) (some bool, err error) {
 		fill(results, Result{Reply: mail})
 		return false, nil
 	}
-	for i, to := range m.Recipients {
-		r, err := c.command("RCPT TO:<" + to + ">")
+	for i := range m.Recipients {
+		r, err := c.command(c.rcptCommand(&m, i))
 		if err != nil {
 			return false, err
 		}
