@@ -11,8 +11,10 @@ const (
 	stMail                      // MAIL accepted
 	stRcpt                      // and at least one RCPT
 
-	stAny  = stNew | stGreeted | stMail | stRcpt
+	stChunks // within a message that BDAT has begun
+
 	stTalk = stGreeted | stMail | stRcpt
+	stAny  = stTalk | stNew | stChunks
 )
 
 // command is one line of the table.
@@ -23,14 +25,21 @@ type command struct {
 	help   string
 }
 
-// commands returns the table: RFC 5321 section 4.1, RFC 3207, RFC 4954.
-func commands() []command {
-	return []command{
+// commands returns the table of a mode: RFC 5321 section 4.1, RFC 2033 section
+// 4.1, RFC 3030, RFC 3207, RFC 4954, RFC 1985.
+func commands(m Mode) []command {
+	hello := []command{
 		{"EHLO", stAny, (*session).ehlo, "EHLO domain"},
 		{"HELO", stAny, (*session).helloPlain, "HELO domain"},
-		{"MAIL", stGreeted, (*session).mailFrom, "MAIL FROM:<reverse-path> [SIZE=n] [BODY=7BIT|8BITMIME]"},
-		{"RCPT", stMail | stRcpt, (*session).rcptTo, "RCPT TO:<forward-path>"},
+	}
+	if m == LMTP {
+		hello = []command{{"LHLO", stAny, (*session).ehlo, "LHLO domain"}}
+	}
+	rest := []command{
+		{"MAIL", stGreeted, (*session).mailFrom, "MAIL FROM:<reverse-path> [SIZE=n] [BODY=7BIT|8BITMIME] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=id]"},
+		{"RCPT", stMail | stRcpt, (*session).rcptTo, "RCPT TO:<forward-path> [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] [ORCPT=type;address]"},
 		{"DATA", stRcpt, (*session).data, "DATA"},
+		{"BDAT", stAny, (*session).bdat, "BDAT octets [LAST]"},
 		{"RSET", stAny, (*session).rset, "RSET"},
 		{"NOOP", stAny, (*session).noop, "NOOP"},
 		{"QUIT", stAny, (*session).quit, "QUIT"},
@@ -39,13 +48,15 @@ func commands() []command {
 		{"HELP", stAny, (*session).helpText, "HELP [command]"},
 		{"STARTTLS", stTalk, (*session).startTLS, "STARTTLS"},
 		{"AUTH", stTalk, (*session).auth, "AUTH mechanism [initial-response]"},
+		{"ETRN", stGreeted, (*session).etrn, "ETRN domain"},
 	}
+	return append(hello, rest...)
 }
 
 // commandTable maps a verb to its command.
-func commandTable() map[string]command {
+func commandTable(m Mode) map[string]command {
 	t := make(map[string]command)
-	for _, c := range commands() {
+	for _, c := range commands(m) {
 		t[c.name] = c
 	}
 	return t
@@ -57,17 +68,18 @@ var errTooManyErrors = errors.New("too many errors")
 // dispatch runs a command where it is legal.
 func (s *session) dispatch(verb, arg string) error {
 	c, ok := s.server.table[verb]
-	switch {
-	case ok:
-	case verb == "BDAT":
-		return s.refuseChunk()
-	default:
+	if !ok {
 		return s.refuse(500, "5.5.1", "command not recognised")
 	}
 	state := s.state()
 	if c.states&state != 0 {
 		err := c.run(s, arg)
-		s.lame = verb == "MAIL" && s.mail == nil
+		switch {
+		case verb == "MAIL":
+			s.lame = s.mail == nil
+		case verb != "BDAT":
+			s.lame = false
+		}
 		return err
 	}
 	if s.lame && (verb == "RCPT" || verb == "DATA") {
@@ -78,16 +90,10 @@ func (s *session) dispatch(verb, arg string) error {
 	return s.guardAhead(verb)
 }
 
-// refuseChunk ends the session: CHUNKING is not offered, and the chunk that
-// follows BDAT at once (RFC 3030 section 2) must not run as commands.
-func (s *session) refuseChunk() error {
-	s.events.ahead("BDAT")
-	s.write(421, "4.7.0", s.server.config.Hostname+" CHUNKING is not offered")
-	return errQuit
-}
-
 func (s *session) state() state {
 	switch {
+	case s.chunks != nil:
+		return stChunks
 	case s.helo == "":
 		return stNew
 	case s.mail == nil:
@@ -103,7 +109,9 @@ func (s *session) state() state {
 func outOfOrder(st state, verb string) string {
 	switch {
 	case st == stNew:
-		return "say EHLO first"
+		return "say hello first"
+	case st == stChunks:
+		return "a message is under way: BDAT, or RSET"
 	case verb == "MAIL":
 		return "a mail transaction is under way already"
 	case st == stGreeted:

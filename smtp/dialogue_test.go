@@ -33,8 +33,8 @@ import (
 //	S: text        must be the next line received; "*" stands for any text
 //	EOF            the server must close the connection
 //	TLS            the client does a TLS handshake
-//	HI             takes the greeting and says EHLO
-//	SECURE         turns TLS on and says EHLO again
+//	HI             takes the greeting and says EHLO, or LHLO in LMTP
+//	SECURE         turns TLS on and says it again
 //	IN ann@b       signs in
 //	SEND joe@a ann@b   sends "Subject: test" from and to
 //	# text         a remark
@@ -116,11 +116,12 @@ func matches(pattern, text string) bool {
 
 // conversation is the client's end of one connection.
 type conversation struct {
-	t    *testing.T
-	name string
-	line int
-	nc   net.Conn
-	r    *bufio.Reader
+	t     *testing.T
+	name  string
+	line  int
+	hello string // EHLO or LHLO
+	nc    net.Conn
+	r     *bufio.Reader
 }
 
 // patience is how long a test waits for the server before it fails.
@@ -132,7 +133,10 @@ func talk(t *testing.T, w *world, name, text string) {
 	must(t, err)
 	defer nc.Close()
 	must(t, nc.SetDeadline(time.Now().Add(patience)))
-	c := &conversation{t: t, name: name, nc: nc, r: bufio.NewReader(nc)}
+	c := &conversation{t: t, name: name, hello: "EHLO", nc: nc, r: bufio.NewReader(nc)}
+	if w.config.Mode == LMTP {
+		c.hello = "LHLO"
+	}
 	for line := range strings.Lines(text) {
 		c.line++
 		c.do(strings.TrimSuffix(line, "\n"))
@@ -172,10 +176,10 @@ func (c *conversation) do(line string) {
 	case "TLS":
 		c.handshake()
 	case "HI":
-		c.each("S: 220 *", "C: EHLO pc7.client.test")
+		c.each("S: 220 *", "C: "+c.hello+" pc7.client.test")
 		c.skip()
 	case "SECURE":
-		c.each("C: STARTTLS", "S: 220 *", "TLS", "C: EHLO pc7.client.test")
+		c.each("C: STARTTLS", "S: 220 *", "TLS", "C: "+c.hello+" pc7.client.test")
 		c.skip()
 	case "IN":
 		c.each(`C: AUTH PLAIN {base64:\x00`+rest+`\x00`+password+`}`, "S: 235 2.7.0 *")

@@ -18,7 +18,7 @@ func TestProtocolPage(t *testing.T) {
 	for _, m := range regexp.MustCompile("`([^`\n]+)`").FindAllStringSubmatch(string(b), -1) {
 		named[m[1]] = true
 	}
-	for _, c := range commands() {
+	for _, c := range append(commands(MX), commands(LMTP)[0]) {
 		if !strings.Contains(string(b), "\n| `"+c.name+"` |") {
 			t.Errorf("no row for %s", c.name)
 		}

@@ -11,8 +11,11 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/tools/txtar"
 
@@ -26,7 +29,7 @@ import (
 
 // pathText is what every accepted path must look like: nothing that could end
 // it where it is written down again.
-var pathText = regexp.MustCompile(`^(?i:postmaster)$|^(?:"(?:[^"\\\x00-\x1f\x7f-\xff]|\\[ -~])+"|[^\s"<>@,:;\\()\[\]\x00-\x1f\x7f-\xff]+)@(?:[A-Za-z0-9_.-]+|\[[A-Za-z0-9.:]+\])$`)
+var pathText = regexp.MustCompile(`^(?i:postmaster)$|^(?:"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])+"|[^\s"<>@,:;\\()\[\]\x00-\x1f\x7f]+)@(?:[A-Za-z0-9_.\x{80}-\x{10ffff}-]+|\[[A-Za-z0-9.:]+\])$`)
 
 // FuzzPath: a path that is accepted is one, and is read the same again.
 func FuzzPath(f *testing.F) {
@@ -43,7 +46,7 @@ func FuzzPath(f *testing.F) {
 			}
 			return
 		}
-		if !pathText.MatchString(path) || len(path) > maxPath {
+		if !pathText.MatchString(path) || !utf8.ValidString(path) || len(path) > maxPath {
 			t.Errorf("%q gives the path %q", s, path)
 		}
 		if !strings.HasSuffix(s, path+">"+rest) {
@@ -144,41 +147,42 @@ func seeds(f *testing.F) []string {
 	return all
 }
 
-// converse sends the input at once and returns all output.
+// converse sends the input at once, with what ends the session whatever state it
+// is in: the end of data, of a sign-in, QUIT, and the end of the connection. It
+// returns all output.
 func converse(t *testing.T, s *Server, input []byte) []byte {
 	t.Helper()
-	client, server := net.Pipe()
+	client, server := socketPair(t)
 	must(t, client.SetDeadline(time.Now().Add(patience)))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var wait sync.WaitGroup
+	wait.Go(func() {
 		c := wire.NewConn(server, wire.Config{Read: time.Minute, Write: time.Minute})
 		s.Serve(context.Background(), c)
 		c.Close()
-	}()
-	out := make(chan []byte)
-	half := newHalf(client)
-	go func() {
-		b, _ := io.ReadAll(client) // the pipe breaks when the session ends
-		out <- b
-	}()
-	half.send(input)
-	b := <-out
-	<-done
+	})
+	wait.Go(func() {
+		_, _ = client.Write(append(append([]byte(nil), input...), ending...)) // fails when the session is over already
+		_ = client.CloseWrite()
+	})
+	b, _ := io.ReadAll(client) // likewise
+	client.Close()
+	wait.Wait()
 	return b
 }
 
-// half writes and then quits, since a pipe cannot be closed in one direction.
-type half struct{ nc net.Conn }
-
-func newHalf(nc net.Conn) half { return half{nc} }
-
-// send writes the input and what ends the session whatever state it is in: the
-// end of data, of a sign-in, and QUIT.
-func (h half) send(input []byte) {
-	if _, err := h.nc.Write(append(append([]byte(nil), input...), ending...)); err != nil {
-		return // the session is over already
+// socketPair returns a connection of which one direction can be closed.
+func socketPair(t *testing.T) (client *net.UnixConn, server net.Conn) {
+	t.Helper()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	must(t, err)
+	var ends [2]net.Conn
+	for i, fd := range fds {
+		file := os.NewFile(uintptr(fd), "")
+		ends[i], err = net.FileConn(file)
+		must(t, err)
+		must(t, file.Close())
 	}
+	return ends[0].(*net.UnixConn), ends[1]
 }
 
 const ending = "\r\n.\r\n*\r\nQUIT\r\nQUIT\r\n"
@@ -205,8 +209,9 @@ func parseReplies(t *testing.T, out []byte) []int {
 }
 
 // model walks over the input with the replies at hand. It knows that a line gets
-// one reply, that after 354 comes data up to CRLF.CRLF, and that 334 asks for a
-// line. It returns how many messages were accepted.
+// one reply, that after 354 comes data up to CRLF.CRLF, that so many octets
+// follow BDAT, and that 334 asks for a line. It returns how many messages were
+// accepted.
 func model(t *testing.T, input []byte, replies []int) (taken int) {
 	t.Helper()
 	next := func() (int, bool) {
@@ -221,30 +226,41 @@ func model(t *testing.T, input []byte, replies []int) (taken int) {
 		t.Fatalf("no greeting")
 	}
 	in := append(append([]byte(nil), input...), ending...)
+	code, ok := 0, false
 	for {
 		i := bytes.IndexByte(in, '\n')
 		if i < 0 {
 			break
 		}
+		line := in[:i]
 		in = in[i+1:]
-		code, ok := next()
-		if !ok {
+		size, last, chunk := chunkLine(line)
+		chunk = chunk && code != 334
+		if chunk && size > len(in) && len(replies) == 0 {
+			return taken // the chunk never ended
+		}
+		if code, ok = next(); !ok {
 			t.Fatalf("no reply to a line before %q", in)
 		}
-		switch code {
-		case 221, 421:
+		switch {
+		case code == 221 || code == 421:
 			if len(replies) > 0 {
 				t.Fatalf("replies %v after the end", replies)
 			}
 			return taken
-		case 220:
+		case code == 220:
 			t.Fatal("TLS was started without a certificate")
-		case 354:
+		case code == 354:
 			in = skipData(in)
 			if code, ok = next(); !ok {
 				return taken // the data never ended
 			}
 			if code == 250 {
+				taken++
+			}
+		case chunk:
+			in = in[min(size, len(in)):]
+			if code == 250 && last {
 				taken++
 			}
 		}
@@ -256,6 +272,18 @@ func model(t *testing.T, input []byte, replies []int) (taken int) {
 		t.Fatalf("replies %v to nothing", replies)
 	}
 	return taken
+}
+
+var chunkForm = regexp.MustCompile(`^(?i:BDAT) ([0-9]+)(?i:( LAST))? *\r?$`)
+
+// chunkLine reads a BDAT command.
+func chunkLine(line []byte) (size int, last, ok bool) {
+	m := chunkForm.FindSubmatch(line)
+	if m == nil || len(line) > 12000 {
+		return 0, false, false
+	}
+	size, err := strconv.Atoi(string(m[1]))
+	return size, m[2] != nil, err == nil
 }
 
 // skipData returns what follows the end of mail data.

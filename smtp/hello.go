@@ -11,10 +11,10 @@ const maxDomain = 255
 // ehlo opens a session with extensions and lists them. It ends a mail
 // transaction, as RSET does.
 //
-// RFC 5321 section 4.1.1.1, EHLO.
+// RFC 5321 section 4.1.1.1, EHLO; RFC 2033 section 4.1, LHLO.
 func (s *session) ehlo(arg string) error {
 	if !s.hello(arg) {
-		return s.refuse(501, "5.5.4", "EHLO needs the name of your host")
+		return s.refuse(501, "5.5.4", "the name of your host is needed")
 	}
 	s.esmtp = true
 	s.multi(250, "", s.extensions())
@@ -39,7 +39,7 @@ func (s *session) hello(name string) bool {
 	if name == "" || len(name) > maxDomain || strings.ContainsAny(name, " \t") {
 		return false
 	}
-	s.mail = nil
+	s.mail, s.chunks = nil, nil
 	s.helo = name
 	return true
 }
@@ -52,6 +52,15 @@ func (s *session) extensions() []string {
 		"SIZE " + strconv.FormatInt(s.server.config.Limits.MessageSize, 10),
 		"8BITMIME",
 		"ENHANCEDSTATUSCODES",
+		"CHUNKING",
+		"SMTPUTF8",
+		"LIMITS RCPTMAX=" + strconv.Itoa(s.server.config.Limits.Recipients),
+	}
+	if s.offersDSN() {
+		lines = append(lines, "DSN")
+	}
+	if s.user != nil || s.client {
+		lines = append(lines, "ETRN")
 	}
 	if s.conn.CanTLS() {
 		lines = append(lines, "STARTTLS")

@@ -7,9 +7,9 @@ import (
 
 // mailFrom opens a mail transaction.
 //
-// RFC 5321 section 4.1.1.2, MAIL; RFC 1870 (SIZE), RFC 6152 (BODY), RFC 4954
-// section 5 (AUTH). RFC 6409 section 4.3: a submission server asks for sign-in
-// first.
+// RFC 5321 section 4.1.1.2, MAIL; RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531
+// (SMTPUTF8), RFC 3461 (RET, ENVID), RFC 4954 section 5 (AUTH). RFC 6409 section
+// 4.3: a submission server asks for sign-in first.
 func (s *session) mailFrom(arg string) error {
 	if s.mustSignIn() {
 		return s.refuse(530, "5.7.0", "sign in first")
@@ -27,63 +27,77 @@ func (s *session) mailFrom(arg string) error {
 		return s.refuse(501, "5.5.4", perr.Error())
 	}
 	mail := &transaction{from: path}
-	if r := mail.apply(params, s.server.config.Limits.MessageSize); r.code != 0 {
-		return s.refuse(r.code, r.enhanced, r.text)
+	for _, p := range params {
+		if r := s.mailParam(mail, p); r.code != 0 {
+			return s.refuse(r.code, r.enhanced, r.text)
+		}
+	}
+	if !mail.utf8 && !printableASCII(path) {
+		return s.refuse(errNonASCII.code(), errNonASCII.enhanced(sender), errNonASCII.Error())
 	}
 	s.mail = mail
 	return s.ok(250, "2.1.0", "<"+path+"> sender accepted")
 }
 
-// apply takes the parameters of MAIL. The reply is zero when all are good.
-func (t *transaction) apply(params []param, maxSize int64) reply {
-	for _, p := range params {
-		switch p.key {
-		case "SIZE":
-			n, err := strconv.ParseUint(p.value, 10, 63)
-			if err != nil || len(p.value) > 20 {
-				return reply{501, "5.5.4", "SIZE needs a number"}
-			}
-			if int64(n) > maxSize {
-				return reply{552, "5.3.4", "message exceeds the size limit"}
-			}
-			t.size = int64(n)
-		case "BODY":
-			switch strings.ToUpper(p.value) {
-			case "7BIT":
-			case "8BITMIME":
-				t.body8Bit = true
-			default:
-				return reply{501, "5.5.4", "BODY is 7BIT or 8BITMIME"}
-			}
-		case "AUTH":
-			// Who submitted the message first, as the client says. Nobody is
-			// trusted in that, so it is checked and dropped.
-			if !validXtext(p.value) {
-				return reply{501, "5.5.4", "AUTH needs an xtext"}
-			}
-		default:
-			return reply{555, "5.5.4", "parameter " + p.key + " is not known here"}
+// mailParam takes a parameter of MAIL. The reply is zero when it is good.
+func (s *session) mailParam(t *transaction, p param) reply {
+	ok := true
+	switch p.key {
+	case "SIZE":
+		return t.announce(p.value, s.server.config.Limits.MessageSize)
+	case "BODY":
+		t.body8Bit = strings.EqualFold(p.value, "8BITMIME")
+		if !t.body8Bit && !strings.EqualFold(p.value, "7BIT") {
+			return reply{501, "5.5.4", "BODY is 7BIT or 8BITMIME"}
 		}
+		return reply{}
+	case "SMTPUTF8":
+		t.utf8, ok = true, p.value == ""
+	case "AUTH":
+		// Who submitted the message first, as the client says. Nobody is
+		// trusted in that, so it is checked and dropped.
+		_, ok = decodeXtext(p.value)
+	case "RET":
+		t.returns = parseReturn(p.value)
+		ok = t.returns != 0
+	case "ENVID":
+		t.envelopeID, ok = parseENVID(p.value)
+	}
+	switch {
+	case !s.knownParam(p.key):
+		return unknownParam(p.key)
+	case !ok:
+		return reply{501, "5.5.4", "malformed value of " + p.key}
 	}
 	return reply{}
 }
 
-// validXtext checks an xtext (RFC 3461 section 4).
-func validXtext(s string) bool {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c == '+' {
-			if i+2 >= len(s) || !upperHex(s[i+1]) || !upperHex(s[i+2]) {
-				return false
-			}
-			i += 2
-			continue
-		}
-		if c < '!' || c > '~' || c == '=' {
-			return false
-		}
+// knownParam tells the parameters of extensions that are offered.
+func (s *session) knownParam(key string) bool {
+	switch key {
+	case "SMTPUTF8", "AUTH":
+		return true
+	case "RET", "ENVID", "NOTIFY", "ORCPT":
+		return s.offersDSN()
 	}
-	return s != ""
+	return false
+}
+
+func unknownParam(key string) reply {
+	return reply{555, "5.5.4", "parameter " + key + " is not known here"}
+}
+
+// announce takes the size that the message will have: RFC 1870 section 5.
+func (t *transaction) announce(value string, max int64) reply {
+	n, err := strconv.ParseUint(value, 10, 63)
+	if err != nil || len(value) > 20 {
+		return reply{501, "5.5.4", "SIZE needs a number"}
+	}
+	if int64(n) > max {
+		return reply{552, "5.3.4", "message exceeds the size limit"}
+	}
+	t.size = int64(n)
+	return reply{}
 }
 
 func upperHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'A' && c <= 'F' }

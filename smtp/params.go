@@ -60,7 +60,7 @@ func validKeyword(s string) bool {
 
 func validValue(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c < '!' || c > '~' || c == '=' {
+		if c := s[i]; c < '!' || c == 0x7f || c == '=' { // RFC 6531 section 3.3 has UTF-8
 			return false
 		}
 	}

@@ -3,6 +3,10 @@ package smtp
 import (
 	"net/netip"
 	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"tripost/accounts"
 )
 
 const (
@@ -74,7 +78,8 @@ var (
 	errNoDomain = &pathError{badDomain, "a domain is required"}
 	errDomain   = &pathError{badDomain, "malformed domain"}
 	errLiteral  = &pathError{badDomain, "malformed address literal"}
-	errNonASCII = &pathError{notASCII, "addresses must be ASCII here"}
+	errNonASCII = &pathError{notASCII, "an address that is not ASCII needs SMTPUTF8"}
+	errUTF8     = &pathError{notASCII, "the address is not UTF-8"}
 	errControl  = &pathError{badSyntax, "address with a control character"}
 )
 
@@ -137,6 +142,9 @@ func parsePath(s string) (path, rest string, err *pathError) {
 	if len(local)+1+len(domain) > maxPath {
 		return "", "", errPathLong
 	}
+	if !printable(local) {
+		return "", "", errUTF8
+	}
 	return local + "@" + domain, s[1:], nil
 }
 
@@ -146,7 +154,7 @@ func wrongAt(s string, err *pathError) *pathError {
 	case s == "":
 		return errEnd
 	case s[0] >= 0x80:
-		return errNonASCII
+		return errUTF8
 	case s[0] < ' ' || s[0] == 0x7f:
 		return errControl
 	default:
@@ -184,7 +192,7 @@ func scanLocal(s string) (int, *pathError) {
 		return scanQuoted(s)
 	}
 	n := 0
-	for n < len(s) && (atext(s[n]) || s[n] == '.') {
+	for n < len(s) && (atext(s[n]) || s[n] == '.' || s[n] >= 0x80) {
 		n++
 	}
 	switch {
@@ -214,7 +222,7 @@ func scanQuoted(s string) (int, *pathError) {
 			if i == len(s) || s[i] < ' ' || s[i] > '~' {
 				return 0, errLocal
 			}
-		case c < ' ' || c > '~':
+		case c < ' ' || c == 0x7f:
 			return 0, wrongAt(s[i:], errLocal)
 		}
 	}
@@ -236,6 +244,8 @@ func scanDomain(s string) (int, *pathError) {
 	for ; n < len(s); n++ {
 		c := s[n]
 		switch {
+		case c >= 0x80:
+			return scanIDN(s)
 		case alnum(c), c == '_': // names with '_' exist, though RFC 1123 has none
 			label++
 		case c == '-' && label > 0:
@@ -250,6 +260,26 @@ func scanDomain(s string) (int, *pathError) {
 		}
 	}
 	return endDomain(s, n, label)
+}
+
+// scanIDN returns the length of a domain with characters beyond ASCII: RFC 6531
+// section 3.3, sub-domain.
+func scanIDN(s string) (int, *pathError) {
+	n := 0
+	for n < len(s) && (alnum(s[n]) || s[n] == '-' || s[n] == '.' || s[n] >= 0x80) {
+		n++
+	}
+	if _, err := accounts.CanonicalDomain(s[:n]); err != nil || n > maxDomain || s[n-1] == '.' {
+		return 0, errDomain
+	}
+	return n, nil
+}
+
+// printable tells UTF-8 without control characters and blanks other than ' '.
+func printable(s string) bool {
+	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool {
+		return unicode.IsControl(r) || r != ' ' && unicode.IsSpace(r)
+	}) < 0
 }
 
 // endDomain checks a domain of n octets whose last label has so many.

@@ -11,7 +11,8 @@ import (
 
 // rcptTo adds a recipient. The reply says on what ground the address is taken.
 //
-// RFC 5321 section 4.1.1.3, RCPT; section 4.5.3.1.10 for too many.
+// RFC 5321 section 4.1.1.3, RCPT; section 4.5.3.1.10 for too many; RFC 3461
+// (NOTIFY, ORCPT).
 func (s *session) rcptTo(arg string) error {
 	rest, ok := cutKeyword(arg, "TO:")
 	if !ok {
@@ -25,13 +26,40 @@ func (s *session) rcptTo(arg string) error {
 	if perr != nil {
 		return s.refuse(501, "5.5.4", perr.Error())
 	}
-	if len(params) > 0 {
-		return s.refuse(555, "5.5.4", "parameter "+params[0].key+" is not known here")
+	var options queue.RecipientOptions
+	for _, p := range params {
+		if r := s.rcptParam(&options, p); r.code != 0 {
+			return s.refuse(r.code, r.enhanced, r.text)
+		}
+	}
+	if !s.mail.utf8 && !(printableASCII(path) && printableASCII(options.Original)) {
+		return s.refuse(errNonASCII.code(), errNonASCII.enhanced(addressee), errNonASCII.Error())
 	}
 	if s.full(path) {
 		return s.refuse(452, "4.5.3", "too many recipients, send the rest in another message")
 	}
-	return s.admit(path)
+	return s.admit(path, options)
+}
+
+// rcptParam takes a parameter of RCPT: RFC 3461 sections 4.1 and 4.2.
+func (s *session) rcptParam(o *queue.RecipientOptions, p param) reply {
+	ok := true
+	switch p.key {
+	case "NOTIFY":
+		o.Notify = parseNotify(p.value)
+		ok = o.Notify != 0
+	case "ORCPT":
+		o.Original, ok = parseORCPT(p.value)
+	default:
+		return unknownParam(p.key)
+	}
+	switch {
+	case !s.knownParam(p.key):
+		return unknownParam(p.key)
+	case !ok:
+		return reply{501, "5.5.4", "malformed value of " + p.key}
+	}
+	return reply{}
 }
 
 // full tells whether the message has as many recipients as it may have, or those
@@ -43,7 +71,7 @@ func (s *session) full(path string) bool {
 }
 
 // admit asks the queue whether the recipient can be taken.
-func (s *session) admit(path string) error {
+func (s *session) admit(path string, options queue.RecipientOptions) error {
 	ctx := context.WithoutCancel(s.ctx)
 	res, why, err := s.server.config.Queue.Check(ctx, path, s.source())
 	if err != nil {
@@ -60,7 +88,20 @@ func (s *session) admit(path string) error {
 	}
 	s.mail.recipients = append(s.mail.recipients, path)
 	s.mail.octets += len(path)
+	s.mail.option(options)
 	return s.ok(250, "2.1.5", "<"+path+"> "+why)
+}
+
+// option keeps the options of the recipient that was added last; there are none
+// as long as none was given.
+func (t *transaction) option(o queue.RecipientOptions) {
+	if o == (queue.RecipientOptions{}) {
+		return
+	}
+	for len(t.options) < len(t.recipients)-1 {
+		t.options = append(t.options, queue.RecipientOptions{})
+	}
+	t.options = append(t.options, o)
 }
 
 // share counts the shared accounts among the recipients, of which the queue

@@ -3,6 +3,7 @@ package smtp
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"tripost/accounts"
@@ -41,7 +42,7 @@ const maxReplyText = 480
 // appendText appends text as it may stand in a reply line.
 func appendText(b []byte, text string) []byte {
 	if len(text) > maxReplyText {
-		text = text[:maxReplyText]
+		text = strings.ToValidUTF8(text[:maxReplyText], "")
 	}
 	for i := range len(text) {
 		c := text[i]

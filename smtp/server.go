@@ -21,6 +21,10 @@ const (
 	// Submission takes mail from users, who must sign in first (RFC 6409
 	// section 4.3).
 	Submission
+	// LMTP takes mail from a mail transfer agent that does the queueing, and
+	// answers for each recipient (RFC 2033). What it may relay is decided as on an
+	// MX; it must not be reached on port 25.
+	LMTP
 )
 
 // Limits of a session. Zero values take the defaults.
@@ -50,7 +54,7 @@ type Config struct {
 	Timeouts Timeouts
 	Queue    *queue.Queue
 	Auth     *accounts.Authenticator // nil: nobody can sign in
-	Clients  *Clients                // who may relay without signing in, on an MX; nil: nobody
+	Clients  *Clients                // who may relay without signing in, but for submission; nil: nobody
 	Log      *syslog.Logger          // for sessions whose connection brings no logger
 	Now      func() time.Time        // nil: time.Now
 }
@@ -97,7 +101,7 @@ type Server struct {
 func New(c Config) *Server {
 	c.defaults()
 	name, _, _ := strings.Cut(c.Product, " ")
-	return &Server{config: c, product: name, table: commandTable()}
+	return &Server{config: c, product: name, table: commandTable(c.Mode)}
 }
 
 // Serve runs one session and returns when it is over. It does not close the
@@ -115,7 +119,7 @@ func (s *Server) Serve(ctx context.Context, c *wire.Conn) {
 		conn:   c,
 		events: events{log},
 		remote: remote,
-		client: s.config.Mode == MX && s.config.Clients.Match(remote),
+		client: s.config.Mode != Submission && s.config.Clients.Match(remote),
 	}
 	session.run()
 }

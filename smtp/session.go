@@ -29,6 +29,8 @@ type session struct {
 	user  *accounts.SignedIn
 	mail  *transaction // under way, or nil
 
+	chunks *chunks // of the message that BDAT has begun, or nil
+
 	errors int  // refused commands
 	lame   bool // MAIL was refused, and what was sent along with it will be too
 }
@@ -38,6 +40,10 @@ type transaction struct {
 	from       string
 	size       int64 // as announced; 0: not
 	body8Bit   bool
+	utf8       bool // SMTPUTF8
+	returns    queue.Return
+	envelopeID string
+	options    []queue.RecipientOptions // of recipients
 	recipients []string
 	octets     int               // of recipients
 	shared     []store.AccountID // accounts with individual recipients
@@ -70,7 +76,11 @@ func (s *session) greet() error {
 	}
 	s.conn.SetReadTimeout(s.server.config.Timeouts.Command)
 	s.limitSignIn()
-	s.write(220, "", s.server.config.Hostname+" ESMTP "+s.server.product)
+	word := " ESMTP "
+	if s.lmtp() {
+		word = " LMTP "
+	}
+	s.write(220, "", s.server.config.Hostname+word+s.server.product)
 	return nil
 }
 
@@ -101,6 +111,9 @@ func (s *session) step() error {
 	}
 	verb, arg, err := s.split(line)
 	if err != nil {
+		if verb == "BDAT" {
+			return s.refuseChunk()
+		}
 		return s.refuse(500, "5.5.2", err.Error())
 	}
 	if isHTTP(verb, arg) {
@@ -141,11 +154,11 @@ func (s *session) split(line []byte) (verb, arg string, err error) {
 	verb = strings.ToUpper(verb)
 	s.events.command(verb, arg)
 	if verb != "AUTH" && len(line)+2 > s.server.config.Limits.Line {
-		return "", "", errLineLong
+		return verb, "", errLineLong
 	}
 	for _, c := range line {
 		if c < ' ' && c != '\t' || c == 0x7f {
-			return "", "", errLineOctet
+			return verb, "", errLineOctet
 		}
 	}
 	return verb, arg, nil
@@ -172,8 +185,8 @@ func (s *session) farewell(err error) {
 // source tells the queue who submits.
 func (s *session) source() queue.Source {
 	src := queue.Source{
-		Protocol: s.protocol(),
-		Module:   "SMTP",
+		Protocol: s.protocol(s.mail),
+		Module:   s.module(),
 		Remote:   s.remote,
 		Helo:     s.helo,
 		Client:   s.client,
@@ -188,21 +201,36 @@ func (s *session) source() queue.Source {
 	return src
 }
 
-// protocol is the word for the Received field: RFC 3848.
-func (s *session) protocol() string {
-	if !s.esmtp {
-		return "SMTP"
+// lmtp tells whether the session speaks LMTP (RFC 2033).
+func (s *session) lmtp() bool { return s.server.config.Mode == LMTP }
+
+func (s *session) module() string {
+	if s.lmtp() {
+		return "LMTP"
 	}
-	switch secure := s.conn.TLS() != nil; {
-	case secure && s.user != nil:
-		return "ESMTPSA"
-	case secure:
-		return "ESMTPS"
-	case s.user != nil:
-		return "ESMTPA"
+	return "SMTP"
+}
+
+// protocol is the word for the Received field: RFC 3848, RFC 6531 section 4.3.
+func (s *session) protocol(mail *transaction) string {
+	word := "SMTP"
+	switch {
+	case mail != nil && mail.utf8:
+		word = "UTF8" + s.module()
+	case s.lmtp():
+		word = "LMTP"
+	case s.esmtp:
+		word = "ESMTP"
 	default:
-		return "ESMTP"
+		return word
 	}
+	if s.conn.TLS() != nil {
+		word += "S"
+	}
+	if s.user != nil {
+		word += "A"
+	}
+	return word
 }
 
 // gone tells whether an error means that the client is no longer there.

@@ -9,7 +9,7 @@ func (s *session) rset(arg string) error {
 	if arg != "" {
 		return s.refuse(501, "5.5.4", "RSET takes no argument")
 	}
-	s.mail = nil
+	s.mail, s.chunks = nil, nil
 	return s.ok(250, "2.0.0", "mail transaction ended")
 }
 
@@ -52,7 +52,7 @@ func (s *session) expn(string) error {
 func (s *session) helpText(arg string) error {
 	if arg == "" {
 		var names []string
-		for _, c := range commands() {
+		for _, c := range commands(s.server.config.Mode) {
 			names = append(names, c.name)
 		}
 		s.multi(214, "2.0.0", []string{"Commands: " + strings.Join(names, " "), "HELP command tells how one is written"})

@@ -19,7 +19,7 @@ func (s *session) startTLS(arg string) error {
 	if err := s.conn.StartTLS(s.ctx); err != nil {
 		return fmt.Errorf("start TLS: %w", err)
 	}
-	s.helo, s.esmtp, s.user, s.mail = "", false, nil, nil
+	s.helo, s.esmtp, s.user, s.mail = "", false, nil, nil // no chunks: not legal within them
 	s.limitSignIn()
 	return nil
 }

@@ -141,6 +141,8 @@ func (w *world) setup(line string) {
 	switch words[0] {
 	case "submission":
 		w.config.Mode = Submission
+	case "lmtp":
+		w.config.Mode = LMTP
 	case "clients":
 		clients, err := ParseClients(words[1:])
 		must(w.t, err)
