@@ -171,7 +171,7 @@ func (c *checker) shadow(r *record, p Purpose, main string) int {
 // round in a circle or leads nowhere.
 func (c *checker) dryRun(r *record) error {
 	for _, p := range r.purposes() {
-		res, err := c.router.walk(c.names, c.next, &question{addr: sample(r.left), purpose: p, simple: true})
+		res, err := c.router.walk(c.names, c.next, question{addr: sample(r.left), purpose: p, simple: true})
 		if err != nil {
 			return err
 		}

@@ -27,11 +27,11 @@ func (c *checker) compare(ctx context.Context, names []name, report *Report) err
 		if !ok {
 			continue
 		}
-		now, err := c.router.walk(c.names, c.now, &q)
+		now, err := c.router.walk(c.names, c.now, q)
 		if err != nil {
 			return err
 		}
-		then, err := c.router.walk(c.names, c.next, &q)
+		then, err := c.router.walk(c.names, c.next, q)
 		if err != nil {
 			return err
 		}

@@ -123,29 +123,30 @@ func (r *Router) Route(ctx context.Context, addr string, p Purpose, explain bool
 func (r *Router) route(ctx context.Context, addr string, p Purpose, explain bool, local netip.Addr) (Result, error) {
 	parsed, syntax := parseAddress(addr)
 	if syntax != nil {
-		w := walk{router: r, explain: explain, shown: cmp.Or(printable(addr), "<>")}
+		w := walk{router: r, question: question{explain: explain}, shown: cmp.Or(printable(addr), "<>")}
 		w.refuse("syntax", 501, "5.1.3", syntax.Error())
 		return w.result, nil
 	}
-	q := question{addr: parsed, purpose: p, explain: explain, simple: isSimple(addr, parsed), local: local}
-	var res Result
-	t, err := r.inForce(ctx)
-	if err == nil {
-		err = r.directory.View(ctx, func(n *accounts.Names) (err error) {
-			res, err = r.walk(n, t, &q)
-			return err
+	w := walk{router: r, question: question{
+		addr: parsed, purpose: p, explain: explain, simple: isSimple(addr, parsed), local: local,
+	}}
+	var err error
+	if w.table, err = r.inForce(ctx); err == nil {
+		err = r.directory.View(ctx, func(n *accounts.Names) error {
+			w.names = n
+			return w.run()
 		})
 	}
 	if err != nil {
 		return Result{}, fmt.Errorf("routing %q: %w", printable(addr), err)
 	}
 	if !explain {
-		if q.addr != parsed {
-			addr = q.addr.String()
+		if w.start != parsed {
+			addr = w.start.String()
 		}
-		r.recent.note(addr, p, &res)
+		r.recent.note(addr, p, &w.result)
 	}
-	return res, nil
+	return w.result, nil
 }
 
 var _ accounts.LoginRouter = (*Router)(nil)

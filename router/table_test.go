@@ -305,7 +305,7 @@ func fuzzQuestions(p pattern, addr string) []question {
 func routeAll(t *testing.T, r *Router, table *table, q question) func(*accounts.Names) error {
 	return func(n *accounts.Names) error {
 		for _, q.purpose = range []Purpose{ForMail, ForLogin} {
-			res, err := r.walk(n, table, &q)
+			res, err := r.walk(n, table, q)
 			if err != nil {
 				return err
 			}

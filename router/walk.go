@@ -29,29 +29,23 @@ func isSimple(written string, a address) bool {
 }
 
 // walk finds where an address leads by one table and one state of the directory.
-// A bare login name gets its domain in q.
-func (r *Router) walk(n *accounts.Names, t *table, q *question) (Result, error) {
-	w := walk{router: r, names: n, table: t, purpose: q.purpose, explain: q.explain, simple: q.simple, addr: q.addr}
-	err := w.placeBareName(q.local)
-	if q.addr = w.addr; err == nil {
-		err = w.run()
-	}
+func (r *Router) walk(n *accounts.Names, t *table, q question) (Result, error) {
+	w := walk{router: r, names: n, table: t, question: q}
+	err := w.run()
 	return w.result, err
 }
 
 // walk is one address on its way through the rules.
 type walk struct {
-	router  *Router
-	names   *accounts.Names
-	table   *table
-	purpose Purpose
-	explain bool
+	router   *Router
+	names    *accounts.Names
+	table    *table
+	question // addr is what the address has become
 
-	addr   address
-	shown  string // instead of addr, where it could not be parsed
-	simple bool   // it was given without another address in it
-	open   bool   // a record lets strangers send it to another host
-	result Result // decided once its Kind is set
+	start  address // what it was, a bare login name with its domain
+	shown  string  // instead of addr, where it could not be parsed
+	open   bool    // a record lets strangers send it to another host
+	result Result  // decided once its Kind is set
 
 	last domainAnswer // of domain
 }
@@ -99,6 +93,10 @@ const loopRule = "routing loop"
 
 // run applies the rules until one has decided.
 func (w *walk) run() error {
+	if err := w.placeBareName(w.local); err != nil {
+		return err
+	}
+	w.start = w.addr
 	for changes := 0; ; {
 		changed, err := w.apply()
 		if err != nil || w.result.Kind != 0 {
