@@ -116,9 +116,9 @@ type SubmissionConfig struct {
 	ListenTLS []string `toml:"listen_tls"`
 }
 
-// LMTPConfig is accepted so that a configuration survives the module's arrival.
+// LMTPConfig lists where another mail transfer agent hands over local mail.
 type LMTPConfig struct {
-	Listen []string `toml:"listen" comment:"host:port or unix:/path"`
+	Listen []string `toml:"listen" comment:"host:port, not port 25, or unix:/path, which the owner and the group may use"`
 }
 
 // LocalConfig is the part of local delivery.

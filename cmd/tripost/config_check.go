@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,9 +46,6 @@ func (c *Config) check() error {
 	case "never", "loopback", "always":
 	default:
 		return fmt.Errorf("security.cleartext_login: %q is not never, loopback or always", c.Security.CleartextLogin)
-	}
-	if len(c.LMTP.Listen) > 0 {
-		return errors.New("lmtp.listen: this version has no LMTP listener")
 	}
 	for _, check := range []func() error{c.checkNumbers, c.checkListeners, c.checkProxies, c.checkClients, c.checkLocal, c.checkQueue} {
 		if err := check(); err != nil {
@@ -119,14 +117,20 @@ func (c *Config) checkListeners() error {
 	}{
 		{"pop.listen", c.POP.Listen}, {"pop.listen_tls", c.POP.ListenTLS},
 		{"imap.listen", c.IMAP.Listen}, {"imap.listen_tls", c.IMAP.ListenTLS},
-		{"smtp.listen", c.SMTP.Listen},
+		{"smtp.listen", c.SMTP.Listen}, {"lmtp.listen", c.LMTP.Listen},
 		{"submission.listen", c.Submission.Listen}, {"submission.listen_tls", c.Submission.ListenTLS},
 		{"admin.listen", health},
 	} {
 		key := l.key
 		for _, addr := range l.list {
-			if _, port, err := net.SplitHostPort(addr); err != nil {
+			if path, ok := strings.CutPrefix(addr, "unix:"); ok && key == "lmtp.listen" {
+				if !filepath.IsAbs(path) {
+					return fmt.Errorf("%s: %q needs a whole path, unix:/path", key, addr)
+				}
+			} else if _, port, err := net.SplitHostPort(addr); err != nil {
 				return fmt.Errorf("%s: %q is not host:port", key, addr)
+			} else if key == "lmtp.listen" && port == "25" {
+				return fmt.Errorf("%s: port 25 is for SMTP alone", key) // RFC 2033 section 5
 			} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
 				return fmt.Errorf("%s: %q is not a port", key, port)
 			} else if other, ok := seen[addr]; ok && n != 0 {

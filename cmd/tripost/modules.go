@@ -102,6 +102,7 @@ func (s *server) moduleSpecs() ([]moduleSpec, error) {
 	}
 	auth := s.authenticator(proxies)
 	mx, submission := s.smtpServer(smtp.MX, auth, clients), s.smtpServer(smtp.Submission, auth, nil)
+	lmtp := s.smtpServer(smtp.LMTP, nil, clients)
 	users := s.certificates.Config(true)
 	if cfg.TLS.ClientAuth {
 		users.ClientAuth = tls.RequestClientCert // whose it is, the directory knows
@@ -116,6 +117,8 @@ func (s *server) moduleSpecs() ([]moduleSpec, error) {
 			mx.Busy, mx.Serve},
 		{"submission", "SMTPI", cfg.SMTP.Channels, cfg.Submission.Listen, cfg.Submission.ListenTLS, users,
 			submission.Busy, submission.Serve},
+		{"LMTP", "LMTP", cfg.SMTP.Channels, cfg.LMTP.Listen, nil, s.certificates.Config(false),
+			lmtp.Busy, lmtp.Serve},
 	}, nil
 }
 
@@ -133,8 +136,8 @@ func (s *server) popServer(auth *accounts.Authenticator) *pop.Server {
 			Header: int(s.cfg.Message.Header), Recipients: s.cfg.Message.Recipients,
 		},
 		Idle: s.cfg.POP.Idle.Duration, SignIn: s.cfg.Security.SignInTime.Duration,
-		Policy:    func(accounts.Account) pop.Policy { return s.popPolicy() },
-		Strictest: s.popPolicy,
+		Policy:    s.popPolicy,
+		Strictest: s.strictestPOP,
 		Hold: pop.Hold{
 			Messages: s.cfg.POP.HoldMessages, Percent: s.cfg.POP.HoldPercent, Keep: s.cfg.Store.Undelete.Duration,
 		},
@@ -142,10 +145,6 @@ func (s *server) popServer(auth *accounts.Authenticator) *pop.Server {
 	})
 }
 
-// popPolicy is what the configuration asks of every POP session.
-func (s *server) popPolicy() pop.Policy {
-	return pop.Policy{ExpireDays: s.cfg.POP.ExpireDays, LoginDelay: s.cfg.POP.LoginDelay.Duration}
-}
 
 func (s *server) imapServer(auth *accounts.Authenticator) *imap.Server {
 	return imap.New(imap.Config{
@@ -169,6 +168,6 @@ func (s *server) smtpServer(mode smtp.Mode, auth *accounts.Authenticator, client
 			Command: s.cfg.SMTP.Idle.Duration, Data: s.cfg.SMTP.Idle.Duration,
 			SignIn: s.cfg.Security.SignInTime.Duration,
 		},
-		Queue: s.queue, Auth: auth, Clients: clients, Log: s.rooms.log.Tag("SMTPI"),
+		Queue: s.queue, Auth: auth, Clients: clients,
 	})
 }
