@@ -14,11 +14,11 @@ import (
 // TestModel lets three sessions work on one mailbox at random, one command at a
 // time, and follows what each of them is told. What a session has been told must
 // at all times fit together (numbers exist, UIDs stay with their messages), and
-// after a NOOP be the truth. IMAP_MODEL sets how many commands are sent.
+// after a NOOP be the truth. TRIPOST_IMAP_ROUNDS sets how many commands are sent.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	commands := 3000
-	if n, err := strconv.Atoi(os.Getenv("IMAP_MODEL")); err == nil {
+	if n, err := strconv.Atoi(os.Getenv("TRIPOST_IMAP_ROUNDS")); err == nil {
 		commands = n
 	}
 	seed := rand.Uint64()
