@@ -136,8 +136,8 @@ func (s *server) popServer(auth *accounts.Authenticator) *pop.Server {
 			Header: int(s.cfg.Message.Header), Recipients: s.cfg.Message.Recipients,
 		},
 		Idle: s.cfg.POP.Idle.Duration, SignIn: s.cfg.Security.SignInTime.Duration,
-		Policy:    s.popPolicy,
-		Strictest: s.strictestPOP,
+		Policy:    func(accounts.Account) pop.Policy { return s.popPolicy() },
+		Strictest: s.popPolicy,
 		Hold: pop.Hold{
 			Messages: s.cfg.POP.HoldMessages, Percent: s.cfg.POP.HoldPercent, Keep: s.cfg.Store.Undelete.Duration,
 		},
@@ -145,6 +145,10 @@ func (s *server) popServer(auth *accounts.Authenticator) *pop.Server {
 	})
 }
 
+// popPolicy is what the configuration asks of every POP session.
+func (s *server) popPolicy() pop.Policy {
+	return pop.Policy{ExpireDays: s.cfg.POP.ExpireDays, LoginDelay: s.cfg.POP.LoginDelay.Duration}
+}
 
 func (s *server) imapServer(auth *accounts.Authenticator) *imap.Server {
 	return imap.New(imap.Config{
