@@ -32,12 +32,11 @@ type Account struct {
 	// kept in a form that can be read again. It takes effect when the password
 	// is next set. It cannot be switched on without Options.LegacyKey.
 	LegacyAuth bool
-	// SecureMethodRequired refuses its password, and tokens, where they come
-	// without TLS, even where AuthOptions.Cleartext lets them in.
-	SecureMethodRequired Choice
 	// Certificate is the client certificate that signs in to it by EXTERNAL, as
 	// [Fingerprint] writes it, or "". No two accounts have the same.
 	Certificate string
+	// Policy is its own part of it; [Directory.Policy] returns what counts.
+	Policy
 }
 
 // Address returns the canonical address, "jsmith@company.test".
@@ -250,6 +249,9 @@ func (w *writer) setAccount(addr string, change func(*Account) error, seal ciphe
 	if !isRealName(acct.RealName) {
 		return Account{}, fmt.Errorf("real name: %w: one line of UTF-8, at most %d octets", ErrBadValue, maxRealName)
 	}
+	if err := acct.Policy.check(); err != nil {
+		return Account{}, err
+	}
 	acct.Services &= AllServices
 	if acct.Quota != old.Quota {
 		if err := w.tx.SetQuota(acct.ID, acct.Quota, 0); err != nil {
@@ -262,6 +264,7 @@ func (w *writer) setAccount(addr string, change func(*Account) error, seal ciphe
 	if err := w.setLegacy(acct, old, seal); err != nil {
 		return Account{}, err
 	}
+	w.replaceStrict(idKey(keyAccount, acct.ID), acct.Policy, old.Policy)
 	w.put(idKey(keyAccount, acct.ID), encodeAccount(acct))
 	return acct, nil
 }
@@ -299,6 +302,7 @@ func (w *writer) removeAccount(addr string) error {
 	if acct.Certificate != "" {
 		w.delete(certificateKey(acct.Certificate))
 	}
+	w.replaceStrict(idKey(keyAccount, acct.ID), Policy{}, acct.Policy)
 	w.delete(objectKey(acct.Domain, acct.Local))
 	w.delete(byAgeKey(acct.Domain, acct.ID))
 	w.delete(idKey(keyPassword, acct.ID))

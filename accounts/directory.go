@@ -21,6 +21,9 @@ type Options struct {
 	// 32 octets and not be in the store. Without it LegacyAuth cannot be
 	// switched on, and APOP and CRAM-MD5 are not offered.
 	LegacyKey []byte
+	// Server is the policy of the domains that leave it to the server. What is
+	// not set in it is off.
+	Server Policy
 }
 
 // InitialMailbox is a mailbox that each new account has beside INBOX. It is
@@ -48,11 +51,12 @@ type Directory struct {
 	mailboxes []InitialMailbox
 	params    PasswordParams
 	seal      cipher.AEAD // nil without Options.LegacyKey
+	server    Policy
 }
 
 // New returns the directory that is in st.
 func New(st *store.Store, o Options) *Directory {
-	d := &Directory{store: st, now: o.Now, rand: o.Rand, mailboxes: o.Mailboxes, params: o.Password.withDefaults(), seal: newSeal(o.LegacyKey)}
+	d := &Directory{store: st, now: o.Now, rand: o.Rand, mailboxes: o.Mailboxes, params: o.Password.withDefaults(), seal: newSeal(o.LegacyKey), server: o.Server}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -70,21 +74,24 @@ func (d *Directory) Store() *store.Store { return d.store }
 
 // View calls fn with the names as they are in one state of the store.
 func (d *Directory) View(ctx context.Context, fn func(*Names) error) error {
-	return d.store.View(ctx, func(r *store.Snapshot) error {
-		return fn(&Names{reader: r})
-	})
+	return d.store.View(ctx, func(r *store.Snapshot) error { return fn(d.In(r)) })
 }
+
+// In returns the names in a state of the store that somebody else reads. It is
+// valid as long as the snapshot is.
+func (d *Directory) In(r *store.Snapshot) *Names { return &Names{reader: r, server: d.server} }
 
 // Names reads the directory in one state. It is valid only inside the function
 // it was passed to, and not for concurrent use.
 type Names struct {
 	reader *store.Snapshot
 	main   string // the Main Domain's name, once it is known
+	server Policy // Options.Server
 }
 
 func (d *Directory) update(ctx context.Context, fn func(*writer) error) error {
 	return d.store.Update(ctx, func(tx *store.Tx) error {
-		return fn(&writer{Names: Names{reader: &tx.Snapshot}, tx: tx})
+		return fn(&writer{Names: *d.In(&tx.Snapshot), tx: tx})
 	})
 }
 

@@ -20,12 +20,12 @@ type Domain struct {
 	Services Service  // what its accounts may do at most
 	Created  time.Time
 
-	// SecureMethodRequired is that of the accounts that leave it to the domain.
-	SecureMethodRequired Choice
 	// Addresses are the IP addresses of this host that are assigned to it: a
 	// login name without a domain that comes in on one of them is one of this
 	// domain. No two domains have the same.
 	Addresses []netip.Addr
+	// Policy is that of the accounts that leave it to the domain.
+	Policy
 }
 
 // AddDomain makes a domain with all services on. The first one is the Main
@@ -181,8 +181,7 @@ func (n *Names) domainRecord(canonical string) (d Domain, aliasOf string, err er
 }
 
 // SetDomain lets change alter a domain: its aliases, services, addresses and
-// SecureMethodRequired, and Main from false to true, which takes it from the
-// other one. Name and Created stay. change may be called more than once.
+// policy, and Main from false to true, which takes it from the other one. Name and Created stay. change may be called more than once.
 func (d *Directory) SetDomain(ctx context.Context, name string, change func(*Domain) error) (Domain, error) {
 	var dom Domain
 	err := d.update(ctx, func(w *writer) (err error) {
@@ -212,6 +211,9 @@ func (w *writer) setDomain(name string, alter func(*Domain) error) (Domain, erro
 	case old.Main && !dom.Main:
 		return Domain{}, fmt.Errorf("make another domain the Main Domain instead: %w", ErrMainDomain)
 	}
+	if err := dom.Policy.check(); err != nil {
+		return Domain{}, err
+	}
 	dom.Services &= AllServices
 	if err := w.replaceDomainAliases(&dom, old.Aliases); err != nil {
 		return Domain{}, err
@@ -222,6 +224,7 @@ func (w *writer) setDomain(name string, alter func(*Domain) error) (Domain, erro
 	if dom.Main && !old.Main {
 		w.setMain(dom.Name)
 	}
+	w.replaceStrict(domainKey(dom.Name), dom.Policy, old.Policy)
 	w.put(domainKey(dom.Name), encodeDomain(dom))
 	return dom, nil
 }
@@ -294,6 +297,7 @@ func (w *writer) removeDomain(name string) error {
 	for _, ip := range dom.Addresses {
 		w.delete(addressKey(ip))
 	}
+	w.replaceStrict(domainKey(dom.Name), Policy{}, dom.Policy)
 	w.delete(domainKey(dom.Name))
 	return nil
 }

@@ -25,6 +25,7 @@ import (
 //	C fingerprint        the account that has this client certificate
 //	T address            the domain that a local IP address is assigned to, 16 octets
 //	L id                 an account's password, sealed: see legacy.go
+//	S kind value owner   a policy of an account or domain by strictness: see strictest.go
 const (
 	keyDomain      = 'D'
 	keyObject      = 'O'
@@ -37,6 +38,7 @@ const (
 	keyCertificate = 'C'
 	keyAddress     = 'T'
 	keyLegacy      = 'L'
+	keyStrict      = 'S'
 )
 
 // recordVersion is the first octet of every value. A reader that meets another
@@ -178,6 +180,45 @@ func (f *fields) setting() Choice {
 	return Choice(n)
 }
 
+// policy adds what a [Policy] got later than SecureMethodRequired. A setting is a
+// switch that tells whether it is made, and its value.
+func (r *record) policy(p Policy) *record {
+	days, hasDays := p.POPExpire.Get()
+	delay, hasDelay := p.POPLoginDelay.Get()
+	hold, hasHold := p.POPHold.Get()
+	percent, hasPercent := p.QuotaAlert.Get()
+	return r.choice(hasDays).number(uint64(days)).
+		choice(hasDelay).number(uint64(delay / time.Second)).
+		choice(hasHold).number(uint64(hold.Messages)).number(uint64(hold.Percent)).
+		choice(hasPercent).number(uint64(percent))
+}
+
+// policy reads what [record.policy] added.
+func (f *fields) policy(p *Policy) {
+	if set, days := f.choice(), f.upTo(maxExpire); set {
+		p.POPExpire = Set(days)
+	}
+	if set, seconds := f.choice(), f.upTo(int(maxLoginDelay/time.Second)); set {
+		p.POPLoginDelay = Set(time.Duration(seconds) * time.Second)
+	}
+	if set, hold := f.choice(), (Hold{f.upTo(maxHold), f.upTo(99)}); set {
+		p.POPHold = Set(hold)
+	}
+	if set, percent := f.choice(), f.upTo(100); set {
+		p.QuotaAlert = Set(percent)
+	}
+}
+
+// upTo reads a number that is at most so large.
+func (f *fields) upTo(most int) int {
+	n := f.number()
+	if n > uint64(most) {
+		f.fail()
+		return 0
+	}
+	return int(n)
+}
+
 // more reports whether there is another field.
 func (f *fields) more() bool { return len(f.b) > 0 }
 
@@ -205,7 +246,7 @@ func encodeDomain(d Domain) []byte {
 	for _, ip := range d.Addresses {
 		r.text(string(ip.AsSlice()))
 	}
-	return r.b
+	return r.policy(d.Policy).b
 }
 
 func encodeDomainAlias(of string) []byte { return newRecord().number(1).text(of).b }
@@ -226,6 +267,9 @@ func decodeDomain(name string, b []byte) (d Domain, aliasOf string, err error) {
 		for range min(f.number(), uint64(len(b))) {
 			d.Addresses = append(d.Addresses, f.address())
 		}
+	}
+	if f.more() {
+		f.policy(&d.Policy)
 	}
 	return d, "", f.end(keyDomain)
 }
@@ -257,7 +301,7 @@ func decodeObject(b []byte) (object, error) {
 func encodeAccount(a Account) []byte {
 	return newRecord().text(a.Local).text(a.Domain).text(a.RealName).number(uint64(AllServices &^ a.Services)).
 		number(uint64(a.Quota)).choice(a.Locked).time(a.Created).
-		choice(a.LegacyAuth).number(uint64(a.SecureMethodRequired)).text(a.Certificate).b
+		choice(a.LegacyAuth).number(uint64(a.SecureMethodRequired)).text(a.Certificate).policy(a.Policy).b
 }
 
 func decodeAccount(id store.AccountID, b []byte) (Account, error) {
@@ -269,6 +313,9 @@ func decodeAccount(id store.AccountID, b []byte) (Account, error) {
 	}
 	if f.more() {
 		a.LegacyAuth, a.SecureMethodRequired, a.Certificate = f.choice(), f.setting(), f.text()
+	}
+	if f.more() {
+		f.policy(&a.Policy)
 	}
 	return a, f.end(keyAccount)
 }

@@ -14,7 +14,8 @@ func TestRecordsComeBack(t *testing.T) {
 	when := time.Date(2026, 11, 23, 10, 15, 2, 0, time.UTC)
 
 	dom := Domain{Name: "company.test", Aliases: []string{"a.test", "b.test"}, Services: POP | Mail, Created: when,
-		SecureMethodRequired: On, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}}
+		Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")},
+		Policy:    Policy{SecureMethodRequired: On, POPExpire: Set(0), POPHold: Set(Hold{1000, 50})}}
 	if got, _, err := decodeDomain("company.test", encodeDomain(dom)); err != nil || !reflect.DeepEqual(got, dom) {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -22,7 +23,8 @@ func TestRecordsComeBack(t *testing.T) {
 		t.Errorf("%q, %v", of, err)
 	}
 	acct := Account{ID: 7, Local: "jsmith", Domain: "company.test", RealName: "J. Smith", Services: IMAP, Quota: 1 << 40, Locked: true, Created: when,
-		LegacyAuth: true, SecureMethodRequired: Off, Certificate: strings.Repeat("0f", 32)}
+		LegacyAuth: true, Certificate: strings.Repeat("0f", 32),
+		Policy: Policy{SecureMethodRequired: Off, POPExpire: Set(14), POPLoginDelay: Set(90 * time.Second), POPHold: Set(Hold{}), QuotaAlert: Set(75)}}
 	if got, err := decodeAccount(7, encodeAccount(acct)); err != nil || got != acct {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -50,6 +52,38 @@ func TestEarlierRecords(t *testing.T) {
 	dom := Domain{Name: "company.test", Aliases: []string{"a.test"}, Services: AllServices, Created: when}
 	if got, _, err := decodeDomain("company.test", b); err != nil || !reflect.DeepEqual(got, dom) {
 		t.Errorf("%+v, %v", got, err)
+	}
+
+	// Those with sign-in settings, as octets.
+	fingerprint := strings.Repeat("0f", 32)
+	b = []byte("\x01\x06jsmith\x0ccompany.test\x00\x00\x05\x01\x80\xc8\xce\xb4\x0d\x01\x02\x40" + fingerprint)
+	want.LegacyAuth, want.SecureMethodRequired, want.Certificate = true, Off, fingerprint
+	if got, err := decodeAccount(7, b); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	b = []byte("\x01\x00\x00\x80\xc8\xce\xb4\x0d\x01\x06a.test\x01\x01\x04\xc0\x00\x02\x01")
+	dom.SecureMethodRequired, dom.Addresses = On, []netip.Addr{netip.MustParseAddr("192.0.2.1")}
+	if got, _, err := decodeDomain("company.test", b); err != nil || !reflect.DeepEqual(got, dom) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A policy out of its range is a damaged record.
+func TestPolicyRecordOutOfRange(t *testing.T) {
+	t.Parallel()
+	before := encodeAccount(Account{Local: "a", Domain: "b"})
+	before = before[:len(before)-9] // without its policy
+	for policy, want := range map[string]error{
+		"":                                     nil,
+		"\x01\x1e\x00\x00\x00\x00\x00\x00\x00": nil,
+		"\x02\x1e\x00\x00\x00\x00\x00\x00\x00": errRecord,
+		"\x01\xff\xff\x03\x00\x00\x00\x00\x00\x00\x00": errRecord,
+		"\x00\x00\x00\x00\x01\x00\x64\x00\x00":         errRecord,
+		"\x00\x00\x00\x00\x00\x00\x00\x01\x65":         errRecord,
+		"\x01\x1e\x00\x00\x00\x00\x00\x00":             errRecord,
+	} {
+		_, err := decodeAccount(1, append(before[:len(before):len(before)], policy...))
+		wantError(t, err, want)
 	}
 }
 
@@ -85,6 +119,7 @@ func FuzzRecords(f *testing.F) {
 	f.Add(encodeDomain(Domain{Aliases: []string{"a", "b"}}))
 	f.Add(encodeDomain(Domain{Addresses: []netip.Addr{netip.IPv6Loopback()}}))
 	f.Add(encodeDomainAlias("a"))
+	f.Add(encodeAccount(Account{Policy: Policy{POPExpire: Set(1), POPLoginDelay: Set(time.Minute), POPHold: Set(Hold{1, 2}), QuotaAlert: Set(3)}}))
 	f.Add(encodeAccount(Account{Local: "a", Domain: "b"}))
 	f.Add(encodeCredentials(credentials{hash: "x"}))
 	f.Add([]byte{1, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1})
