@@ -20,11 +20,13 @@ type AccountInfo struct {
 	Messages int64     `json:"messages"`
 	Created  time.Time `json:"created"`
 
-	SecureMethodRequired string `json:"secure_method_required,omitempty"` // on or off; empty: as the domain says
-	Certificate          string `json:"certificate,omitempty"`            // SHA-256 of a client certificate
+	Certificate string `json:"certificate,omitempty"` // SHA-256 of a client certificate
 	// LegacyAuth is "on" where APOP and CRAM-MD5 work, "from the next password"
 	// where they are allowed only since the password was set; else empty.
 	LegacyAuth string `json:"legacy_auth,omitempty"`
+	// Policy is what counts of the settings that the account may leave to its
+	// domain and the server. It is not in lists.
+	Policy map[string]PolicyInfo `json:"policy,omitempty"`
 }
 
 func (a *API) accountInfo(ctx context.Context, acc accounts.Account) (AccountInfo, error) {
@@ -36,8 +38,19 @@ func (a *API) accountInfo(ctx context.Context, acc accounts.Account) (AccountInf
 	return AccountInfo{
 		Address: acc.Address(), RealName: acc.RealName, Services: acc.Services.String(),
 		Locked: acc.Locked, Quota: acc.Quota, Octets: u.Octets, Messages: u.Messages, Created: acc.Created,
-		SecureMethodRequired: choice(acc.SecureMethodRequired), Certificate: acc.Certificate, LegacyAuth: legacy,
+		Certificate: acc.Certificate, LegacyAuth: legacy,
 	}, err
+}
+
+// wholeAccount is accountInfo with the policy.
+func (a *API) wholeAccount(ctx context.Context, acc accounts.Account) (AccountInfo, error) {
+	dom, err := a.Directory.Domain(ctx, acc.Domain)
+	if err != nil {
+		return AccountInfo{}, err
+	}
+	info, err := a.accountInfo(ctx, acc)
+	info.Policy = explainPolicy(level{"account", acc.Policy}, level{"domain", dom.Policy}, level{"server", a.Directory.ServerPolicy()})
+	return info, err
 }
 
 func (a *API) legacyAuth(ctx context.Context, acc accounts.Account) (string, error) {
@@ -63,7 +76,7 @@ func (a *API) AddAccount(ctx context.Context, q PasswordRequest) (AccountInfo, e
 	if err != nil {
 		return AccountInfo{}, err
 	}
-	return a.accountInfo(ctx, acc)
+	return a.wholeAccount(ctx, acc)
 }
 
 // AccountsRequest asks for the accounts of one domain, or with none of all.
@@ -94,11 +107,11 @@ func (a *API) Account(ctx context.Context, q NameRequest) (AccountInfo, error) {
 	if err != nil {
 		return AccountInfo{}, err
 	}
-	return a.accountInfo(ctx, acc)
+	return a.wholeAccount(ctx, acc)
 }
 
-// SetAccount changes settings: name, quota, services, locked,
-// secure_method_required, certificate, legacy_auth.
+// SetAccount changes settings: name, quota, services, locked, certificate,
+// legacy_auth, and those of [accounts.Policy].
 func (a *API) SetAccount(ctx context.Context, q SettingsRequest) (AccountInfo, error) {
 	acc, err := a.Directory.SetAccount(ctx, q.Name, func(acc *accounts.Account) error {
 		for key, value := range q.Settings {
@@ -111,7 +124,7 @@ func (a *API) SetAccount(ctx context.Context, q SettingsRequest) (AccountInfo, e
 	if err != nil {
 		return AccountInfo{}, err
 	}
-	return a.accountInfo(ctx, acc)
+	return a.wholeAccount(ctx, acc)
 }
 
 func setAccount(acc *accounts.Account, key, value string) (err error) {
@@ -124,27 +137,17 @@ func setAccount(acc *accounts.Account, key, value string) (err error) {
 		acc.Services, err = accounts.ParseServices(value)
 	case "locked":
 		acc.Locked, err = parseSwitch(value)
-	case "secure_method_required":
-		acc.SecureMethodRequired, err = accounts.ParseChoice(value)
 	case "legacy_auth":
 		acc.LegacyAuth, err = parseSwitch(value)
 	case "certificate":
 		acc.Certificate, err = accounts.ParseFingerprint(value)
 	default:
-		return refuse("%q is not a setting of an account (name, quota, services, locked, secure_method_required, certificate, legacy_auth)", key)
+		return changePolicy(&acc.Policy, key, value, "an account", "name, quota, services, locked, certificate, legacy_auth")
 	}
 	if err != nil {
 		return refuse("%s: %w", key, err)
 	}
 	return nil
-}
-
-// choice shows a choice that was made here.
-func choice(c accounts.Choice) string {
-	if c == accounts.Default {
-		return ""
-	}
-	return c.String()
 }
 
 func parseSwitch(s string) (bool, error) {

@@ -18,15 +18,27 @@ type DomainInfo struct {
 	Services string    `json:"services"`
 	Created  time.Time `json:"created"`
 
-	Addresses            []netip.Addr `json:"addresses,omitempty"`
-	SecureMethodRequired string       `json:"secure_method_required,omitempty"` // on or off; empty: as the server says
+	Addresses []netip.Addr `json:"addresses,omitempty"`
+	// Policy is what counts for accounts that leave it to the domain. It is not
+	// in lists.
+	Policy map[string]PolicyInfo `json:"policy,omitempty"`
 }
 
 func domainInfo(d accounts.Domain) DomainInfo {
 	return DomainInfo{
 		Name: d.Name, Main: d.Main, Aliases: d.Aliases, Services: d.Services.String(), Created: d.Created,
-		Addresses: d.Addresses, SecureMethodRequired: choice(d.SecureMethodRequired),
+		Addresses: d.Addresses,
 	}
+}
+
+// wholeDomain is domainInfo with the policy.
+func (a *API) wholeDomain(d accounts.Domain, err error) (DomainInfo, error) {
+	if err != nil {
+		return DomainInfo{}, err
+	}
+	info := domainInfo(d)
+	info.Policy = explainPolicy(level{"domain", d.Policy}, level{"server", a.Directory.ServerPolicy()})
+	return info, nil
 }
 
 // NameRequest names one object.
@@ -42,8 +54,7 @@ type SettingsRequest struct {
 
 // AddDomain adds a domain; the first one is the Main Domain.
 func (a *API) AddDomain(ctx context.Context, q NameRequest) (DomainInfo, error) {
-	d, err := a.Directory.AddDomain(ctx, q.Name)
-	return domainInfo(d), err
+	return a.wholeDomain(a.Directory.AddDomain(ctx, q.Name))
 }
 
 // Domains lists all domains by name.
@@ -58,22 +69,20 @@ func (a *API) Domains(ctx context.Context, _ None) ([]DomainInfo, error) {
 
 // Domain shows one domain, by its name or an alias.
 func (a *API) Domain(ctx context.Context, q NameRequest) (DomainInfo, error) {
-	d, err := a.Directory.Domain(ctx, q.Name)
-	return domainInfo(d), err
+	return a.wholeDomain(a.Directory.Domain(ctx, q.Name))
 }
 
 // SetDomain changes settings: services=LIST, aliases=NAME,NAME, addresses=IP,IP,
-// secure_method_required.
+// and those of [accounts.Policy].
 func (a *API) SetDomain(ctx context.Context, q SettingsRequest) (DomainInfo, error) {
-	d, err := a.Directory.SetDomain(ctx, q.Name, func(d *accounts.Domain) error {
+	return a.wholeDomain(a.Directory.SetDomain(ctx, q.Name, func(d *accounts.Domain) error {
 		for key, value := range q.Settings {
 			if err := setDomain(d, key, value); err != nil {
 				return err
 			}
 		}
 		return nil
-	})
-	return domainInfo(d), err
+	}))
 }
 
 func setDomain(d *accounts.Domain, key, value string) (err error) {
@@ -84,10 +93,8 @@ func setDomain(d *accounts.Domain, key, value string) (err error) {
 		d.Aliases = listed(value)
 	case "addresses":
 		d.Addresses, err = parseAddresses(value)
-	case "secure_method_required":
-		d.SecureMethodRequired, err = accounts.ParseChoice(value)
 	default:
-		return refuse("%q is not a setting of a domain (services, aliases, addresses, secure_method_required)", key)
+		return changePolicy(&d.Policy, key, value, "a domain", "services, aliases, addresses")
 	}
 	if err != nil {
 		return refuse("%s: %w", key, err)

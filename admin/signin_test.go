@@ -28,12 +28,12 @@ func TestSignInSettings(t *testing.T) {
 	}
 	colons := strings.TrimSuffix(strings.Repeat("AB:", 32), ":")
 	info := account(`{"name": "ann", "settings": {"secure_method_required": "on", "legacy_auth": "on", "certificate": "` + colons + `"}}`)
-	if info.SecureMethodRequired != "on" || info.LegacyAuth != "from the next password" || info.Certificate != strings.Repeat("ab", 32) {
+	if info.Policy["secure_method_required"] != (PolicyInfo{"on", "account"}) || info.LegacyAuth != "from the next password" || info.Certificate != strings.Repeat("ab", 32) {
 		t.Errorf("%+v", info)
 	}
 	w.ask("account/password", `{"name": "ann", "password": "secret"}`)
 	info = account(`{"name": "ann", "settings": {"secure_method_required": "default", "certificate": "none"}}`)
-	if info.SecureMethodRequired != "" || info.LegacyAuth != "on" || info.Certificate != "" {
+	if info.Policy["secure_method_required"] != (PolicyInfo{"off", "server"}) || info.LegacyAuth != "on" || info.Certificate != "" {
 		t.Errorf("%+v", info)
 	}
 	if info = account(`{"name": "ann", "settings": {"legacy_auth": "off"}}`); info.LegacyAuth != "" {
@@ -45,7 +45,7 @@ func TestSignInSettings(t *testing.T) {
 	if status != http.StatusOK || json.Unmarshal([]byte(text), &dom) != nil {
 		t.Fatalf("%d %s", status, text)
 	}
-	if len(dom.Addresses) != 2 || dom.Addresses[0].String() != "192.0.2.2" || dom.SecureMethodRequired != "off" {
+	if len(dom.Addresses) != 2 || dom.Addresses[0].String() != "192.0.2.2" || dom.Policy["secure_method_required"] != (PolicyInfo{"off", "domain"}) {
 		t.Errorf("%+v", dom)
 	}
 	for _, tt := range []struct{ operation, settings, want string }{

@@ -136,18 +136,13 @@ func (s *server) popServer(auth *accounts.Authenticator) *pop.Server {
 			Header: int(s.cfg.Message.Header), Recipients: s.cfg.Message.Recipients,
 		},
 		Idle: s.cfg.POP.Idle.Duration, SignIn: s.cfg.Security.SignInTime.Duration,
-		Policy:    func(accounts.Account) pop.Policy { return s.popPolicy() },
-		Strictest: s.popPolicy,
+		Policy:    s.popPolicy,
+		Strictest: s.strictestPOP,
 		Hold: pop.Hold{
 			Messages: s.cfg.POP.HoldMessages, Percent: s.cfg.POP.HoldPercent, Keep: s.cfg.Store.Undelete.Duration,
 		},
 		Log: s.rooms.log.Tag("POP"),
 	})
-}
-
-// popPolicy is what the configuration asks of every POP session.
-func (s *server) popPolicy() pop.Policy {
-	return pop.Policy{ExpireDays: s.cfg.POP.ExpireDays, LoginDelay: s.cfg.POP.LoginDelay.Duration}
 }
 
 func (s *server) imapServer(auth *accounts.Authenticator) *imap.Server {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -70,8 +72,8 @@ func (e *environment) showDomain(d admin.DomainInfo) {
 		if len(d.Addresses) > 0 {
 			row("addresses", strings.Trim(fmt.Sprint(d.Addresses), "[]"))
 		}
-		rowIfSet(row, "secure_method_required", d.SecureMethodRequired)
 		row("created", d.Created.Local().Format(day))
+		policyRows(row, d.Policy)
 	})
 }
 
@@ -219,11 +221,18 @@ func (e *environment) showAccount(a admin.AccountInfo) {
 		row("messages", a.Messages)
 		row("octets", a.Octets)
 		row("quota", quota(a.Quota))
-		rowIfSet(row, "secure_method_required", a.SecureMethodRequired)
 		rowIfSet(row, "legacy_auth", a.LegacyAuth)
 		rowIfSet(row, "certificate", a.Certificate)
 		row("created", a.Created.Local().Format(day))
+		policyRows(row, a.Policy)
 	})
+}
+
+// policyRows shows what counts, and where it was set.
+func policyRows(row func(...any), policy map[string]admin.PolicyInfo) {
+	for _, name := range slices.Sorted(maps.Keys(policy)) {
+		row(name, policy[name].Value+" ("+policy[name].From+")")
+	}
 }
 
 // rowIfSet shows a setting that few use only where it is used.

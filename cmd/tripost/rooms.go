@@ -49,7 +49,7 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 		return nil, errors.Join(err, st.Close())
 	}
 	r := &rooms{cfg: cfg, log: log, store: st}
-	r.directory = accounts.New(st, accounts.Options{LegacyKey: legacy})
+	r.directory = accounts.New(st, accounts.Options{LegacyKey: legacy, Server: serverPolicy(cfg)})
 	r.router = router.New(r.directory, router.Options{
 		DirectMailbox: cfg.Local.DirectMailboxAddressing,
 		Subaddress:    cfg.Local.Subaddress,

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"tripost/accounts"
+	"tripost/pop"
+	"tripost/syslog"
+)
+
+// policyTime bounds what a session waits for its policy.
+const policyTime = 5 * time.Second
+
+// serverPolicy is what the configuration says of the settings that domains and
+// accounts may make otherwise.
+func serverPolicy(cfg Config) accounts.Policy {
+	secure := accounts.Off
+	if cfg.Security.SecureMethods {
+		secure = accounts.On
+	}
+	return accounts.Policy{
+		SecureMethodRequired: secure,
+		POPExpire:            accounts.Set(cfg.POP.ExpireDays),
+		POPLoginDelay:        accounts.Set(cfg.POP.LoginDelay.Duration),
+		POPHold:              accounts.Set(accounts.Hold{Messages: cfg.POP.HoldMessages, Percent: cfg.POP.HoldPercent}),
+		QuotaAlert:           accounts.Set(cfg.Alerts.QuotaPercent),
+	}
+}
+
+// popPolicy is what is asked of the POP sessions of an account. While it cannot
+// be read, nothing expires.
+func (s *server) popPolicy(acct accounts.Account) pop.Policy {
+	ctx, cancel := context.WithTimeout(context.Background(), policyTime)
+	defer cancel()
+	p, err := s.directory.Policy(ctx, acct.ID)
+	if err != nil && !errors.Is(err, accounts.ErrNoAccount) {
+		s.log.Logf(syslog.Problem, "reading the policy of %s: %v", acct.Address(), err)
+	}
+	return pop.Policy{ExpireDays: p.POPExpire.Or(0), LoginDelay: p.POPLoginDelay.Or(0)}
+}
+
+// strictestPOP is what a POP client is told of before it signs in.
+func (s *server) strictestPOP() pop.Policy {
+	ctx, cancel := context.WithTimeout(context.Background(), policyTime)
+	defer cancel()
+	days, delay, err := s.directory.Strictest(ctx)
+	if err != nil {
+		s.log.Logf(syslog.Problem, "reading the strictest policy: %v", err)
+		return pop.Policy{ExpireDays: s.cfg.POP.ExpireDays, LoginDelay: s.cfg.POP.LoginDelay.Duration}
+	}
+	return pop.Policy{ExpireDays: days, LoginDelay: delay}
+}
