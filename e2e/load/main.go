@@ -28,13 +28,14 @@ var runs = []run{
 	{"syncs", syncsPerMessage},
 	{"fetch", fetches},
 	{"open", openings},
+	{"pop", pops},
 	{"push", pushes},
 	{"idle", idleConnections},
 }
 
 func main() {
 	binary := flag.String("binary", "bin/tripost", "the program to measure")
-	only := flag.String("run", "", "names of runs, separated by commas: memory smtp syncs fetch open push idle; empty: all")
+	only := flag.String("run", "", "names of runs, separated by commas: memory smtp syncs fetch open pop push idle; empty: all")
 	seconds := flag.Int("seconds", 5, "length of each timed run")
 	dir := flag.String("dir", "", "where to put the scratch directory; empty: the system's")
 	flag.Parse()

@@ -1,0 +1,386 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// popServer is a POP server to be measured.
+type popServer struct {
+	name string
+	addr string
+	user func(box int) string // whose INBOX is one of the boxes below
+	cpu  func() (time.Duration, error)
+}
+
+// popBox is a mailbox for the POP runs: so many messages of so many octets.
+type popBox struct{ messages, size int }
+
+// popBoxes are the mailboxes of every server, by number.
+func popBoxes() []popBox {
+	return []popBox{{2000, 4 << 10}, {50, 1 << 20}, {6, 10 << 20}, {100_000, 600}}
+}
+
+// popMeasure is one figure, taken of each server in turn.
+type popMeasure struct {
+	name string
+	run  func(*popServer, time.Duration) (popResult, error)
+}
+
+// popResult is what one run of a measure saw.
+type popResult struct {
+	done   int64 // messages, listings or sessions
+	octets int64
+	took   time.Duration
+	cpu    time.Duration // the server's
+}
+
+func (r popResult) rate() float64 { return float64(r.done) / r.took.Seconds() }
+func (r popResult) mbs() float64  { return float64(r.octets) / r.took.Seconds() / 1e6 }
+func (r popResult) each() float64 { return float64(r.cpu.Microseconds()) / float64(max(r.done, 1)) }
+
+// pops measures the POP module, and Dovecot's beside it where its package is
+// installed and this is root: the same messages, the same client, in turns.
+func pops(ctx context.Context, t *target) error {
+	if err := t.addAccounts(ctx, len(popBoxes())); err != nil {
+		return err
+	}
+	for i, b := range popBoxes() {
+		if err := t.importMessages(ctx, user(i), "INBOX", b.messages, b.size); err != nil {
+			return err
+		}
+	}
+	servers := []*popServer{{name: "tripost", addr: t.pop, user: user, cpu: t.cpu}}
+	d, err := startDovecot(ctx)
+	switch {
+	case errors.Is(err, errNoDovecot):
+		fmt.Printf("pop: %v: it is not measured\n", err)
+	case err != nil:
+		return err
+	default:
+		defer d.stop()
+		servers = append(servers, d.servers()...)
+	}
+	for _, m := range popMeasures() {
+		if err := compare(m, servers, t.length); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	return plainCopies(t.length)
+}
+
+func popMeasures() []popMeasure {
+	retr := func(box, connections int, pipelined bool) func(*popServer, time.Duration) (popResult, error) {
+		return func(s *popServer, d time.Duration) (popResult, error) {
+			return s.retrieve(box, connections, pipelined, d)
+		}
+	}
+	listing := func(command string) func(*popServer, time.Duration) (popResult, error) {
+		return func(s *popServer, d time.Duration) (popResult, error) { return s.listings(3, command, d) }
+	}
+	return []popMeasure{
+		{"sign-in, STAT, QUIT of 2,000 messages", func(s *popServer, d time.Duration) (popResult, error) { return s.sessions(0, d) }},
+		{"sign-in, STAT, QUIT of 100,000 messages", func(s *popServer, d time.Duration) (popResult, error) { return s.sessions(3, d) }},
+		{"LIST of 100,000 messages", listing("LIST")},
+		{"UIDL of 100,000 messages", listing("UIDL")},
+		{"RETR of 4 KB, 1 connection, one by one", retr(0, 1, false)},
+		{"RETR of 4 KB, 10 connections, one by one", retr(0, 10, false)},
+		{"RETR of 4 KB, 1 connection, pipelined", retr(0, 1, true)},
+		{"RETR of 4 KB, 10 connections, pipelined", retr(0, 10, true)},
+		{"RETR of 1 MB, 1 connection", retr(1, 1, false)},
+		{"RETR of 10 MB, 1 connection", retr(2, 1, false)},
+	}
+}
+
+// compare takes a figure of all servers, twice in turns so that what else the
+// machine does hits all alike, and prints the better of each and the ratios to
+// the first.
+func compare(m popMeasure, servers []*popServer, length time.Duration) error {
+	best := make([]popResult, len(servers))
+	for range 2 {
+		for i, s := range servers {
+			r, err := m.run(s, length/2)
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			if best[i].done == 0 || r.rate() > best[i].rate() {
+				best[i] = r
+			}
+		}
+	}
+	for i, r := range best {
+		fmt.Printf("pop: %-42s %-16s %9.0f/s %7.0f MB/s %8.0f us of CPU each", m.name, servers[i].name, r.rate(), r.mbs(), r.each())
+		if i > 0 {
+			fmt.Printf("; tripost: %.1f times the rate, %.2f of the CPU", best[0].rate()/r.rate(), best[0].each()/r.each())
+		}
+		fmt.Println()
+	}
+	return nil
+}
+
+// timed runs what for about d and takes the server's CPU time with it.
+func (s *popServer) timed(d time.Duration, what func(until time.Time) (done, octets int64, err error)) (popResult, error) {
+	before, err := s.cpu()
+	if err != nil {
+		return popResult{}, err
+	}
+	begin := time.Now()
+	done, octets, err := what(begin.Add(d))
+	r := popResult{done: done, octets: octets, took: time.Since(begin)}
+	if err != nil {
+		return r, err
+	}
+	after, err := s.cpu()
+	r.cpu = after - before
+	return r, err
+}
+
+// sessions polls a mailbox again and again.
+func (s *popServer) sessions(box int, d time.Duration) (popResult, error) {
+	return s.timed(d, func(until time.Time) (n, _ int64, err error) {
+		for ; time.Now().Before(until); n++ {
+			c, err := s.signIn(box)
+			if err != nil {
+				return n, 0, err
+			}
+			_, err = c.do("STAT")
+			if err == nil {
+				_, err = c.do("QUIT")
+			}
+			c.nc.Close()
+			if err != nil {
+				return n, 0, err
+			}
+		}
+		return n, 0, nil
+	})
+}
+
+// listings reads a listing of a mailbox again and again in one session.
+func (s *popServer) listings(box int, command string, d time.Duration) (popResult, error) {
+	c, err := s.signIn(box)
+	if err != nil {
+		return popResult{}, err
+	}
+	defer c.nc.Close()
+	if _, err := c.listing(command); err != nil { // not timed: reads the index
+		return popResult{}, err
+	}
+	return s.timed(d, func(until time.Time) (n, octets int64, err error) {
+		for ; time.Now().Before(until); n++ {
+			size, err := c.listing(command)
+			if err != nil {
+				return n, octets, err
+			}
+			octets += size
+		}
+		return n, octets, nil
+	})
+}
+
+// retrieve fetches the messages of a mailbox again and again over some
+// connections.
+func (s *popServer) retrieve(box, connections int, pipelined bool, d time.Duration) (popResult, error) {
+	clients := make([]*popClient, connections)
+	for i := range clients {
+		c, err := s.signIn(box)
+		if err != nil {
+			return popResult{}, err
+		}
+		defer c.nc.Close()
+		clients[i] = c
+	}
+	messages := popBoxes()[box].messages
+	if _, _, err := clients[0].retrieve(messages, pipelined, time.Now().Add(time.Second)); err != nil { // not timed: warms
+		return popResult{}, err
+	}
+	return s.timed(d, func(until time.Time) (int64, int64, error) {
+		var done, octets atomic.Int64
+		var all sync.WaitGroup
+		errs := make([]error, connections)
+		for i, c := range clients {
+			all.Go(func() {
+				n, size, err := c.retrieve(messages, pipelined, until)
+				done.Add(n)
+				octets.Add(size)
+				errs[i] = err
+			})
+		}
+		all.Wait()
+		return done.Load(), octets.Load(), errors.Join(errs...)
+	})
+}
+
+// popClient is just enough of a client to time a server.
+type popClient struct {
+	nc net.Conn
+	r  *bufio.Reader
+}
+
+func (s *popServer) signIn(box int) (*popClient, error) {
+	nc, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		return nil, err
+	}
+	c := &popClient{nc, bufio.NewReaderSize(nc, 256<<10)}
+	_, err = c.reply()
+	for _, command := range []string{"USER " + s.user(box), "PASS " + password} {
+		if err == nil {
+			_, err = c.do(command)
+		}
+	}
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("sign in to %s: %w", s.name, err)
+	}
+	return c, nil
+}
+
+func (c *popClient) do(command string) (string, error) {
+	if _, err := io.WriteString(c.nc, command+"\r\n"); err != nil {
+		return "", err
+	}
+	return c.reply()
+}
+
+func (c *popClient) reply() (string, error) {
+	line, err := c.r.ReadString('\n')
+	if err == nil && !strings.HasPrefix(line, "+OK") {
+		err = errors.New(strings.TrimSpace(line))
+	}
+	return line, err
+}
+
+// listing reads a listing and counts its octets.
+func (c *popClient) listing(command string) (octets int64, err error) {
+	if _, err := c.do(command); err != nil {
+		return 0, err
+	}
+	for {
+		line, err := c.r.ReadSlice('\n')
+		octets += int64(len(line))
+		if err != nil || len(line) == 3 && line[0] == '.' {
+			return octets, err
+		}
+	}
+}
+
+const pipelineDepth = 50
+
+// retrieve fetches messages 1 to n, in rounds, until the time is over.
+func (c *popClient) retrieve(n int, pipelined bool, until time.Time) (done, octets int64, err error) {
+	depth := 1
+	if pipelined {
+		depth = pipelineDepth
+	}
+	var commands []byte
+	for next := 0; time.Now().Before(until); {
+		commands = commands[:0]
+		for i := range depth {
+			commands = append(commands, "RETR "...)
+			commands = strconv.AppendInt(commands, int64(1+(next+i)%n), 10)
+			commands = append(commands, "\r\n"...)
+		}
+		next = (next + depth) % n
+		if _, err := c.nc.Write(commands); err != nil {
+			return done, octets, err
+		}
+		for range depth {
+			size, err := c.message()
+			if err != nil {
+				return done, octets, err
+			}
+			done++
+			octets += size
+		}
+	}
+	return done, octets, nil
+}
+
+// message reads the reply to RETR. The messages of the run have no dots to be
+// stuffed, so the size tells where it ends.
+func (c *popClient) message() (int64, error) {
+	line, err := c.reply()
+	if err != nil {
+		return 0, err
+	}
+	var size int
+	if _, err := fmt.Sscanf(line, "+OK %d", &size); err != nil {
+		return 0, fmt.Errorf("%q: %w", line, err)
+	}
+	if _, err := c.r.Discard(size); err != nil {
+		return 0, err
+	}
+	end, err := c.r.ReadString('\n')
+	if err == nil && end != ".\r\n" {
+		err = fmt.Errorf("a message of %d octets ends with %q", size, end)
+	}
+	return int64(size), err
+}
+
+// plainCopies measures what the machine can do at most: the same client reads
+// octets that are written as they are.
+func plainCopies(d time.Duration) error {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	served := make(chan error, 1)
+	go func() { served <- servePlain(ln) }()
+	nc, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		return err
+	}
+	r := bufio.NewReaderSize(nc, 256<<10)
+	for _, size := range []int{1 << 20, 10 << 20} {
+		begin, octets := time.Now(), 0
+		for time.Since(begin) < d/2 {
+			if _, err := fmt.Fprintf(nc, "%d\n", size); err != nil {
+				return err
+			}
+			if _, err := r.Discard(size); err != nil {
+				return err
+			}
+			octets += size
+		}
+		fmt.Printf("pop: plain copy of %2d MB over loopback %49.0f MB/s\n", size>>20, float64(octets)/time.Since(begin).Seconds()/1e6)
+	}
+	return errors.Join(nc.Close(), <-served)
+}
+
+// servePlain writes as many octets as each line of one connection asks for.
+func servePlain(ln net.Listener) error {
+	nc, err := ln.Accept()
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	r, block := bufio.NewReader(nc), make([]byte, 64<<10)
+	for {
+		line, err := r.ReadString('\n')
+		if err == io.EOF {
+			return nil
+		}
+		n, bad := strconv.Atoi(strings.TrimSpace(line))
+		if err = errors.Join(err, bad); err != nil {
+			return err
+		}
+		for n > 0 {
+			piece := min(n, len(block))
+			if _, err := nc.Write(block[:piece]); err != nil {
+				return err
+			}
+			n -= piece
+		}
+	}
+}
