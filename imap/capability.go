@@ -54,12 +54,14 @@ func (s *session) capabilities() string {
 
 // attempt describes the connection to those who decide about a sign-in.
 func (s *session) attempt() accounts.Attempt {
+	state := s.c.TLS()
 	return accounts.Attempt{
-		Service: accounts.IMAP,
-		Remote:  s.c.Remote().Addr(),
-		Local:   s.c.Local().Addr(),
-		TLS:     s.c.TLS() != nil,
-		Log:     s.log,
+		Service:  accounts.IMAP,
+		Remote:   s.c.Remote().Addr(),
+		Local:    s.c.Local().Addr(),
+		TLS:      state != nil,
+		TLSState: state,
+		Log:      s.log,
 	}
 }
 
