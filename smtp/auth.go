@@ -15,11 +15,13 @@ import (
 // attempt is this connection as the authenticator sees it. Signing in asks for
 // no service: what an account may send where is decided for each recipient.
 func (s *session) attempt() accounts.Attempt {
+	state := s.conn.TLS()
 	return accounts.Attempt{
-		Remote: s.remote,
-		Local:  s.conn.Local().Addr(),
-		TLS:    s.conn.TLS() != nil,
-		Log:    s.events.log,
+		Remote:   s.remote,
+		Local:    s.conn.Local().Addr(),
+		TLS:      state != nil,
+		TLSState: state,
+		Log:      s.events.log,
 	}
 }
 

@@ -33,6 +33,46 @@ func (s *scramClient) Next(challenge []byte) ([]byte, error) {
 	return []byte(answer), err
 }
 
+// scramPlusClient binds the exchange to the client's own connection.
+type scramPlusClient struct{ scramClient }
+
+func (s *scramPlusClient) Start() (string, []byte, error) {
+	_, first, err := s.scramClient.Start()
+	return "SCRAM-SHA-256-PLUS", first, err
+}
+
+// A client binds SCRAM to its connection; what was bound to another connection
+// does not pass.
+func TestChannelBinding(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.config.Mode = Submission
+	w.listen()
+	hashed, err := scram.SHA256.NewClient("ann@example.test", password, "")
+	must(t, err)
+	var clients []*gosmtp.Client
+	var bindings []scram.ChannelBinding
+	for range 2 {
+		c, err := gosmtp.DialStartTLS(w.addr, &tls.Config{InsecureSkipVerify: true})
+		must(t, err)
+		defer c.Close()
+		must(t, c.Noop()) // the handshake waits for the first command
+		state, _ := c.TLSConnectionState()
+		binding, err := scram.NewTLSExporterBinding(&state)
+		must(t, err)
+		clients, bindings = append(clients, c), append(bindings, binding)
+	}
+	bound := func(to int) sasl.Client {
+		return &scramPlusClient{scramClient{hashed.NewConversationWithChannelBinding(bindings[to])}}
+	}
+	var e *gosmtp.SMTPError
+	if err := clients[0].Auth(bound(1)); !errors.As(err, &e) || e.Code != 535 {
+		t.Errorf("bound to another connection: %v, want 535", err)
+	}
+	must(t, clients[0].Auth(bound(0)))
+	must(t, clients[1].Auth(bound(1)))
+}
+
 // An independent client signs in by every mechanism and sends.
 func TestIndependentClient(t *testing.T) {
 	t.Parallel()
