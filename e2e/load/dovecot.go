@@ -47,7 +47,7 @@ func startDovecot(ctx context.Context) (*dovecot, error) {
 		return nil, err
 	}
 	d := &dovecot{dir: dir, config: filepath.Join(dir, "dovecot.conf")}
-	if err := d.prepare(); err == nil {
+	if err = d.prepare(); err == nil {
 		err = d.launch(ctx)
 	}
 	if err == nil {
