@@ -8,8 +8,6 @@ import (
 	"os"
 	"slices"
 
-	"go.etcd.io/bbolt"
-
 	"tripost/store/engine"
 )
 
@@ -84,42 +82,6 @@ func (s *segmentSet) notes() map[uint64]segmentNote {
 
 func (c *checker) fault(place, format string, args ...any) {
 	c.report(engine.Fault{Place: place, Text: fmt.Sprintf(format, args...)})
-}
-
-// pages checks the index file's own structure. bbolt compares with the free
-// list as it is in memory, so no checkpoint may change that meanwhile.
-func (c *checker) pages() error {
-	c.e.checkpoints.mu.Lock()
-	defer c.e.checkpoints.mu.Unlock()
-	return c.e.index.db.View(func(tx *bbolt.Tx) error {
-		c.result.DiskOctets += tx.Size()
-		if sound, err := c.follow(tx); err != nil || !sound {
-			return err
-		}
-		for err := range tx.Check() {
-			c.fault(indexName, "%v", err)
-		}
-		return c.ctx.Err()
-	})
-}
-
-// follow reports whether bbolt can check the pages without leaving the file.
-func (c *checker) follow(tx *bbolt.Tx) (sound bool, err error) {
-	f, err := os.Open(c.e.index.name)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	sound = true
-	w := &pageWalk{
-		file: f, pages: uint64(tx.Size() / pageSize), seen: map[uint64]bool{},
-		report: func(page uint64, text string) {
-			sound = false
-			c.fault(fmt.Sprintf("%s page %d", indexName, page), "%s", text)
-		},
-	}
-	w.follow(uint64(tx.Cursor().Bucket().Root()), 0)
-	return sound, nil
 }
 
 // keys reads every key, and every blob.
