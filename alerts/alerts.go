@@ -29,8 +29,8 @@ var (
 
 // Options are the settings of [Alerts]. The zero value is usable.
 type Options struct {
-	// QuotaPercent is the share of an account's quota from which on it is told;
-	// 0: 90, below 0: never.
+	// QuotaPercent is the share of an account's quota from which on it is told,
+	// unless its policy says otherwise; 0: 90, below 0: never.
 	QuotaPercent int
 	// Limit is how many alerts there may be for the server, for one domain and
 	// for one account, each counted by itself; 0: 100.

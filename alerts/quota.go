@@ -22,13 +22,30 @@ func (a *Alerts) nextQuota(r *store.Snapshot, acct accounts.Account, due *turn, 
 	}
 	s := &due.before
 	percent := usedPercent(&u)
+	threshold, err := a.threshold(r, acct.ID, percent)
+	if err != nil {
+		return err
+	}
 	switch {
-	case a.o.QuotaPercent < 0 || percent < a.o.QuotaPercent:
+	case threshold <= 0 || percent < threshold:
 		due.settle = s.told
 	case !s.told && (s.toldAt.IsZero() || !now.Before(s.toldAt.Add(quotaPause))):
 		due.alert = &Alert{Target: Target{Scope: Quota, Name: acct.Address()}, Text: quotaText(percent)}
 	}
 	return nil
+}
+
+// threshold returns from which share of its quota on an account that uses percent
+// of it is told, 0 or below for never. Who uses nothing of a quota is not looked up.
+func (a *Alerts) threshold(r *store.Snapshot, id store.AccountID, percent int) (int, error) {
+	if percent == 0 {
+		return a.o.QuotaPercent, nil
+	}
+	p, err := a.directory.In(r).Policy(id)
+	if err != nil {
+		return 0, fmt.Errorf("reading the policy: %w", err)
+	}
+	return p.QuotaAlert.Or(a.o.QuotaPercent), nil
 }
 
 // usedPercent returns how much of its limits an account uses, of the one that it

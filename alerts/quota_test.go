@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"tripost/accounts"
 	"tripost/store"
 	"tripost/store/storetest"
 )
@@ -110,5 +111,40 @@ func TestNothingDueCostsNoWrite(t *testing.T) {
 	w.wantAll("carl@client1.test")
 	if writes != 1 {
 		t.Errorf("%d writes, want the one that shows carl's", writes)
+	}
+}
+
+// An account's own threshold counts before that of its domain, and that before
+// the server's.
+func TestQuotaThresholdOfPolicy(t *testing.T) {
+	t.Parallel()
+	const told = "Your mail storage is 60% full"
+	for _, tt := range []struct {
+		server          int
+		account, domain accounts.Setting[int]
+		want            string
+	}{
+		{server: 90},
+		{server: 60, want: told},
+		{server: 90, domain: accounts.Set(60), want: told},
+		{server: -1, domain: accounts.Set(50), want: told},
+		{server: 50, domain: accounts.Set(0)},
+		{server: 50, domain: accounts.Set(50), account: accounts.Set(61)},
+		{server: 90, domain: accounts.Set(0), account: accounts.Set(60), want: told},
+		{server: 50, account: accounts.Set(0)},
+	} {
+		w := furnish(t, storetest.New(t), Options{QuotaPercent: tt.server})
+		ctx := t.Context()
+		if _, err := w.dir.SetAccount(ctx, "ann", func(a *accounts.Account) error { a.QuotaAlert = tt.account; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.dir.SetDomain(ctx, "company.test", func(d *accounts.Domain) error { d.QuotaAlert = tt.domain; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		w.fill("ann", 600)
+		w.quota("ann", 1000)
+		if got, _ := w.take("ann"); got != tt.want {
+			t.Errorf("%+v: %q", tt, got)
+		}
 	}
 }
