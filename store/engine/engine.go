@@ -104,8 +104,9 @@ type Engine interface {
 	// durable. fn may run more than once, so it must depend only on tx and on
 	// constants, and must assign results rather than add them up. It must not
 	// block, call Update, or end its goroutine. Its error undoes fn alone and is
-	// returned as it is; a panic in it becomes such an error. Many Updates may
-	// share one sync.
+	// returned as it is, unless what fn saw could not be written: then the error
+	// is ErrReadOnly. A panic in fn becomes such an error. Many Updates may share
+	// one sync.
 	//
 	// On an engine with several writers, isolation is serialisable between any
 	// two Updates that write a common key. Hence the rule of the schema:
@@ -137,7 +138,8 @@ type Engine interface {
 	Check(ctx context.Context, report func(Fault)) (CheckResult, error)
 
 	// Compact gives the space of dropped blobs back, as far as that is worth
-	// the work now, and returns the octets freed.
+	// the work now, and returns the octets freed. ErrDamaged when damage makes
+	// it unknown what is still needed.
 	Compact(ctx context.Context) (int64, error)
 
 	// Backup writes a copy of the store as it is at one moment into dir, which
