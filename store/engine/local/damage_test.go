@@ -340,9 +340,9 @@ func TestUnreadableIsNotTorn(t *testing.T) {
 	mustMatch(t, dir, local.Options{}, l, false)
 }
 
-// TestDamagedIndex changes the index file anywhere, and cuts it. Whatever comes
+// TestFaultyIndexFile changes the index file anywhere, and cuts it. Whatever comes
 // of that is an error or a fault, and never the end of the process.
-func TestDamagedIndex(t *testing.T) {
+func TestFaultyIndexFile(t *testing.T) {
 	t.Parallel()
 	whole := scratch(t)
 	o := local.Options{IndexMap: 1 << 30, LockTimeout: -1, ProbeEvery: -1}
