@@ -121,12 +121,12 @@ func (c *chunks) WriteTo(w io.Writer) (int64, error) {
 		if err != nil {
 			return total, c.fail(err)
 		}
-		switch err := c.next(); err {
-		case nil:
-		case io.EOF:
-			return total, c.fail(c.check.complete())
-		default:
+		ended, err := c.next()
+		if err != nil {
 			return total, err
+		}
+		if ended {
+			return total, c.fail(c.check.complete())
 		}
 	}
 }
@@ -153,38 +153,41 @@ func (c *chunks) Read(p []byte) (int, error) {
 		if err != io.EOF {
 			return 0, c.fail(err)
 		}
-		switch err := c.next(); {
-		case err == io.EOF && c.check.open():
-			c.check.note(lineEnd)
-			return copy(p, lineEnd), nil
+		ended, err := c.next()
+		switch {
 		case err != nil:
 			return 0, err
+		case ended && c.check.open():
+			c.check.note(lineEnd)
+			return copy(p, lineEnd), nil
+		case ended:
+			return 0, io.EOF
 		}
 	}
 }
 
-// next goes on to the next chunk. It returns io.EOF after the last one, and what
-// is wrong with the body so far.
-func (c *chunks) next() error {
-	if err := c.check.err(c.last); err != nil {
-		return err
-	}
-	if c.last {
-		return io.EOF
+// next goes on to the next chunk, or tells that there was the last one. An error
+// is what is wrong with the body so far, or why there is no more of it.
+func (c *chunks) next() (ended bool, err error) {
+	if err := c.check.err(c.last); err != nil || c.last {
+		return true, err
 	}
 	s := c.s
 	s.conn.SetReadTimeout(s.server.config.Timeouts.Command)
 	s.write(250, "2.0.0", strconv.FormatInt(c.check.size, 10)+" octets received")
 	for c.fresh = false; !c.fresh; {
 		err := s.step()
-		if err == nil && s.chunks != c {
+		switch {
+		case err == io.EOF:
+			err = io.ErrUnexpectedEOF // the end of the connection is not that of the message
+		case err == nil && s.chunks != c:
 			err = errAbandoned
 		}
 		if err != nil {
 			s.chunks = nil
 			c.broken = err
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return false, nil
 }

@@ -67,12 +67,12 @@ func FuzzPath(f *testing.F) {
 }
 
 // fuzzServer is a server with a store that lasts for all runs of a fuzz worker.
-func fuzzServer(f *testing.F) (*Server, *store.Store, store.AccountID) {
+func fuzzServer(f *testing.F) (byMode map[Mode]*Server, st *store.Store, id store.AccountID) {
 	f.Helper()
 	ctx := context.Background()
 	e, err := local.Open(f.TempDir(), local.Options{})
 	must(f, err)
-	st, err := store.New(ctx, e, store.Options{})
+	st, err = store.New(ctx, e, store.Options{})
 	must(f, err)
 	f.Cleanup(func() { st.Close() })
 	dir := accounts.New(st, accounts.Options{Password: accounts.PasswordParams{Memory: 64, Time: 1, Lanes: 1, ScramRounds: 4096}})
@@ -81,13 +81,19 @@ func fuzzServer(f *testing.F) (*Server, *store.Store, store.AccountID) {
 	ann, err := dir.AddAccount(ctx, "ann@example.test", password)
 	must(f, err)
 	r := router.New(dir, router.Options{DirectMailbox: true, Subaddress: "+"})
-	s := New(Config{
+	c := Config{
 		Hostname: "mail.example.test",
 		Limits:   Limits{MessageSize: 100_000, Errors: 1000},
+		Timeouts: Timeouts{Greeting: -1},
 		Queue:    queue.New(st, r, dir, queue.Options{Hostname: "mail.example.test", MaxSize: 100_000}),
 		Auth:     accounts.NewAuthenticator(dir, r, accounts.AuthOptions{Cleartext: "always", Exempt: func(netip.Addr) bool { return true }}),
-	})
-	return s, st, ann.ID
+	}
+	byMode = make(map[Mode]*Server)
+	for _, m := range []Mode{MX, LMTP} {
+		c.Mode = m
+		byMode[m] = New(c)
+	}
+	return byMode, st, ann.ID
 }
 
 // mailboxes is how many a new account has: each may get a copy of one message.
@@ -100,16 +106,20 @@ const mailboxes = 5
 // a command, nor part of another message.
 func FuzzSession(f *testing.F) {
 	for _, input := range seeds(f) {
-		f.Add([]byte(input))
+		f.Add([]byte(input), strings.HasPrefix(input, "LHLO"))
 	}
-	s, st, ann := fuzzServer(f)
-	f.Fuzz(func(t *testing.T, input []byte) {
+	servers, st, ann := fuzzServer(f)
+	f.Fuzz(func(t *testing.T, input []byte, lmtp bool) {
 		if len(input) > 64<<10 {
 			return
 		}
 		before := count(t, st, ann)
-		replies := parseReplies(t, converse(t, s, input))
-		taken := model(t, input, replies)
+		mode := MX
+		if lmtp {
+			mode = LMTP
+		}
+		replies := parseReplies(t, converse(t, servers[mode], input))
+		taken := model(t, input, replies, lmtp)
 		if got := count(t, st, ann) - before; got > taken*mailboxes {
 			t.Fatalf("%d copies delivered of %d messages: %q", got, taken, input)
 		}
@@ -127,7 +137,11 @@ func seeds(f *testing.F) []string {
 		must(f, err)
 		for _, part := range txtar.Parse(b).Files {
 			var in strings.Builder
-			in.WriteString("EHLO x\r\n")
+			hello := "EHLO"
+			if strings.HasPrefix(filepath.Base(file), "lmtp") {
+				hello = "LHLO"
+			}
+			in.WriteString(hello + " x\r\n")
 			for line := range strings.Lines(string(part.Data)) {
 				mark, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 				switch mark {
@@ -210,9 +224,9 @@ func parseReplies(t *testing.T, out []byte) []int {
 
 // model walks over the input with the replies at hand. It knows that a line gets
 // one reply, that after 354 comes data up to CRLF.CRLF, that so many octets
-// follow BDAT, and that 334 asks for a line. It returns how many messages were
-// accepted.
-func model(t *testing.T, input []byte, replies []int) (taken int) {
+// follow BDAT, and that 334 asks for a line; in LMTP also that a message has as
+// many replies as RCPT were taken. It returns how many messages were accepted.
+func model(t *testing.T, input []byte, replies []int, lmtp bool) (taken int) {
 	t.Helper()
 	next := func() (int, bool) {
 		if len(replies) == 0 {
@@ -227,6 +241,15 @@ func model(t *testing.T, input []byte, replies []int) (taken int) {
 	}
 	in := append(append([]byte(nil), input...), ending...)
 	code, ok := 0, false
+	recipients := 1
+	others := func() { // replies to a message but the first one
+		for lmtp && recipients > 1 {
+			if more, ok := next(); ok && more == 250 {
+				code = more
+			}
+			recipients--
+		}
+	}
 	for {
 		i := bytes.IndexByte(in, '\n')
 		if i < 0 {
@@ -255,14 +278,25 @@ func model(t *testing.T, input []byte, replies []int) (taken int) {
 			if code, ok = next(); !ok {
 				return taken // the data never ended
 			}
+			others()
 			if code == 250 {
 				taken++
 			}
 		case chunk:
 			in = in[min(size, len(in)):]
+			if last && code != 503 {
+				others()
+			}
 			if code == 250 && last {
 				taken++
 			}
+		}
+		switch verb := strings.ToUpper(string(line[:min(len(line), 5)])); {
+		case code != 250:
+		case verb == "RCPT ":
+			recipients++
+		case verb == "MAIL ":
+			recipients = 0
 		}
 		if len(replies) == 1 && replies[0] == 421 {
 			return taken // too many errors, or data sent ahead
