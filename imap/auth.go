@@ -141,6 +141,7 @@ func (s *session) signIn(user *accounts.SignedIn) completion {
 	s.user = user
 	s.state = authenticated
 	s.failures = 0
+	s.watchAlerts()
 	s.c.SetDeadline(time.Time{})
 	return okCode("CAPABILITY "+s.capabilities(), user.Account.Address()+" signed in")
 }

@@ -16,6 +16,7 @@ type Config struct {
 	Auth      *accounts.Authenticator
 	Directory *accounts.Directory
 	Store     *store.Store
+	Alerts    Alerts // nil: none
 	Limits    Limits
 	Timeouts  Timeouts
 	Log       *syslog.Logger // of the module; sessions log with their connection's

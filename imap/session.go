@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"tripost/accounts"
@@ -55,6 +56,9 @@ type session struct {
 	recent   int         // the last RECENT told
 	idling   *idling     // the IDLE under way, or nil
 
+	alerted       atomic.Bool // there may be alerts that have not been told
+	unwatchAlerts func()      // nil: they are not watched
+
 	commands int // that were read
 	bad      int // BAD responses in a row
 	failures int // failed sign-ins
@@ -77,6 +81,9 @@ func (srv *Server) Serve(ctx context.Context, c *wire.Conn) {
 
 // leave gives back what the session holds.
 func (s *session) leave() {
+	if s.unwatchAlerts != nil {
+		s.unwatchAlerts()
+	}
 	s.stopIdling()
 	s.deselect()
 }
@@ -127,7 +134,7 @@ func (s *session) serve(ctx context.Context) error {
 		case s.c.Buffered() > 0:
 			err = s.serveOne(ctx)
 		case s.idling != nil:
-			err = s.tellChanges(ctx, false)
+			err = s.tellNews(ctx, false)
 		}
 		if err != nil {
 			return err
@@ -154,8 +161,8 @@ func (s *session) serveOne(ctx context.Context) error {
 	return s.answer(ctx, cmd, done, err)
 }
 
-// answer tells of changes and ends a command that has been run, by the completion
-// or the one that stands for the error. A command that goes on has no completion.
+// answer tells the news and ends a command that has been run, by the completion or
+// the one that stands for the error. A command that goes on has no completion.
 func (s *session) answer(ctx context.Context, cmd *command, done completion, err error) error {
 	if err != nil {
 		if isConnError(err) {
@@ -166,13 +173,21 @@ func (s *session) answer(ctx context.Context, cmd *command, done completion, err
 	if errors.Is(err, store.ErrTooLate) {
 		s.lose()
 	}
-	if err := s.tellChanges(ctx, cmd.row.hold); err != nil {
+	if done.then != nil { // the session ends or begins anew: see there
+		return s.finish(ctx, cmd.tag, done)
+	}
+	if err := s.tellNews(ctx, cmd.row.hold); err != nil || done.goesOn() {
 		return err
 	}
-	if done.goesOn() {
-		return nil
-	}
 	return s.finish(ctx, cmd.tag, done)
+}
+
+// tellNews tells what has happened outside this session: changes, and alerts.
+func (s *session) tellNews(ctx context.Context, hold bool) error {
+	if err := s.tellChanges(ctx, hold); err != nil {
+		return err
+	}
+	return s.tellAlerts(ctx)
 }
 
 // answerUnread answers a command that was refused before it was run.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tripost/accounts"
+	"tripost/alerts"
 	"tripost/store"
 	"tripost/store/storetest"
 	"tripost/syslog"
@@ -29,6 +30,7 @@ type world struct {
 
 	store  *store.Store
 	dir    *accounts.Directory
+	alerts *alerts.Alerts
 	config Config
 	wire   wire.Config
 	auth   accounts.AuthOptions
@@ -66,9 +68,10 @@ func newWorld(t testing.TB, pipe bool) *world {
 	}
 	w.auth = accounts.AuthOptions{Cleartext: "always", Exempt: func(netip.Addr) bool { return true }}
 	w.wire = wire.Config{Read: time.Minute, Write: 10 * time.Second, Handshake: 10 * time.Second, TLS: serverTLS()}
+	w.alerts = alerts.New(w.store, w.dir, alerts.Options{QuotaPercent: -1})
 	w.config = Config{
 		Hostname: "mail.example.test", Product: "tripost", Version: "1.0",
-		Store: w.store, Directory: w.dir,
+		Store: w.store, Directory: w.dir, Alerts: w.alerts,
 	}
 	return w
 }
@@ -211,6 +214,7 @@ func (w *world) open(box string) *store.View {
 //	quota ann 1000             octets
 //	remove ann/private
 //	rename ann/private new
+//	alert server TEXT          posts an alert; also for an address or a domain
 //	stop                       the server is told to stop
 func (w *world) do(line string) {
 	w.t.Helper()
@@ -240,6 +244,16 @@ func (w *world) do(line string) {
 		must(w.t, w.store.Delete(w.ctx, store.System(), w.mailbox(words[1])))
 	case "rename":
 		must(w.t, w.store.Rename(w.ctx, store.System(), w.mailbox(words[1]), words[2]))
+	case "alert":
+		target := alerts.Target{Scope: alerts.Domain, Name: words[1]}
+		switch {
+		case words[1] == "server":
+			target = alerts.Target{Scope: alerts.Server}
+		case strings.Contains(words[1], "@"):
+			target.Scope = alerts.Account
+		}
+		_, err := w.alerts.Post(w.ctx, target, strings.Join(words[2:], " "))
+		must(w.t, err)
 	case "stop":
 		w.cancel()
 		w.ctx = context.Background() // for what is looked at afterwards
