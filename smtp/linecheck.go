@@ -85,11 +85,10 @@ func (c *lineCheck) err(end bool) error {
 // everything that stores and sends messages counts on it.
 func (c *lineCheck) open() bool { return c.size > 0 && c.last != '\n' }
 
-// complete ends the last line.
+// complete ends the last line. The end does not count as the client's octets.
 func (c *lineCheck) complete() error {
-	if !c.open() {
-		return nil
+	if c.open() {
+		_, c.failed = c.w.Write(lineEnd)
 	}
-	_, err := c.Write(lineEnd)
-	return err
+	return c.failed
 }
