@@ -51,6 +51,11 @@ func (s *session) mayDelete(ctx context.Context, u store.UID) error {
 // another client, INBOX put aside under another name for one, is no longer the
 // one that this session's user means.
 func (s *session) present(ctx context.Context) (store.Rights, error) {
+	d := s.drop
+	moves := d.view.Moves()
+	if d.confirmed && moves == d.moves {
+		return d.rights, nil
+	}
 	mb, _, err := s.Store.Mailbox(ctx, s.in.Identity, s.in.Mailbox)
 	if err != nil {
 		return 0, fmt.Errorf("look for the mailbox: %w", err)
@@ -58,6 +63,7 @@ func (s *session) present(ctx context.Context) (store.Rights, error) {
 	if mb.ID != s.drop.view.Mailbox().ID {
 		return 0, refusedMoved
 	}
+	d.confirmed, d.moves, d.rights = true, moves, mb.Rights
 	return mb.Rights, nil
 }
 

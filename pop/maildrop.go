@@ -21,6 +21,11 @@ type maildrop struct {
 
 	growths map[int]int64 // by message-number: those that are sent converted, and how much longer they get
 
+	// What present found out last, and of which state of the mailbox.
+	confirmed bool
+	moves     uint64
+	rights    store.Rights
+
 	marks        []uint64 // a bit for each message-number, from 1; nil: none marked
 	marked       int
 	markedOctets int64

@@ -22,7 +22,7 @@ func (s *session) retr(ctx context.Context, arg string) error {
 	defer m.body.Close()
 	size := s.drop.sentSize(m.number)
 	s.ok(sayOctets, size)
-	if err := s.conn.DotCopy(m.whole(), s.needsDots(ctx, m.Body)); err != nil {
+	if err := s.conn.DotCopy(m.whole(), s.needsDots(ctx, m)); err != nil {
 		return fmt.Errorf("send message %d: %w", m.number, err)
 	}
 	s.count.retrieved++
@@ -108,11 +108,18 @@ func (s *session) openMessage(ctx context.Context, arg string) (*openMessage, er
 	return m, nil
 }
 
-// needsDots reports whether some line of the message begins with a dot. If that
-// cannot be found out, each line is looked at when it is sent.
-func (s *session) needsDots(ctx context.Context, b store.Body) bool {
+// smallMessage is up to which size looking for dots costs less than asking
+// whether there are any.
+const smallMessage = 64 << 10
+
+// needsDots reports whether some line of the message may begin with a dot. If
+// that is not known, each line is looked at when it is sent.
+func (s *session) needsDots(ctx context.Context, m *openMessage) bool {
+	if m.Size <= smallMessage {
+		return true
+	}
 	dots := true
-	_, err := s.Store.Records(ctx, []store.Body{b}, func(_ int, r message.Record) bool {
+	_, err := s.Store.Records(ctx, []store.Body{m.Body}, func(_ int, r message.Record) bool {
 		dots = !r.Valid() || r.Dots()
 		return true
 	})

@@ -27,7 +27,7 @@ func (s *session) top(ctx context.Context, arg string) error {
 	defer m.body.Close()
 	s.ok(sayTop)
 	head := &headReader{from: m.reader(), lines: lines}
-	if err := s.conn.DotCopy(head, s.needsDots(ctx, m.Body)); err != nil {
+	if err := s.conn.DotCopy(head, s.needsDots(ctx, m)); err != nil {
 		return fmt.Errorf("send the top of message %d: %w", m.number, err)
 	}
 	s.count.top++

@@ -24,6 +24,7 @@ type pictures struct {
 type picture struct {
 	key     boxKey
 	changes atomic.Uint64 // counts the wake-ups
+	moves   atomic.Uint64 // counts those of the mailbox's own record
 	waiting waiting
 
 	// guarded by pictures.mu
@@ -89,7 +90,12 @@ func (p *pictures) acquire(k boxKey) *picture {
 		p.held -= x.index.octets()
 	}
 	if x.users == 0 {
-		x.stop = p.engine.Watch(stateKey(k.account, k.mailbox), x.changed)
+		contents := p.engine.Watch(stateKey(k.account, k.mailbox), x.changed)
+		record := p.engine.Watch(mailboxKey(k.account, k.mailbox), func() { x.moves.Add(1) })
+		x.stop = func() {
+			contents()
+			record()
+		}
 	}
 	x.users++
 	return x

@@ -221,6 +221,11 @@ func (v *View) Watch(wake func()) (stop func()) { return v.shared.waiting.add(wa
 // mailbox since the last Refresh.
 func (v *View) Changed() bool { return v.seen != v.shared.changes.Load() }
 
+// Moves counts the commits that may have changed the mailbox's name, its access
+// control list or whether it exists. As long as the number is the same, so is
+// what [Store.Mailbox] tells of these, if it was asked after the number.
+func (v *View) Moves() uint64 { return v.shared.moves.Load() }
+
 // Load reads the messages as of the opening. [ErrTooLate]: too much has
 // happened since. [ErrNoMailbox]: the mailbox is gone, or its messages may no
 // longer be read.
