@@ -75,18 +75,22 @@ func (s *indexState) close() {
 	}
 }
 
-// readMeta reads the transaction's meta page, which is the first or the second
-// of the file. Behind the page header it has: magic 4, version 4, page size 4,
-// flags 4, root bucket 16, free list 8, pages 8, transaction 8, checksum 8.
+// readMeta reads the transaction's meta page: one of the first two, mostly in
+// turn, but in a copy of the file always the first. Behind the page header it
+// has: magic 4, version 4, page size 4, flags 4, root bucket 16, free list 8,
+// pages 8, transaction 8, checksum 8.
 func (s *indexState) readMeta() error {
 	number := uint64(s.tx.ID())
-	b := make([]byte, 80)
-	if _, err := s.file.ReadAt(b, int64(number%2)*pageSize); err != nil {
+	b := make([]byte, 2*pageSize)
+	if _, err := s.file.ReadAt(b, 0); err != nil {
 		return err
 	}
 	meta := b[pageHeaderSize:]
 	if machineOrder.Uint64(meta[48:]) != number {
-		return damaged(indexName, int64(number%2)*pageSize, fmt.Sprintf("page is not that of transaction %d", number))
+		meta = meta[pageSize:]
+	}
+	if machineOrder.Uint64(meta[48:]) != number {
+		return damaged(indexName, 0, fmt.Sprintf("neither of the first pages is that of transaction %d", number))
 	}
 	s.root = machineOrder.Uint64(meta[16:])
 	s.freeList = machineOrder.Uint64(meta[32:])

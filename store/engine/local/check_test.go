@@ -230,3 +230,26 @@ func TestCheckLongValues(t *testing.T) {
 		enginetest.CheckClean(t, e)
 	}
 }
+
+// TestCheckCopiedIndex checks backups of two commits after each other: bbolt
+// puts the latest transaction of a copy into the first page, whatever its
+// number.
+func TestCheckCopiedIndex(t *testing.T) {
+	t.Parallel()
+	e, l := filled(t, small(), 1)
+	ctx := context.Background()
+	for id := uint32(1); id < 3; id++ {
+		if err := putRecord(e, id); err != nil {
+			t.Fatal(err)
+		}
+		l.set(id, present)
+		if _, err := e.Compact(ctx); err != nil { // one commit of the index
+			t.Fatal(err)
+		}
+		copied := scratch(t)
+		if err := e.Backup(ctx, copied); err != nil {
+			t.Fatal(err)
+		}
+		mustMatch(t, copied, small(), l, false)
+	}
+}
