@@ -187,7 +187,7 @@ func (f *faultRun) crashCopy() {
 	f.t.Helper()
 	dir := scratch(f.t)
 	defer os.RemoveAll(dir)
-	if err := faultfs.CopyDir(f.dir, dir); err != nil {
+	if err := f.e.Still(func() error { return faultfs.CopyDir(f.dir, dir) }); err != nil {
 		f.t.Fatal(err)
 	}
 	mustMatch(f.t, dir, small(), f.l, true)
@@ -267,7 +267,7 @@ func TestFaultInIndex(t *testing.T) {
 		t.Error("the store is not read-only")
 	}
 	killed := scratch(t)
-	if err := faultfs.CopyDir(f.dir, killed); err != nil {
+	if err := e.Still(func() error { return faultfs.CopyDir(f.dir, killed) }); err != nil {
 		t.Fatal(err)
 	}
 
@@ -371,7 +371,7 @@ func TestFaultFailsWholeGroup(t *testing.T) {
 	}
 	// From now on not even a crash brings the group back.
 	copied := scratch(t)
-	if err := faultfs.CopyDir(f.dir, copied); err != nil {
+	if err := e.Still(func() error { return faultfs.CopyDir(f.dir, copied) }); err != nil {
 		t.Fatal(err)
 	}
 	mustMatch(t, copied, small(), f.l, false)
