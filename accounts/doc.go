@@ -26,6 +26,8 @@
 // A [Directory] reads and changes the records, which are in the store's
 // directory space. An [Authenticator] signs users in for all protocols: by name
 // and password or by a SASL exchange, with a growing delay for those who guess.
-// Both may be shared by goroutines. Where a login name leads is the router's
+// Both may be shared by goroutines. A [Policy] holds the settings that an account
+// may leave to its domain and a domain to the server; [Directory.Policy] returns
+// what counts. Where a login name leads is the router's
 // business, asked through [LoginRouter].
 package accounts

@@ -84,11 +84,11 @@ type policySetting struct {
 // policySettings returns the table of them.
 func policySettings() []policySetting {
 	return []policySetting{
+		{"secure_method_required", parseSecureMethod, secureMethodText},
 		settingOf("pop_expire", func(p *Policy) *Setting[int] { return &p.POPExpire }, parseDays, daysText),
 		settingOf("pop_login_delay", func(p *Policy) *Setting[time.Duration] { return &p.POPLoginDelay }, parseDelay, delayText),
 		settingOf("pop_hold", func(p *Policy) *Setting[Hold] { return &p.POPHold }, parseHold, Hold.String),
 		settingOf("quota_alert", func(p *Policy) *Setting[int] { return &p.QuotaAlert }, parsePercent, percentText),
-		{"secure_method_required", parseSecureMethod, secureMethodText},
 	}
 }
 

@@ -56,7 +56,7 @@ var commands = []command{
 	{"account add", "ADDR [--password-stdin]", "add an account", accountAdd},
 	{"account list", "[DOMAIN]", "list accounts", accountList},
 	{"account show", "ADDR", "show an account", accountShow},
-	{"account set", "ADDR KEY=VALUE ...", "name, quota, services, locked, certificate, legacy_auth, and as for a domain from secure_method_required on", accountSet},
+	{"account set", "ADDR KEY=VALUE ...", "name, quota, services, locked, certificate, legacy_auth, secure_method_required, pop_expire, pop_login_delay, pop_hold, quota_alert", accountSet},
 	{"account password", "ADDR [--password-stdin]", "set an account's password", accountPassword},
 	{"account remove", "ADDR", "remove an account", accountRemove},
 
