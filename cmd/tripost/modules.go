@@ -148,7 +148,7 @@ func (s *server) popServer(auth *accounts.Authenticator) *pop.Server {
 func (s *server) imapServer(auth *accounts.Authenticator) *imap.Server {
 	return imap.New(imap.Config{
 		Hostname: s.cfg.Hostname, Product: "tripost", Version: version,
-		Auth: auth, Directory: s.directory, Store: s.store,
+		Auth: auth, Directory: s.directory, Store: s.store, Alerts: s.alerts,
 		Limits: imap.Limits{Line: int(s.cfg.IMAP.Line), Message: int64(s.cfg.Message.Size)},
 		Timeouts: imap.Timeouts{
 			SignIn: s.cfg.Security.SignInTime.Duration, Idle: s.cfg.IMAP.Idle.Duration,
