@@ -75,11 +75,12 @@ func (s *session) markSeen(ctx context.Context, q seqSet, plan *fetchPlan) []int
 	return marked
 }
 
-// Messages are fetched in batches: their records are copied out of one
-// transaction, and written to the client when it has ended.
+// Messages are fetched in batches, one transaction for each, which has ended when
+// the lines go to the client. A transaction costs as much as some twenty records.
 const (
-	batchMessages = 64
-	batchOctets   = 128 << 10 // of records, after which a batch is closed
+	batchMessages = 1024
+	batchRecords  = 128 << 10 // octets of records copied, after which a batch is closed
+	batchLines    = 192 << 10 // octets of lines written, likewise
 )
 
 // fetcher writes the lines of one FETCH.
@@ -149,51 +150,79 @@ func (f *fetcher) batch(ctx context.Context) error {
 		if err := f.stopped(ctx); err != nil {
 			return err
 		}
-		n := len(f.seqs)
-		if f.plan.record {
-			var err error
-			if n, err = f.readRecords(ctx); err != nil {
-				return err
-			}
-		}
-		for i, seq := range f.seqs[:n] {
-			if err := f.message(ctx, i, seq); err != nil {
-				return err
-			}
+		n, err := f.some(ctx)
+		if err != nil {
+			return err
 		}
 		f.seqs = slices.Delete(f.seqs, 0, n)
 	}
 	return nil
 }
 
-// readRecords copies the records of the batch, or of its first messages when they
-// are large, and returns how many it has dealt with.
-func (f *fetcher) readRecords(ctx context.Context) (int, error) {
-	f.bodies, f.records, f.arena = f.bodies[:0], f.records[:0], f.arena[:0]
-	for _, seq := range f.seqs {
-		f.bodies = append(f.bodies, f.s.view.At(seq).Body)
+// some writes the lines of the batch, or of its first messages where that is much,
+// and returns how many messages it has dealt with.
+func (f *fetcher) some(ctx context.Context) (n int, err error) {
+	switch {
+	case len(f.plan.sections) == 0:
+		return f.recordLines(ctx)
+	case f.plan.record:
+		n, err = f.readRecords(ctx)
+	default:
+		n = len(f.seqs)
 	}
-	n := len(f.seqs)
-	_, err := f.s.srv.cfg.Store.Records(ctx, f.bodies, func(i int, r message.Record) bool {
-		for len(f.records) < i {
-			f.records = append(f.records, nil)
+	for i := 0; err == nil && i < n; i++ {
+		if err = f.stopped(ctx); err == nil {
+			err = f.message(ctx, i, f.seqs[i])
 		}
-		start := len(f.arena)
-		f.arena = append(f.arena, r...)
-		f.records = append(f.records, f.arena[start:len(f.arena):len(f.arena)])
-		if len(f.arena) >= batchOctets {
-			n = i + 1
-			return false
-		}
-		return true
-	})
-	for len(f.records) < n {
-		f.records = append(f.records, nil)
 	}
 	return n, err
 }
 
-// message writes the line of one message, the i-th of the batch.
+// recordLines writes lines of which everything stands in the view and in the
+// stored records, as these are read.
+func (f *fetcher) recordLines(ctx context.Context) (int, error) {
+	b := f.s.c.Out()
+	start := len(b)
+	n, err := f.s.srv.cfg.Store.Records(ctx, f.batchBodies(), func(i int, r message.Record) bool {
+		if r == nil {
+			f.gone = true
+			return true
+		}
+		b = f.start(b, f.seqs[i], f.s.view.At(f.seqs[i]))
+		b = append(f.fromRecord(b, r), ")\r\n"...)
+		return len(b)-start < batchLines
+	})
+	f.s.c.Done(b)
+	return n, err
+}
+
+// batchBodies lists the bodies of the batch.
+func (f *fetcher) batchBodies() []store.Body {
+	f.bodies = f.bodies[:0]
+	for _, seq := range f.seqs {
+		f.bodies = append(f.bodies, f.s.view.At(seq).Body)
+	}
+	return f.bodies
+}
+
+// readRecords copies the records of the batch, or of its first messages when they
+// are large, and returns how many it has dealt with.
+func (f *fetcher) readRecords(ctx context.Context) (int, error) {
+	f.records, f.arena = f.records[:0], f.arena[:0]
+	return f.s.srv.cfg.Store.Records(ctx, f.batchBodies(), func(_ int, r message.Record) bool {
+		if r == nil {
+			f.records = append(f.records, nil)
+			return true
+		}
+		start := len(f.arena)
+		f.arena = append(f.arena, r...)
+		f.records = append(f.records, f.arena[start:len(f.arena):len(f.arena)])
+		return len(f.arena) < batchRecords
+	})
+}
+
+// message writes the line of one message, the i-th of the batch, of which sections
+// are asked for.
 func (f *fetcher) message(ctx context.Context, i, seq int) error {
 	var rec message.Record
 	if f.plan.record {
@@ -205,14 +234,11 @@ func (f *fetcher) message(ctx context.Context, i, seq int) error {
 			return f.skip(seq, fmt.Errorf("its record: %w", engine.ErrDamaged))
 		}
 	}
-	var body engine.Body
-	if len(f.plan.sections) > 0 {
-		var err error
-		if body, err = f.s.view.OpenBody(ctx, seq); err != nil {
-			return f.skip(seq, err)
-		}
-		defer body.Close()
+	body, err := f.s.view.OpenBody(ctx, seq)
+	if err != nil {
+		return f.skip(seq, err)
 	}
+	defer body.Close()
 	b := f.s.c.Out()
 	start := len(b)
 	b = f.start(b, seq, f.s.view.At(seq))
