@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,8 @@ type world struct {
 	wire   wire.Config
 	auth   accounts.AuthOptions
 
+	later atomic.Int64 // than epoch, in nanoseconds: the time of the store
+
 	start sync.Once
 	srv   *Server
 	addr  string // of the listener
@@ -43,8 +46,8 @@ type world struct {
 
 const password = "secret"
 
-// epoch is the time at which all worlds stand still, so that dates and
-// UIDVALIDITY are the same in every run.
+// epoch is the time at which all worlds stand still unless they are told, so that
+// dates and UIDVALIDITY are the same in every run.
 var epoch = time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
 
 func newWorld(t testing.TB, pipe bool) *world {
@@ -52,7 +55,7 @@ func newWorld(t testing.TB, pipe bool) *world {
 	w := &world{t: t, pipe: pipe}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.store = storetest.Open(t, t.TempDir(), store.Options{
-		Undelete: 24 * time.Hour, Now: func() time.Time { return epoch },
+		Undelete: 24 * time.Hour, Now: func() time.Time { return epoch.Add(time.Duration(w.later.Load())) },
 	})
 	t.Cleanup(w.cancel)
 	w.dir = accounts.New(w.store, accounts.Options{
