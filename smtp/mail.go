@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"context"
 	"strconv"
 	"strings"
 )
@@ -34,6 +35,11 @@ func (s *session) mailFrom(arg string) error {
 	}
 	if !mail.utf8 && !printableASCII(path) {
 		return s.refuse(errNonASCII.code(), errNonASCII.enhanced(sender), errNonASCII.Error())
+	}
+	if err := s.server.config.Queue.CheckSender(context.WithoutCancel(s.ctx), path, s.source()); err != nil {
+		r := replyTo(err)
+		s.events.messageRefused(path, r, err)
+		return s.refuse(r.code, r.enhanced, r.text)
 	}
 	s.mail = mail
 	return s.ok(250, "2.1.0", "<"+path+"> sender accepted")

@@ -98,7 +98,12 @@ type reply struct {
 // else is ours, so it is temporary and says no more than that.
 func replyTo(err error) reply {
 	var r *queue.RecipientError
+	var sender *queue.SenderError
 	switch {
+	case errors.As(err, &sender):
+		return reply{550, "5.7.1", sender.Error()}
+	case errors.Is(err, queue.ErrFlow):
+		return reply{450, "4.7.1", "this account has sent as much as it may for now, try again later"}
 	case errors.As(err, &r):
 		return reply{r.Code, r.Enhanced, "<" + r.Address + "> " + r.Reason}
 	case errors.Is(err, wire.ErrBareCR), errors.Is(err, wire.ErrBareLF):

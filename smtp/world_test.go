@@ -130,6 +130,13 @@ func (w *world) listen() {
 	})
 }
 
+// sendAs are addresses that accounts may use beside their own.
+type sendAs map[string][]string
+
+func (s sendAs) SendAs(_ context.Context, a accounts.Account) ([]string, error) {
+	return s[a.Address()], nil
+}
+
 // setup carries out one line of a dialogue's setup.
 func (w *world) setup(line string) {
 	words := strings.Fields(line)
@@ -141,6 +148,11 @@ func (w *world) setup(line string) {
 	switch words[0] {
 	case "submission":
 		w.config.Mode = Submission
+	case "own":
+		w.options.OwnAddresses = true
+		w.options.Identities = sendAs{words[1]: words[2:]}
+	case "flow":
+		w.options.Flow = queue.Flow{Recipients: number(1)}
 	case "lmtp":
 		w.config.Mode = LMTP
 	case "clients":

@@ -33,15 +33,18 @@ func (p popSubmitter) Submit(ctx context.Context, m pop.Submission, body io.Read
 // popRefusal says of an error what a POP client may know of it.
 func popRefusal(err error) error {
 	var refused *queue.RecipientError
+	var sender *queue.SenderError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &sender):
+		return &pop.SubmitError{Permanent: true, Text: sender.Error(), Err: err}
 	case errors.As(err, &refused):
 		text := refused.Reason + ": <" + refused.Address + ">"
 		return &pop.SubmitError{Permanent: !refused.Temporary(), Text: text, Err: err}
 	case errors.Is(err, queue.ErrTooLong), errors.Is(err, queue.ErrLoop), errors.Is(err, queue.ErrNoRecipients):
 		return &pop.SubmitError{Permanent: true, Text: err.Error(), Err: err}
-	case errors.Is(err, queue.ErrQueueFull):
+	case errors.Is(err, queue.ErrQueueFull), errors.Is(err, queue.ErrFlow):
 		return &pop.SubmitError{Text: err.Error(), Err: err}
 	}
 	return err

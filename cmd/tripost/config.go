@@ -110,10 +110,13 @@ type SMTPConfig struct {
 	Hops     int      `toml:"hops" comment:"Received fields that make a message a loop"`
 }
 
-// SubmissionConfig lists where users send from.
+// SubmissionConfig says where users send from, and what.
 type SubmissionConfig struct {
-	Listen    []string `toml:"listen"`
-	ListenTLS []string `toml:"listen_tls"`
+	Listen         []string `toml:"listen"`
+	ListenTLS      []string `toml:"listen_tls"`
+	OwnAddresses   bool     `toml:"own_addresses" comment:"who signs in may use no other addresses as sender and in From than those that lead to it"`
+	FlowRecipients int      `toml:"flow_recipients" comment:"recipients at other hosts to which one account may send within flow_period; 0: no limit"`
+	FlowPeriod     Duration `toml:"flow_period"`
 }
 
 // LMTPConfig lists where another mail transfer agent hands over local mail.
@@ -181,9 +184,12 @@ func defaultConfig() Config {
 			Channels: 500, Listen: []string{"0.0.0.0:25"},
 			Line: 2048, Idle: Duration{5 * time.Minute}, Hops: 100,
 		},
-		Submission: SubmissionConfig{Listen: []string{"0.0.0.0:587"}, ListenTLS: []string{"0.0.0.0:465"}},
-		LMTP:       LMTPConfig{Listen: []string{}},
-		Local:      LocalConfig{IndividualField: "X-Real-To", DirectMailboxAddressing: true, Subaddress: "+"},
+		Submission: SubmissionConfig{
+			Listen: []string{"0.0.0.0:587"}, ListenTLS: []string{"0.0.0.0:465"},
+			OwnAddresses: true, FlowPeriod: Duration{time.Hour},
+		},
+		LMTP:  LMTPConfig{Listen: []string{}},
+		Local: LocalConfig{IndividualField: "X-Real-To", DirectMailboxAddressing: true, Subaddress: "+"},
 		Queue: QueueConfig{
 			Retry: []Duration{
 				Duration{5 * time.Minute}, Duration{10 * time.Minute}, Duration{30 * time.Minute},

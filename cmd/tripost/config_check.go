@@ -91,6 +91,8 @@ func (c *Config) checkNumbers() error {
 		{"smtp.hops", int64(c.SMTP.Hops), 10},
 		{"alerts.quota_percent", int64(c.Alerts.QuotaPercent), 0},
 		{"alerts.limit", int64(c.Alerts.Limit), 1},
+		{"submission.flow_recipients", int64(c.Submission.FlowRecipients), 0},
+		{"submission.flow_period", int64(c.Submission.FlowPeriod.Duration), int64(time.Second)},
 		{"queue.limit", int64(c.Queue.Limit), 1},
 		{"queue.smtp_port", int64(c.Queue.SMTPPort), 1},
 		{"queue.retry", int64(len(c.Queue.Retry)), 1},

@@ -23,7 +23,9 @@ func queueOptions(cfg Config, log *syslog.Log) queue.Options {
 		Hostname: cfg.Hostname, Product: product(), MaxSize: int64(cfg.Message.Size), MaxHops: cfg.SMTP.Hops,
 		Individual: cfg.Local.IndividualField, MaxItems: cfg.Queue.Limit,
 		Retry: retry, WarnAfter: cfg.Queue.WarnAfter.Duration, ExpireAfter: cfg.Queue.ExpireAfter.Duration,
-		Log: log,
+		OwnAddresses: cfg.Submission.OwnAddresses,
+		Flow:         queue.Flow{Recipients: cfg.Submission.FlowRecipients, Period: cfg.Submission.FlowPeriod.Duration},
+		Log:          log,
 	}
 }
 

@@ -176,7 +176,7 @@ func (p *parcel) none(refusal *RecipientError) error {
 func (p *parcel) notify(ctx context.Context) {
 	closeAll(p.reports)
 	p.reports = nil
-	if !p.keep {
+	if !p.reporting {
 		return
 	}
 	m := &message{id: p.id, from: p.env.From, created: p.q.o.Now(), envelope: p.env.EnvelopeID}
@@ -185,7 +185,7 @@ func (p *parcel) notify(ctx context.Context) {
 		if len(about) == 0 {
 			continue
 		}
-		r, err := p.q.report(ctx, m, a, about, cutHeader(p.head))
+		r, err := p.q.report(ctx, m, a, about, cutHeader(p.head[:min(len(p.head), maxReturned)]))
 		if err != nil {
 			p.q.log.reportLost(p.id, m.from, err)
 			continue

@@ -36,8 +36,13 @@ type Options struct {
 	Retry       []time.Duration // pauses between attempts, the last one repeats; default 5m 10m 30m 1h 2h 4h
 	WarnAfter   time.Duration   // when the sender is told of a delay; default 4h; negative: never
 	ExpireAfter time.Duration   // when a message is given up; default 5 days
-	Now         func() time.Time
-	Log         *syslog.Log // tags QUEUE, LOCAL and SMTP; nil: silent
+	// OwnAddresses holds accounts to addresses that lead to them, in the
+	// reverse-path and in From, and to those that Identities adds.
+	OwnAddresses bool
+	Identities   Identities // nil: none
+	Flow         Flow       // what an account may send to other hosts
+	Now          func() time.Time
+	Log          *syslog.Log // tags QUEUE, LOCAL and SMTP; nil: silent
 }
 
 func (o *Options) defaults() {
@@ -82,7 +87,8 @@ type Router interface {
 }
 
 // Queue takes messages in and keeps what waits to go out. It is safe for
-// concurrent use and holds nothing but a block of unused ids in memory.
+// concurrent use and holds nothing but a block of unused ids and the
+// count of what accounts have sent in memory.
 type Queue struct {
 	store  *store.Store
 	router Router
@@ -90,6 +96,7 @@ type Queue struct {
 	o      Options
 	ids    counter
 	log    events
+	flow   *meterOfFlow
 }
 
 // New returns the queue of a store.
@@ -101,5 +108,6 @@ func New(st *store.Store, r Router, d *accounts.Directory, o Options) *Queue {
 		dir:    d,
 		o:      o,
 		log:    newEvents(o.Log),
+		flow:   newMeterOfFlow(o.Flow, o.Now),
 	}
 }

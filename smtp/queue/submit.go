@@ -49,6 +49,7 @@ func (q *Queue) submit(ctx context.Context, env *Envelope, body io.Reader, plan 
 	}
 	defer p.close()
 	if err := q.commit(ctx, p.record, p); err != nil {
+		p.uncount()
 		return nil, err
 	}
 	q.log.enqueued(p)
@@ -64,9 +65,13 @@ type parcel struct {
 	versions []*version // the first one is what is sent to other hosts
 	message  *message   // nil when nothing goes out
 	subject  string     // Message-ID, for the log
-	keep     bool       // the begin of the message is kept in head, for reports
+	identity *identity  // of the account that submits, or nil
+	keep     int        // octets of the begin of the message that are kept in head
 	head     []byte
-	reports  []*parcel // to the sender, about recipients whose way ends here
+	counted  int // recipients that the account is charged with
+
+	reporting bool      // the sender may have to be told something at once
+	reports   []*parcel // to the sender, about recipients whose way ends here
 }
 
 // version is one body. There is more than one only when several accounts get
@@ -87,7 +92,10 @@ func (q *Queue) prepare(ctx context.Context, env *Envelope, body io.Reader, plan
 	if env.Size > q.o.MaxSize {
 		return nil, ErrTooLong
 	}
-	p = &parcel{q: q, env: env}
+	p = &parcel{q: q, env: env, identity: q.identityOf(&env.Source)}
+	if err := p.identity.check(ctx, env.From); err != nil {
+		return nil, err
+	}
 	if p.plan, err = plan(ctx, env); err != nil {
 		return nil, err
 	}
@@ -102,13 +110,46 @@ func (q *Queue) prepare(ctx context.Context, env *Envelope, body io.Reader, plan
 	if err := p.sort(); err != nil {
 		return nil, err
 	}
-	p.keep = env.From != "" && (p.plan.listed || len(p.notices()) > 0)
-	if err := p.write(ctx, body); err != nil {
+	p.reporting = env.From != "" && (p.plan.listed || len(p.notices()) > 0)
+	if p.reporting {
+		p.keep = maxReturned
+	}
+	if p.identity != nil {
+		p.keep = holdAt
+	}
+	err = p.write(ctx, body)
+	if err == nil {
+		err = p.identity.checkHeader(ctx, p.head)
+	}
+	if err == nil {
+		err = p.count()
+	}
+	if err != nil {
 		p.close()
 		return nil, err
 	}
 	p.notify(ctx)
 	return p, nil
+}
+
+// count charges the account with the recipients elsewhere.
+func (p *parcel) count() error {
+	a := p.env.Source.Account
+	if a == nil {
+		return nil
+	}
+	n := p.receipt().Remote
+	err := p.q.flow.take(a.ID, n)
+	if err == nil {
+		p.counted = n
+	}
+	return err
+}
+
+func (p *parcel) uncount() {
+	if p.counted > 0 {
+		p.q.flow.back(p.env.Source.Account.ID, p.counted)
+	}
 }
 
 // MaxShared is how many shared accounts one message may have as recipients: each
@@ -185,7 +226,7 @@ func (p *parcel) begin(ctx context.Context, v *version, received []byte) (err er
 	head := p.q.localFields(p.env.From, v.individuals)
 	v.offset = int64(len(head))
 	head = append(head, received...)
-	if p.keep {
+	if p.keep > 0 {
 		p.head = received
 	}
 	size := p.env.Size
@@ -204,8 +245,8 @@ func (p *parcel) begin(ctx context.Context, v *version, received []byte) (err er
 
 // Write gives the octets to all versions.
 func (p *parcel) Write(b []byte) (int, error) {
-	if p.keep && len(p.head) < maxReturned {
-		p.head = append(p.head, b[:min(len(b), maxReturned-len(p.head))]...)
+	if room := p.keep - len(p.head); room > 0 {
+		p.head = append(p.head, b[:min(len(b), room)]...)
 	}
 	for _, v := range p.versions {
 		if n, err := v.draft.Write(b); err != nil {
