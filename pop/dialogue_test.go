@@ -122,7 +122,7 @@ func crlf(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }
 //	password ann WORD
 //	legacy ann                 APOP and CRAM-MD5 work for it
 //	expire ann 30, delay ann 60s  the policy of an account
-//	hold 10 50                 more than 50 % of more than 10 messages
+//	hold 10 50                 more than 50 % of more than 10 messages of ann's
 //	unified club.test          names of this domain are individuals of ann
 //	tls off                    no certificate
 //	submit off|fails|refuses   the queue
@@ -154,7 +154,13 @@ func (w *world) setup(text string) {
 			must(w.t, err)
 			percent, err := strconv.Atoi(words[2])
 			must(w.t, err)
-			w.config.Hold = Hold{Messages: messages, Percent: percent, Keep: 24 * time.Hour}
+			owner := w.account("ann").ID
+			w.config.HoldOf = func(_ context.Context, a store.AccountID) Hold {
+				if a != owner {
+					return Hold{}
+				}
+				return Hold{Messages: messages, Percent: percent, Keep: 24 * time.Hour}
+			}
 		case "unified":
 			w.router.unified = words[1]
 		case "tls":

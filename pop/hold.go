@@ -28,11 +28,16 @@ type Notices interface {
 // messages have left the maildrop, as the client wanted, and can be restored in
 // the order in which they lay. That the owner cannot be told is a matter for the log.
 func (s *session) hold(ctx context.Context, removed int) {
-	h, total := s.Hold, s.drop.view.Len()
-	if h.Percent <= 0 || s.Notices == nil || total <= h.Messages || removed*100 <= total*h.Percent {
+	if removed == 0 || s.Notices == nil {
 		return
 	}
-	box := s.drop.view.Mailbox()
+	h, box, total := s.Hold, s.drop.view.Mailbox(), s.drop.view.Len()
+	if s.HoldOf != nil {
+		h = s.HoldOf(ctx, box.Account)
+	}
+	if h.Percent <= 0 || total <= h.Messages || removed*100 <= total*h.Percent {
+		return
+	}
 	text := fmt.Sprintf("%d of %d messages were removed from %s by a POP session of %s from %v at %s.",
 		removed, total, box.Name, s.in.Account.Address(), s.conn.Remote().Addr(), time.Now().UTC().Format("2006-01-02 15:04 UTC"))
 	if h.Keep > 0 {

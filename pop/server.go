@@ -18,15 +18,16 @@ type Config struct {
 	Version    string // told after sign-in only
 	Auth       *accounts.Authenticator
 	Store      *store.Store
-	Directory  *accounts.Directory           // whose address a From field holds
-	Submit     Submitter                     // takes what XTND XMIT sends; nil: XTND XMIT is refused
-	Language   string                        // that "LANG *" selects: a tag of RFC 5646; default "en"
-	Alerts     Alerts                        // nil: none
-	Policy     func(accounts.Account) Policy // of an account; nil: none
-	Strictest  func() Policy                 // the fewest days and the longest delay that any account has; nil: CAPA tells of no policy before sign-in
-	Hold       Hold
-	Notices    Notices // told of what Hold finds; nil: nobody
-	Individual string  // header field that names the recipients of a unified account's messages; empty: X-Real-To
+	Directory  *accounts.Directory                         // whose address a From field holds
+	Submit     Submitter                                   // takes what XTND XMIT sends; nil: XTND XMIT is refused
+	Language   string                                      // that "LANG *" selects: a tag of RFC 5646; default "en"
+	Alerts     Alerts                                      // nil: none
+	Policy     func(accounts.Account) Policy               // of an account; nil: none
+	Strictest  func() Policy                               // the fewest days and the longest delay that any account has; nil: CAPA tells of no policy before sign-in
+	Hold       Hold                                        // of every mailbox
+	HoldOf     func(context.Context, store.AccountID) Hold // of the mailboxes of an account; nil: Hold
+	Notices    Notices                                     // told of what Hold finds; nil: nobody
+	Individual string                                      // header field that names the recipients of a unified account's messages; empty: X-Real-To
 	Limits     Limits
 	Idle       time.Duration  // autologout after sign-in; RFC 1939 section 3 wants at least the default, 10 minutes
 	SignIn     time.Duration  // time for each attempt to sign in; default 60 s
