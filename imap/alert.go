@@ -29,7 +29,7 @@ func (s *session) watchAlerts() {
 		return
 	}
 	s.alerted.Store(true)
-	s.unwatchAlerts = s.srv.cfg.Alerts.Watch(s.user.Account.ID, func() {
+	s.unwatchAlerts = s.srv.cfg.Alerts.Watch(s.user.Account, func() {
 		s.alerted.Store(true)
 		s.c.Wake() // in IDLE they are told at once; else session.wait goes on waiting
 	})
@@ -41,24 +41,40 @@ func (s *session) watchAlerts() {
 //
 // A failing alert store is no reason to keep users from their mail.
 func (s *session) tellAlerts(ctx context.Context) error {
+	if !s.alerted.Load() {
+		return nil
+	}
+	account, err := s.srv.cfg.Directory.AccountByID(ctx, s.user.Account)
+	if err != nil {
+		s.alerted.Store(false) // once in the log is enough
+		s.log.Logf(syslog.Problem, "look for alerts for %s: %v", s.user.Name, err)
+		return nil
+	}
 	for s.alerted.Swap(false) {
-		for {
-			text, giveBack, ok, err := s.srv.cfg.Alerts.Take(ctx, s.user.Account)
-			if err != nil {
-				s.log.Logf(syslog.Problem, "look for alerts for %s: %v", s.user.Account.Address(), err)
-				return nil
-			}
-			if !ok {
-				break
-			}
-			s.untagged("OK", "ALERT", oneLine(text))
-			if err := s.c.Flush(); err != nil {
-				giveBack()
-				return broken(err)
-			}
+		if err := s.takeAlerts(ctx, account); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// takeAlerts writes what is due now.
+func (s *session) takeAlerts(ctx context.Context, account accounts.Account) error {
+	for {
+		text, giveBack, ok, err := s.srv.cfg.Alerts.Take(ctx, account)
+		switch {
+		case err != nil:
+			s.log.Logf(syslog.Problem, "look for alerts for %s: %v", s.user.Name, err)
+			return nil
+		case !ok:
+			return nil
+		}
+		s.untagged("OK", "ALERT", oneLine(text))
+		if err := s.c.Flush(); err != nil {
+			giveBack()
+			return broken(err)
+		}
+	}
 }
 
 // oneLine makes a text that may hold anything fit for a response.

@@ -38,7 +38,7 @@ func (s *session) append(ctx context.Context, cmd *command) (completion, error) 
 		return completion{}, err
 	}
 	draft.Finish()
-	appended, err := s.srv.cfg.Store.Append(ctx, s.user.Identity, target, draft, flags, date)
+	appended, err := s.srv.cfg.Store.Append(ctx, s.user, target, draft, flags, date)
 	if err != nil {
 		return completion{}, tryCreate(err)
 	}
@@ -84,7 +84,7 @@ func (s *session) appendTarget(ctx context.Context, name string, size int64) (st
 	if err != nil {
 		return target, tryCreate(err)
 	}
-	box, _, err := s.srv.cfg.Store.Mailbox(ctx, s.user.Identity, target)
+	box, _, err := s.srv.cfg.Store.Mailbox(ctx, s.user, target)
 	switch {
 	case err != nil:
 		return target, tryCreate(err)

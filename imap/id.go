@@ -23,7 +23,7 @@ func (s *session) id(_ context.Context, cmd *command) (completion, error) {
 	s.log.Log(syslog.Protocol, "client ID: "+strings.Join(fields, " "))
 	b := append(s.c.Out(), `* ID ("name" `...)
 	b = message.AppendString(b, []byte(s.srv.cfg.Product))
-	if s.user != nil && s.srv.cfg.Version != "" {
+	if late(s) && s.srv.cfg.Version != "" {
 		b = append(b, ` "version" `...)
 		b = message.AppendString(b, []byte(s.srv.cfg.Version))
 	}

@@ -17,7 +17,7 @@ func (s *session) list(ctx context.Context, cmd *command) (completion, error) {
 		return ok("Done"), err
 	}
 	owner, rest := foreign(pattern)
-	account := s.user.Identity.Account
+	account := s.user.Account
 	if owner != "" {
 		ref, err := s.resolve(ctx, owner+"INBOX")
 		if errors.Is(err, store.ErrNoMailbox) {
@@ -28,7 +28,7 @@ func (s *session) list(ctx context.Context, cmd *command) (completion, error) {
 		}
 		account = ref.Account
 	}
-	boxes, err := s.srv.cfg.Store.Mailboxes(ctx, s.user.Identity, account)
+	boxes, err := s.srv.cfg.Store.Mailboxes(ctx, s.user, account)
 	if err != nil {
 		return completion{}, err
 	}
@@ -111,7 +111,7 @@ func (s *session) lsub(ctx context.Context, cmd *command) (completion, error) {
 	if err != nil || done {
 		return ok("Done"), err
 	}
-	names, err := s.srv.cfg.Store.Subscriptions(ctx, s.user.Identity.Account)
+	names, err := s.srv.cfg.Store.Subscriptions(ctx, s.user.Account)
 	if err != nil {
 		return completion{}, err
 	}

@@ -28,7 +28,7 @@ func (s *session) create(ctx context.Context, cmd *command) (completion, error) 
 	if err != nil {
 		return completion{}, err
 	}
-	if err := s.srv.cfg.Store.Create(ctx, s.user.Identity, ref, store.CreateOptions{SpecialUse: use}); err != nil {
+	if err := s.srv.cfg.Store.Create(ctx, s.user, ref, store.CreateOptions{SpecialUse: use}); err != nil {
 		return completion{}, err
 	}
 	return ok("Created"), nil
@@ -74,7 +74,7 @@ func (s *session) delete(ctx context.Context, cmd *command) (completion, error) 
 		return completion{}, err
 	}
 	s.stale = true
-	if err := s.srv.cfg.Store.Delete(ctx, s.user.Identity, ref); err != nil {
+	if err := s.srv.cfg.Store.Delete(ctx, s.user, ref); err != nil {
 		return completion{}, err
 	}
 	return ok("Deleted"), nil
@@ -113,7 +113,7 @@ func (s *session) rename(ctx context.Context, cmd *command) (completion, error) 
 		return no("CANNOT", "A mailbox cannot be renamed into another account"), nil
 	}
 	s.stale = true
-	if err := s.srv.cfg.Store.Rename(ctx, s.user.Identity, source, target.Name); err != nil {
+	if err := s.srv.cfg.Store.Rename(ctx, s.user, source, target.Name); err != nil {
 		return completion{}, err
 	}
 	return ok("Renamed"), nil
@@ -136,7 +136,7 @@ func (s *session) setSubscribed(ctx context.Context, cmd *command, on bool) (com
 	if err := cmd.args.end(); err != nil {
 		return completion{}, err
 	}
-	if err := s.srv.cfg.Store.Subscribe(ctx, s.user.Identity.Account, name, on); err != nil {
+	if err := s.srv.cfg.Store.Subscribe(ctx, s.user.Account, name, on); err != nil {
 		return completion{}, err
 	}
 	return ok("Done"), nil

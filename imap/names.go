@@ -53,7 +53,7 @@ func (s *session) appendMailbox(b []byte, name string) []byte {
 
 // resolve finds the account and the name there that a client's mailbox name means.
 func (s *session) resolve(ctx context.Context, name string) (store.MailboxRef, error) {
-	return s.srv.cfg.Directory.Resolve(ctx, s.user.Identity, name)
+	return s.srv.cfg.Directory.Resolve(ctx, s.user, name)
 }
 
 // foreign splits a name or pattern into the account part with its "/", such as

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tripost/accounts"
 	"tripost/store"
 	"tripost/syslog"
 	"tripost/wire"
@@ -47,7 +46,7 @@ type session struct {
 	c     *wire.Conn
 	log   *syslog.Logger
 	state state
-	user  *accounts.SignedIn // nil before sign-in
+	user  store.Identity // of no account before sign-in
 
 	view     *store.View // the selected mailbox, or nil
 	lost     bool        // the selected mailbox has gone: see update.go
