@@ -3,6 +3,7 @@ package queue
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -49,7 +50,27 @@ func (q *Queue) identityOf(src *Source) *identity {
 // it is the answer to MAIL. A refusal is a [*SenderError]; any other error means
 // that the answer could not be found now. The null reverse-path is anybody's.
 func (q *Queue) CheckSender(ctx context.Context, from string, src Source) error {
+	if err := q.checkAccount(ctx, &src); err != nil {
+		return err
+	}
 	return q.identityOf(&src).check(ctx, from)
+}
+
+// checkAccount refuses an account that was locked or removed after it signed in:
+// a session may last long, and what has fallen into wrong hands must send nothing
+// more, not even to recipients here.
+func (q *Queue) checkAccount(ctx context.Context, src *Source) error {
+	if src.Account == nil {
+		return nil
+	}
+	now, err := q.dir.AccountByID(ctx, src.Account.ID)
+	switch {
+	case errors.Is(err, accounts.ErrNoAccount), err == nil && now.Locked:
+		return &SenderError{src.Account.Address(), "may not send mail now"}
+	case err != nil:
+		return fmt.Errorf("account %q: %w", src.Account.Address(), err)
+	}
+	return nil
 }
 
 func (id *identity) check(ctx context.Context, addr string) error {
@@ -112,7 +133,7 @@ func (id *identity) checkHeader(ctx context.Context, head []byte) error {
 	if len(head) >= holdAt && !bytes.Contains(head, []byte("\r\n\r\n")) {
 		return &SenderError{id.account.Address(), "sends a header that is too long"}
 	}
-	for _, f := range mail.Fields(cutHeader(head)) {
+	for _, f := range mail.Fields(head) {
 		if !f.Is("From") {
 			continue
 		}

@@ -93,6 +93,9 @@ func (q *Queue) prepare(ctx context.Context, env *Envelope, body io.Reader, plan
 		return nil, ErrTooLong
 	}
 	p = &parcel{q: q, env: env, identity: q.identityOf(&env.Source)}
+	if err := q.checkAccount(ctx, &env.Source); err != nil {
+		return nil, err
+	}
 	if err := p.identity.check(ctx, env.From); err != nil {
 		return nil, err
 	}
