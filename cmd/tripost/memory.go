@@ -11,7 +11,7 @@ const (
 	trimEvery = 5 * time.Second
 	// trimWorth is how much memory must be to be given back: a collection over
 	// a large heap for less is not worth its work.
-	trimWorth = 16 << 20
+	trimWorth = 4 << 20
 )
 
 // trimMemory gives memory back to the system when the server has become quiet.
