@@ -32,6 +32,7 @@ func FuzzSession(f *testing.F) {
 		"AUTH LOGIN YW5u\r\nc2VjcmV0\r\nDELE 2\r\nQUIT\r\n",
 		"STLS\r\nAUTH SCRAM-SHA-256 biwsbj1hbm4scj14\r\n\r\n",
 		signIn + "XTND a\rb\r\nRETR 1\r\x00\r\n",
+		"UTF8\r\nCAPA\r\nAPOP ann 00\r\n" + signIn + "UTF8\r\nSTAT\r\nRETR 2\r\n",
 		"LANG\r\nLANG ru\r\nCAPA\r\n" + signIn + "LANG ja-JP\r\nLIST\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n",
 		"\r\n\n \r\nUSER\x00\r\nUSER " + strings.Repeat("x", 600) + "\r\n",
 	} {
