@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"tripost/admin"
 )
 
 // memoryAfterStart restarts the server with 200 accounts and reads its size.
@@ -153,10 +155,22 @@ func imapSignIn(conn net.Conn, i int) error {
 
 // restart stops the server and starts it again on the same data.
 func (t *target) restart(ctx context.Context) error {
-	t.http.CloseIdleConnections()
-	t.cmd.Process.Signal(syscall.SIGTERM)
+	if err := t.terminate(ctx); err != nil {
+		return err
+	}
 	if err := t.cmd.Wait(); err != nil {
 		return fmt.Errorf("the server ended with %w: %s", err, t.output.String())
 	}
 	return t.launch(ctx)
+}
+
+// terminate asks the server to end, by the process id that it tells: not that
+// of the command, when another program runs it.
+func (t *target) terminate(ctx context.Context) error {
+	var info admin.ServerInfo
+	if err := t.call(ctx, "server/status", struct{}{}, &info); err != nil {
+		return err
+	}
+	t.http.CloseIdleConnections()
+	return syscall.Kill(info.PID, syscall.SIGTERM)
 }

@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"tripost/admin"
@@ -147,24 +146,34 @@ func syncsPerMessage(ctx context.Context, t *target) error {
 		return err
 	}
 	for _, conns := range []int{1, 20, 100} {
-		file := filepath.Join(t.dir, "strace")
-		cmd := exec.Command(strace, "-f", "-c", "-e", "trace=fsync,fdatasync,sync_file_range,msync", "-o", file, "-p", strconv.Itoa(t.cmd.Process.Pid))
-		if err := cmd.Start(); err != nil {
+		if err := t.syncsAt(ctx, strace, conns); err != nil {
 			return err
 		}
-		time.Sleep(500 * time.Millisecond) // strace has no sign that it has attached
-		n, _, err := t.deliver(ctx, conns, t.length)
-		cmd.Process.Signal(syscall.SIGINT)
-		cmd.Wait()
-		if err != nil {
-			return err
-		}
-		syncs, err := straceCalls(file)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("syncs: %3d connections: %d messages, %d syncs seen by strace: %.3f a message\n", conns, n, syncs, float64(syncs)/float64(n))
 	}
+	return nil
+}
+
+// syncsAt runs the server under strace, which then stops it at nothing but the
+// calls that are counted: attached later it would stop at every one.
+func (t *target) syncsAt(ctx context.Context, strace string, conns int) error {
+	file := filepath.Join(t.dir, "strace")
+	t.under = []string{strace, "--seccomp-bpf", "-f", "-c", "-e", "trace=fsync,fdatasync,sync_file_range,msync", "-o", file}
+	if err := t.restart(ctx); err != nil {
+		return err
+	}
+	n, _, err := t.deliver(ctx, conns, t.length)
+	if err != nil {
+		return err
+	}
+	t.under = nil
+	if err := t.restart(ctx); err != nil { // strace writes its table at the end
+		return err
+	}
+	syncs, err := straceCalls(file)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("syncs: %3d connections: %d messages, %d syncs seen by strace, starting and stopping included: %.3f a message\n", conns, n, syncs, float64(syncs)/float64(n))
 	return nil
 }
 

@@ -28,6 +28,7 @@ type target struct {
 	dir             string
 	config          string
 	binary          string
+	under           []string // a program that runs the server, with its arguments
 	cmd             *exec.Cmd
 	output          bytes.Buffer
 	smtp, pop, imap string // clear-text addresses
@@ -103,7 +104,8 @@ listen = ""
 
 // launch starts the process and waits until it answers.
 func (t *target) launch(ctx context.Context) error {
-	t.cmd = exec.Command(t.binary, "--config", t.config, "serve")
+	args := append(append([]string{}, t.under...), t.binary, "--config", t.config, "serve")
+	t.cmd = exec.Command(args[0], args[1:]...)
 	t.cmd.Stdout, t.cmd.Stderr = &t.output, &t.output
 	if err := t.cmd.Start(); err != nil {
 		return err
