@@ -51,11 +51,11 @@ var (
 func (s *session) run(ctx context.Context) {
 	defer s.leave()
 	s.restart()
-	apart(func() error { return s.greet(ctx) })
+	wire.Apart(func() error { return s.greet(ctx) })
 	for {
 		err := s.waitInput(ctx)
 		if err == nil {
-			err = apart(func() error { return s.answer(ctx) })
+			err = wire.Apart(func() error { return s.answer(ctx) })
 		}
 		if err != nil {
 			s.recordSeen(ctx)
@@ -213,13 +213,13 @@ func (s *session) waitInput(ctx context.Context) error {
 		return nil
 	}
 	if s.conn.Buffered() > 0 { // the beginning of a line, whose rest may be long in coming
-		return apart(record)
+		return wire.Apart(record)
 	}
 	for {
 		err := s.conn.WaitInput(ctx, nil)
 		switch {
 		case errors.Is(err, wire.ErrWoken):
-			apart(record)
+			wire.Apart(record)
 		case err != nil && ctx.Err() != nil:
 			return s.shutdown()
 		case err != nil:
