@@ -138,10 +138,8 @@ func (s *server) popServer(auth *accounts.Authenticator) *pop.Server {
 		Idle: s.cfg.POP.Idle.Duration, SignIn: s.cfg.Security.SignInTime.Duration,
 		Policy:    s.popPolicy,
 		Strictest: s.strictestPOP,
-		Hold: pop.Hold{
-			Messages: s.cfg.POP.HoldMessages, Percent: s.cfg.POP.HoldPercent, Keep: s.cfg.Store.Undelete.Duration,
-		},
-		Log: s.rooms.log.Tag("POP"),
+		HoldOf:    s.popHold,
+		Log:       s.rooms.log.Tag("POP"),
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"tripost/accounts"
 	"tripost/pop"
+	"tripost/store"
 	"tripost/syslog"
 )
 
@@ -39,6 +40,17 @@ func (s *server) popPolicy(acct accounts.Account) pop.Policy {
 		s.log.Logf(syslog.Problem, "reading the policy of %s: %v", acct.Address(), err)
 	}
 	return pop.Policy{ExpireDays: p.POPExpire.Or(0), LoginDelay: p.POPLoginDelay.Or(0)}
+}
+
+// popHold says when the owner of mailboxes is told that one was emptied. While
+// it cannot be read, the configuration counts.
+func (s *server) popHold(ctx context.Context, owner store.AccountID) pop.Hold {
+	p, err := s.directory.Policy(ctx, owner)
+	if err != nil && !errors.Is(err, accounts.ErrNoAccount) {
+		s.log.Logf(syslog.Problem, "reading the policy of account %d: %v", owner, err)
+	}
+	h := p.POPHold.Or(accounts.Hold{Messages: s.cfg.POP.HoldMessages, Percent: s.cfg.POP.HoldPercent})
+	return pop.Hold{Messages: h.Messages, Percent: h.Percent, Keep: s.cfg.Store.Undelete.Duration}
 }
 
 // strictestPOP is what a POP client is told of before it signs in.
