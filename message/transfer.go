@@ -12,9 +12,9 @@ import (
 func DecodeTransfer(r io.Reader, encoding string) (io.Reader, bool) {
 	switch asciiLower(encoding) {
 	case "base64":
-		return &base64Reader{r: r, in: make([]byte, transferChunk)}, true
+		return &decodingReader{r: r, in: make([]byte, transferChunk), d: new(base64Decoder)}, true
 	case "quoted-printable":
-		return &quotedPrintableReader{r: r, in: make([]byte, transferChunk)}, true
+		return &decodingReader{r: r, in: make([]byte, transferChunk), d: new(quotedPrintableDecoder)}, true
 	case "", "7bit", "8bit", "binary":
 		return r, true
 	}
@@ -86,16 +86,23 @@ func appendBase64(b, text []byte) []byte {
 	return d.finish(d.decode(b, text))
 }
 
-type base64Reader struct {
+// decoder turns encoded octets into plain ones, a piece at a time.
+type decoder interface {
+	decode(b, p []byte) []byte // appends to b what p comes to
+	finish(b []byte) []byte    // appends what was held back
+}
+
+// decodingReader reads what a decoder makes of r.
+type decodingReader struct {
 	r   io.Reader
 	in  []byte
 	out []byte
 	pos int
-	d   base64Decoder
+	d   decoder
 	err error
 }
 
-func (r *base64Reader) Read(p []byte) (int, error) {
+func (r *decodingReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -203,34 +210,6 @@ func (d *quotedPrintableDecoder) finish(b []byte) []byte {
 		return b
 	}
 	return d.release(b)
-}
-
-type quotedPrintableReader struct {
-	r   io.Reader
-	in  []byte
-	out []byte
-	pos int
-	d   quotedPrintableDecoder
-	err error
-}
-
-func (r *quotedPrintableReader) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	for r.pos == len(r.out) {
-		if r.err != nil {
-			return 0, r.err
-		}
-		n, err := r.r.Read(r.in)
-		r.out, r.pos = r.d.decode(r.out[:0], r.in[:n]), 0
-		if err != nil {
-			r.out, r.err = r.d.finish(r.out), err
-		}
-	}
-	n := copy(p, r.out[r.pos:])
-	r.pos += n
-	return n, nil
 }
 
 func isHex(c byte) bool {
