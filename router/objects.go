@@ -91,7 +91,7 @@ func isRole(local string) bool {
 // reader decides for postmaster or abuse where no account or alias has the
 // name. abuse is read by the domain's postmaster; postmaster by the oldest
 // account of the domain, and where it has none by the Main Domain's postmaster
-// or oldest account. A server without any account refuses for now.
+// or oldest account. A server without any account refuses with a temporary reply.
 func (w *walk) reader(role string, dom accounts.Domain) error {
 	for _, domain := range []string{dom.Name, ""} {
 		obj, err := w.names.Lookup("postmaster", domain)
