@@ -241,17 +241,16 @@ func (c *committer) refuse(cause error) {
 	c.reset()
 }
 
-// answer tells every member its outcome.
+// answer tells every member its outcome. An Update is counted before its caller
+// hears of it, who may read the count next.
 func (c *committer) answer() {
-	updates := uint64(0)
 	for i, r := range c.members {
 		if r.err == nil && len(r.unsynced) == 0 {
-			updates++
+			c.e.updates.Add(1)
 		}
 		r.done <- struct{}{}
 		c.members[i] = nil
 	}
-	c.e.updates.Add(updates)
 	c.members = c.members[:0]
 }
 
