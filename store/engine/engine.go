@@ -144,8 +144,9 @@ type Engine interface {
 
 	// Backup writes a copy of the store as it is at one moment into dir, which
 	// must be empty or not there yet. The same kind of engine opens the copy.
-	// Updates go on meanwhile.
-	Backup(ctx context.Context, dir string) error
+	// Updates go on meanwhile. before names an earlier copy of this store, or
+	// is empty: what is still the same there need not be written again.
+	Backup(ctx context.Context, dir, before string) error
 
 	// Status tells how the engine is.
 	Status() Status

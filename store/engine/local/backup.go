@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,15 +15,15 @@ import (
 // Backup writes a copy of the store into dir, which must be empty or not there
 // yet. The copy is the state at one moment, and opens like any store; updates
 // go on meanwhile. Files that never change again are shared by hard links where
-// the file system can.
-func (e *Engine) Backup(ctx context.Context, dir string) error {
+// the file system can: with the store, or else with before, an earlier copy.
+func (e *Engine) Backup(ctx context.Context, dir, before string) error {
 	if err := e.running.enter(); err != nil {
 		return err
 	}
 	defer e.running.leave()
 	e.segments.pin()
 	defer e.segments.unpin()
-	b := &backup{ctx: ctx, e: e, fs: e.o.FS, dir: dir}
+	b := &backup{ctx: ctx, e: e, fs: e.o.FS, dir: dir, before: before}
 	if err := guarded(indexName, b.run); err != nil {
 		return fmt.Errorf("backup to %q: %w", dir, err)
 	}
@@ -31,10 +32,11 @@ func (e *Engine) Backup(ctx context.Context, dir string) error {
 
 // backup is one run of Backup. Until it is done no file of the store goes away.
 type backup struct {
-	ctx context.Context
-	e   *Engine
-	fs  FS
-	dir string
+	ctx    context.Context
+	e      *Engine
+	fs     FS
+	dir    string
+	before string // an earlier copy; empty: none
 
 	layers layers // the moment, with the index as it was
 	end    position
@@ -97,7 +99,7 @@ func (b *backup) segments() error {
 			return err
 		}
 		name := filepath.Join(journalDir, segmentName(number))
-		if number != b.end.segment && b.link(name) == nil {
+		if number != b.end.segment && (b.link(name) == nil || b.sameSegment(name, number, note.size)) {
 			continue
 		}
 		if err := b.segment(name, number, note.size); err != nil {
@@ -145,7 +147,7 @@ func (b *backup) large() error {
 
 func (b *backup) largeFile(blob engine.Blob, entry bodyEntry) error {
 	name := filepath.Join(largeDir, largeName(blob))
-	if b.link(name) == nil {
+	if b.link(name) == nil || b.sameLarge(name, entry) {
 		return nil
 	}
 	opened, err := b.e.openEntry(blob, entry)
@@ -203,6 +205,50 @@ func (b *backup) wholeFile(blob engine.Blob) error {
 // link shares a file with the store. Where that fails, it is copied.
 func (b *backup) link(name string) error {
 	return b.fs.Link(filepath.Join(b.e.dir, name), filepath.Join(b.dir, name))
+}
+
+// sameSegment shares a segment with the earlier copy when it is the same there:
+// the salt in the header is the segment's own, and what follows never changes
+// once it is written.
+func (b *backup) sameSegment(name string, number uint64, size int64) bool {
+	return b.same(name, size, func(earlier File) bool {
+		seg, err := b.e.segments.acquire(number)
+		if err != nil {
+			return false
+		}
+		defer b.e.segments.release(seg)
+		var there, here [segmentHeaderSize]byte
+		_, err = earlier.ReadAt(there[:], 0)
+		_, err2 := seg.file.ReadAt(here[:], 0)
+		return err == nil && err2 == nil && there == here
+	})
+}
+
+// sameLarge shares a body's file with the earlier copy when the octets there
+// have the same checksum.
+func (b *backup) sameLarge(name string, entry bodyEntry) bool {
+	return b.same(name, entry.length, func(earlier File) bool {
+		sum := crc32.New(castagnoli)
+		_, err := io.Copy(sum, io.NewSectionReader(earlier, 0, entry.length))
+		return err == nil && sum.Sum32() == entry.sum
+	})
+}
+
+// same links a file of the earlier copy when it has this size and passes the
+// comparison.
+func (b *backup) same(name string, size int64, compare func(File) bool) bool {
+	if b.before == "" {
+		return false
+	}
+	f, err := b.fs.OpenFile(filepath.Join(b.before, name), os.O_RDONLY, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	if n, err := f.Size(); err != nil || n != size || !compare(f) {
+		return false
+	}
+	return b.fs.Link(filepath.Join(b.before, name), filepath.Join(b.dir, name)) == nil
 }
 
 // write makes one file of the copy, durable when it returns.

@@ -247,7 +247,7 @@ func TestCheckCopiedIndex(t *testing.T) {
 			t.Fatal(err)
 		}
 		copied := scratch(t)
-		if err := e.Backup(ctx, copied); err != nil {
+		if err := e.Backup(ctx, copied, ""); err != nil {
 			t.Fatal(err)
 		}
 		mustMatch(t, copied, small(), l, false)

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -142,51 +140,5 @@ func TestCompactInBackground(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	enginetest.CheckClean(t, e)
-}
-
-func TestBackup(t *testing.T) {
-	t.Parallel()
-	e, l := filled(t, small(), 150)
-	for id := range uint32(30) {
-		if err := removeRecord(e, id); err != nil {
-			t.Fatal(err)
-		}
-		l.set(id, absent)
-	}
-	// Others write, drop and compact while the copy is made.
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for id := uint32(1000); ; id++ {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			l.set(id, unknown)
-			if err := putRecord(e, id); err != nil {
-				t.Error(err)
-				return
-			}
-			if id%20 == 0 {
-				if _, err := e.Compact(context.Background()); err != nil {
-					t.Error(err)
-				}
-			}
-		}
-	}()
-	for range 5 {
-		dir := filepath.Join(t.TempDir(), "copy")
-		if err := e.Backup(context.Background(), dir); err != nil {
-			t.Fatal(err)
-		}
-		mustMatch(t, dir, small(), l, true)
-		if err := e.Backup(context.Background(), dir); !os.IsExist(err) && err == nil {
-			t.Error("a second backup went into the same directory")
-		}
-	}
-	close(stop)
-	<-stopped
 	enginetest.CheckClean(t, e)
 }

@@ -54,7 +54,7 @@ func (f *faultRun) operations() {
 	f.put(50)
 	copied := scratch(f.t)
 	defer os.RemoveAll(copied)
-	if err := f.e.Backup(context.Background(), filepath.Join(copied, "store")); err != nil && !errors.Is(err, errInjected) {
+	if err := f.e.Backup(context.Background(), filepath.Join(copied, "store"), ""); err != nil && !errors.Is(err, errInjected) {
 		f.t.Errorf("backup: %v", err)
 	}
 }

@@ -333,7 +333,7 @@ func TestUpdateAfterClosedStoreIsRefused(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Errorf("discarding a draft after Close: %v", err)
 	}
-	if err := e.Backup(context.Background(), t.TempDir()); !errors.Is(err, engine.ErrClosed) {
+	if err := e.Backup(context.Background(), t.TempDir(), ""); !errors.Is(err, engine.ErrClosed) {
 		t.Errorf("backup after Close: %v", err)
 	}
 }

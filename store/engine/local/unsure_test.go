@@ -123,7 +123,7 @@ func damagedEntry(t *testing.T, size int, damage func(key, value []byte) ([]byte
 		t.Errorf("check reports %d faults, %v", faults, err)
 	}
 	copied := scratch(t)
-	if err := e.Backup(ctx, copied); err != nil {
+	if err := e.Backup(ctx, copied, ""); err != nil {
 		t.Errorf("backup: %v", err)
 	}
 	if err := e.Close(); err != nil {
