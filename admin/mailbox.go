@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"tripost/accounts"
 	"tripost/store"
 )
 
@@ -127,7 +126,11 @@ func (a *API) SetACL(ctx context.Context, q SetACLRequest) ([]ACLInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := a.canonicalID(ctx, q.Account, q.ID)
+	owner, err := a.Directory.Account(ctx, q.Account)
+	if err != nil {
+		return nil, err
+	}
+	id, err := a.Directory.Identifier(ctx, owner.Domain, q.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -146,45 +149,4 @@ func (a *API) SetACL(ctx context.Context, q SetACLRequest) ([]ACLInfo, error) {
 		return nil, err
 	}
 	return a.ACL(ctx, MailboxRequest{Account: q.Account, Mailbox: q.Mailbox})
-}
-
-// canonicalID completes an identifier as the mailbox owner's domain reads it: a
-// bare name is an account or alias of that domain, "anyone@" all of its accounts.
-func (a *API) canonicalID(ctx context.Context, owner, id string) (string, error) {
-	acc, err := a.Directory.Account(ctx, owner)
-	if err != nil {
-		return "", err
-	}
-	sign, name := "", id
-	if strings.HasPrefix(name, "-") {
-		sign, name = "-", name[1:]
-	}
-	name = strings.ToLower(strings.TrimPrefix(name, "+"))
-	local, domain, found := strings.Cut(name, "@")
-	if domain == "" {
-		domain = acc.Domain
-	}
-	switch {
-	case name == "":
-		return "", refuse("the identifier is empty")
-	case name == "anyone" || name == "owner":
-		return sign + name, nil
-	case local == "anyone":
-		d, err := a.Directory.Domain(ctx, domain)
-		return sign + "anyone@" + d.Name, err
-	case strings.HasPrefix(local, "#"):
-		if _, err := accounts.CanonicalName(local[1:]); err != nil {
-			return "", err
-		}
-		d, err := a.Directory.Domain(ctx, domain)
-		return sign + local + "@" + d.Name, err
-	}
-	if !found {
-		name = local + "@" + domain
-	}
-	who, err := a.Directory.Account(ctx, name)
-	if err != nil {
-		return "", err
-	}
-	return sign + who.Address(), nil
 }

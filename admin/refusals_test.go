@@ -67,7 +67,7 @@ var refusals = map[string][]struct{ request, want string }{
 	"mailbox/acl": {{`{"account": "nobody"}`, "no such account"}, {`{"account": "ann", "mailbox": "x"}`, "no such mailbox"}},
 	"mailbox/acl-set": {
 		{`{"account": "ann", "id": "bob", "rights": "lrz"}`, "is not a right"}, {`{"account": "ann", "id": "nobody", "rights": "l"}`, "no such account"},
-		{`{"account": "ann", "id": "", "rights": "l"}`, "the identifier is empty"}, {`{"account": "ann", "id": "--bob", "rights": "l"}`, "no such account"},
+		{`{"account": "ann", "id": "", "rights": "l"}`, "the identifier is empty: not a valid value"}, {`{"account": "ann", "id": "--bob", "rights": "l"}`, "no such account"},
 		{`{"account": "ann", "id": "#", "rights": "l"}`, "not a valid name"}, {`{"account": "ann", "id": "anyone@nowhere.test", "rights": "l"}`, "no such domain"},
 		{`{"account": "ann", "mailbox": "x", "id": "bob", "rights": "l"}`, "no such mailbox"}, {`{"account": "nobody", "id": "bob", "rights": "l"}`, "no such account"},
 	},

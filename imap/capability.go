@@ -29,6 +29,8 @@ var capabilities = []struct {
 	{"CREATE-SPECIAL-USE", late}, // RFC 6154
 	{"MOVE", late},               // RFC 6851
 	{"STATUS=SIZE", late},        // RFC 8438
+	{"ACL", late},                // RFC 4314
+	{"RIGHTS=kxte", late},        // RFC 4314 section 5.1.1
 }
 
 func always(*session) bool  { return true }

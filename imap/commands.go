@@ -42,6 +42,13 @@ func commands() map[string]*row {
 		"APPEND":      {states: signedIn, run: (*session).append, stream: isAppendMessage},
 		"IDLE":        {states: signedIn, run: (*session).idle}, // RFC 2177
 
+		// Authenticated, extensions.
+		"SETACL":     {states: signedIn, run: (*session).setACL}, // RFC 4314
+		"DELETEACL":  {states: signedIn, run: (*session).deleteACL},
+		"GETACL":     {states: signedIn, run: (*session).getACL},
+		"LISTRIGHTS": {states: signedIn, run: (*session).listRights},
+		"MYRIGHTS":   {states: signedIn, run: (*session).myRights},
+
 		// Selected, section 6.4.
 		"CHECK":       {states: selected, run: (*session).noop},
 		"CLOSE":       {states: selected, run: (*session).closeMailbox},

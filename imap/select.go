@@ -57,11 +57,13 @@ func (s *session) deselect() {
 	}
 }
 
+// changing are the rights of which one is enough to change something.
+const changing = store.RightSeen | store.RightWrite | store.RightInsert | store.RightDelete
+
 // writable says whether the user can change anything in the selected mailbox,
 // RFC 4314 section 5.2.
 func (s *session) writable() bool {
-	const changes = store.RightSeen | store.RightWrite | store.RightInsert | store.RightDelete
-	return !s.view.ReadOnly() && s.view.Mailbox().Rights&changes != 0
+	return !s.view.ReadOnly() && s.view.Mailbox().Rights&changing != 0
 }
 
 // tellSelected writes what SELECT has to tell.
@@ -82,7 +84,7 @@ func (s *session) tellSelected(ctx context.Context) error {
 // tellFlagNames writes FLAGS and PERMANENTFLAGS.
 func (s *session) tellFlagNames() {
 	const all = store.FlagAnswered | store.FlagFlagged | store.FlagDeleted | store.FlagSeen | store.FlagDraft
-	s.keywords = len(s.view.Keywords())
+	s.keywords, s.rights = len(s.view.Keywords()), s.view.Mailbox().Rights
 	b := append(s.c.Out(), "* FLAGS ("...)
 	b = s.appendFlagNames(b, all, true)
 	s.c.Done(append(b, ")\r\n"...))

@@ -48,12 +48,13 @@ type session struct {
 	state state
 	user  store.Identity // of no account before sign-in
 
-	view     *store.View // the selected mailbox, or nil
-	lost     bool        // the selected mailbox has gone: see update.go
-	stale    bool        // the view must be refreshed: this session changed the mailbox, or expunges are held back
-	keywords int         // how many keywords the client has been told of
-	recent   int         // the last RECENT told
-	idling   *idling     // the IDLE under way, or nil
+	view     *store.View  // the selected mailbox, or nil
+	lost     bool         // the selected mailbox has gone: see update.go
+	stale    bool         // the view must be refreshed: this session changed the mailbox, or expunges are held back
+	keywords int          // how many keywords the client has been told of
+	rights   store.Rights // in the selected mailbox, as the client has been told of them
+	recent   int          // the last RECENT told
+	idling   *idling      // the IDLE under way, or nil
 
 	alerted       atomic.Bool // there may be alerts that have not been told
 	unwatchAlerts func()      // nil: they are not watched

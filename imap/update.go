@@ -57,6 +57,7 @@ func (s *session) tell(c *store.Changes) {
 		s.recent = recent
 		s.counted(recent, "RECENT")
 	}
+	s.tellRights()
 	s.tellKeywords()
 	s.tellFlags(c.Flags, true)
 }
@@ -66,5 +67,22 @@ func (s *session) tell(c *store.Changes) {
 func (s *session) tellKeywords() {
 	if len(s.view.Keywords()) != s.keywords {
 		s.tellFlagNames()
+	}
+}
+
+// tellRights writes what has become of FLAGS, PERMANENTFLAGS, READ-WRITE and
+// READ-ONLY when the user's rights in the selected mailbox have changed. RFC 4314
+// section 5.1.1.
+func (s *session) tellRights() {
+	had := s.rights
+	if s.view.ReadOnly() || had == s.view.Mailbox().Rights {
+		return
+	}
+	s.tellFlagNames()
+	switch now := s.writable(); {
+	case now && had&changing == 0:
+		s.untagged("OK", "READ-WRITE", "The mailbox can be changed now")
+	case !now && had&changing != 0:
+		s.untagged("OK", "READ-ONLY", "The mailbox can only be read now")
 	}
 }
