@@ -30,6 +30,13 @@ const maxDelta = 1 << 16
 // mailbox since the last one, it costs no transaction. [ErrNoMailbox]: the
 // mailbox is gone, or its messages may no longer be read.
 func (v *View) Refresh(ctx context.Context, holdExpunge bool) (Changes, error) {
+	if v.x == nil {
+		// Most sessions find the mailbox as it was when they opened it: that
+		// is no reason to read its messages.
+		if same, err := v.unchanged(ctx); err != nil || same {
+			return Changes{}, err
+		}
+	}
 	if err := v.Load(ctx); err != nil {
 		return Changes{}, err
 	}
@@ -51,6 +58,29 @@ func (v *View) Refresh(ctx context.Context, holdExpunge bool) (Changes, error) {
 	}
 	v.seen = seen
 	return v.take(&d, holdExpunge), nil
+}
+
+// unchanged tells, for a view that is not loaded, whether the mailbox is as it was
+// at the opening.
+func (v *View) unchanged(ctx context.Context) (same bool, err error) {
+	seen := v.shared.changes.Load()
+	err = v.s.engine.View(ctx, func(r engine.Reader) error {
+		m, rights, err := v.enter(r)
+		if err != nil {
+			return err
+		}
+		st, found, err := readState(r, v.key())
+		if err != nil || !found || st.HighestModSeq != v.state.HighestModSeq {
+			return err
+		}
+		v.box, v.seen = m.describe(v.key(), rights), seen
+		same = true
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("reading mailbox %q: %w", v.box.Name, err)
+	}
+	return same, nil
 }
 
 // allTold tells whether the view itself has nothing to tell.

@@ -125,3 +125,16 @@ func TestRefreshTellsWhatOthersDid(t *testing.T) {
 	refresh(t, b, false)
 	equal(t, "the other", show(b), show(a))
 }
+
+func TestRefreshReadsNoMessagesWithoutNeed(t *testing.T) {
+	s, ann := open(t)
+	inbox := box(ann, "INBOX")
+	appendTo(t, s, ann, inbox, mail("first"), store.FlagSet{})
+	v := openOnly(t, s, ann, inbox)
+	refresh(t, v, false)
+	equal(t, "loaded", v.Loaded(), false)
+	equal(t, "something to look for", v.Changed(), false)
+	appendTo(t, s, ann, inbox, mail("second"), store.FlagSet{})
+	equal(t, "arrivals", refresh(t, v, false).Exists, true)
+	equal(t, "messages", show(v), "1 2")
+}
