@@ -99,9 +99,12 @@ type reply struct {
 func replyTo(err error) reply {
 	var r *queue.RecipientError
 	var sender *queue.SenderError
+	var refusal *queue.Refusal
 	switch {
 	case errors.As(err, &sender):
 		return reply{550, "5.7.1", sender.Error()}
+	case errors.As(err, &refusal):
+		return reply{refusal.Code, refusal.Enhanced, refusal.Reason}
 	case errors.Is(err, queue.ErrFlow):
 		return reply{450, "4.7.1", "this account has sent as much as it may for now, try again later"}
 	case errors.As(err, &r):

@@ -15,6 +15,11 @@ func deliver(tx *store.Tx, c *copyTo, body store.Body) error {
 		ref.Name = "INBOX"
 	}
 	_, err := tx.Append(store.System(), ref, store.NewMessage{Body: body})
+	if c.junk && errors.Is(err, store.ErrNoMailbox) {
+		if err = tx.CreateMailbox(store.System(), ref, store.CreateOptions{SpecialUse: `\Junk`}); err == nil {
+			_, err = tx.Append(store.System(), ref, store.NewMessage{Body: body})
+		}
+	}
 	if c.stray(err) || c.refusal(err) != nil {
 		return &copyError{c, err}
 	}

@@ -42,6 +42,9 @@ type Envelope struct {
 	Body8Bit   bool  // announced as BODY=8BITMIME (RFC 6152)
 	SMTPUTF8   bool  // RFC 6531: addresses and header fields may be UTF-8
 
+	// Inspector judges the message; nil: it is taken without.
+	Inspector Inspector
+
 	// What reports are to be like: RFC 3461.
 	Return     Return             // RET
 	EnvelopeID string             // ENVID, in clear

@@ -19,13 +19,17 @@ const (
 )
 
 // filter passes a message on to w and takes out the fields that only this
-// server may write: Return-Path, and the field of individual recipients, which
-// decides who sees a message. Everything else passes octet for octet, and in one
-// piece: what a submission lacks goes before it, behind our trace fields. The
-// filter works in bounded memory and linear time, whatever the message.
+// server may write: Return-Path, the field of individual recipients, which
+// decides who sees a message, and from who is not trusted in that also what we
+// write about a message. Everything else passes octet for octet, and in one
+// piece: what a submission lacks goes before it, behind our trace fields. Blanks
+// at the very begin of a message, which would make its first line a part of our
+// own fields, are left out. The filter works in bounded memory and linear time,
+// whatever the message.
 type filter struct {
 	w          io.Writer
 	individual []byte // name of the field
+	results    string // our name in Authentication-Results, which is taken out; empty: it stays
 	maxHops    int
 	complete   bool                              // add what a submission lacks
 	watch      bool                              // tell high
@@ -35,6 +39,8 @@ type filter struct {
 	head     []byte // beginning of a line that is not yet decided
 	mid      bool   // within a line that is decided
 	drop     bool   // the present field is left out, with its continuation lines
+	begun    bool   // something was passed on
+	held     int    // where in buf an Authentication-Results begins that may be ours, plus one; 0: none
 	body     bool   // the header is over
 	seen     int    // header octets so far
 	hops     int
@@ -45,6 +51,10 @@ type filter struct {
 // Write takes the next octets of the message.
 func (f *filter) Write(p []byte) (int, error) {
 	n := len(p)
+	if !f.begun {
+		p = bytes.TrimLeft(p, " \t")
+		f.begun = len(p) > 0
+	}
 	for len(p) > 0 && !f.body {
 		rest, err := f.header(p)
 		if err != nil {
@@ -110,6 +120,7 @@ func (f *filter) decide(line []byte) error {
 		}
 	}
 	f.drop = false
+	f.settle()
 	name := line[:max(0, bytes.IndexByte(line, ':'))]
 	name = bytes.TrimRight(name, " \t") // RFC 5322 section 4.5 allows blanks there
 	switch {
@@ -121,7 +132,9 @@ func (f *filter) decide(line []byte) error {
 		f.date = true
 	case is(name, "message-id"):
 		f.id = true
-	case is(name, "return-path"), len(f.individual) > 0 && bytes.EqualFold(name, f.individual):
+	case f.results != "" && is(name, "authentication-results"):
+		f.held = len(f.buf) + 1
+	case is(name, "return-path"), f.results != "" && (is(name, "x-screen") || is(name, "x-spam-flag")), len(f.individual) > 0 && bytes.EqualFold(name, f.individual):
 		f.drop = true
 	}
 	return nil
@@ -146,6 +159,7 @@ func is(name []byte, with string) bool {
 // end comes before the empty line.
 func (f *filter) end() error {
 	f.drop = false
+	f.settle()
 	f.add()
 	f.body = true
 	return nil
@@ -168,6 +182,12 @@ func (f *filter) pass(p []byte) error {
 		f.buf = append(f.buf, p...)
 		f.high = f.high || f.watch && !ascii(p)
 	}
+	if f.held > 0 && len(f.buf)-f.held >= maxResults {
+		f.buf, f.held, f.drop = f.buf[:f.held-1], 0, true // no honest one is so long
+	}
+	if f.held > 0 {
+		return nil
+	}
 	if f.body || len(f.buf) >= holdAt || len(f.buf) >= flushAt && !f.holds() {
 		f.complete = false
 		return f.flush()
@@ -186,6 +206,7 @@ func (f *filter) flush() error {
 
 // endHeader gives up looking for the end of the header.
 func (f *filter) endHeader() error {
+	f.settle()
 	f.body = true
 	if !f.drop {
 		f.buf = append(f.buf, f.head...)
@@ -206,6 +227,7 @@ func (f *filter) Close() error {
 			return err
 		}
 	}
+	f.settle()
 	f.add()
 	f.body = true
 	return f.flush()

@@ -52,7 +52,9 @@ func TestFilter(t *testing.T) {
 		{"in the body", "A: b\r\n\r\nReturn-Path: x\r\n", "A: b\r\n\r\nReturn-Path: x\r\n"},
 		{"garbage", "From x\r\nA: b\r\nReturn-Path: y\r\nno colon\r\n\r\n", "From x\r\nA: b\r\nno colon\r\n\r\n"},
 		{"long lines", long + "\r\nReturn-Path: " + long + "\r\n " + long + "\r\nA: b\r\n\r\n", long + "\r\nA: b\r\n\r\n"},
-		{"begins folded", " x\r\nA: b\r\n\r\n", " x\r\nA: b\r\n\r\n"},
+		{"begins folded", " x\r\nA: b\r\n\r\n", "x\r\nA: b\r\n\r\n"},
+		{"begins with a tab", "\tx", "x"},
+		{"begins with a blank line", "  \r\nA: b\r\n", "\r\nA: b\r\n"},
 		{"bare ends", "A: b\nReturn-Path: x\nC: d\n\nReturn-Path: y\n", "A: b\nC: d\n\nReturn-Path: y\n"},
 		{"lone CR", "\rA: b\r\n\r", "\rA: b\r\n\r"},
 	} {
@@ -136,4 +138,60 @@ func FuzzFilter(f *testing.F) {
 			t.Fatalf("filtered again %q became %q", whole, again)
 		}
 	})
+}
+
+// What claims to be our own word about a message is taken out, however it is
+// written; what others say of it stays.
+func TestFilterTakesOutForgedResults(t *testing.T) {
+	t.Parallel()
+	forged := []string{
+		"Authentication-Results: mail.example.test; dkim=pass\r\n",
+		"authentication-results :  MAIL.example.TEST 1; dkim=pass\r\n",
+		"Authentication-Results:\r\n mail.example.test; dkim=pass\r\n",
+		"Authentication-Results: (a (b\\) mail.x) c)\r\n\t\"mail.example.test\";\r\n spf=pass\r\n",
+		"Authentication-Results: mail.example.test.\r\n",
+		"Authentication-Results: x" + strings.Repeat("y", 2*maxResults) + "\r\n more\r\n",
+		"X-Screen: mail.example.test; score=0\r\n",
+		"X-Spam-Flag: NO\r\n",
+	}
+	honest := []string{
+		"Authentication-Results: mx.client.test; dkim=pass\r\n",
+		"Authentication-Results: (mail.example.test) mx.client.test; x=mail.example.test\r\n",
+		"Authentication-Results: mail.example.test.evil.test; dkim=pass\r\n",
+		"Authentication-Results:\r\n",
+		"Authentication-Results-X: mail.example.test\r\n",
+	}
+	for _, piece := range []int{1, 7, 1 << 20} {
+		for _, field := range forged {
+			if piece == 1 && len(field) > maxResults {
+				continue
+			}
+			for _, form := range []string{"%sA: b\r\n\r\nx", "A: b\r\n%s\r\nx", "A: b\r\n%s"} {
+				want := strings.Replace(form, "%s", "", 1)
+				if got := strainResults(t, strings.Replace(form, "%s", field, 1), piece); got != want {
+					t.Errorf("%.60q in pieces of %d left %q", field, piece, got)
+				}
+			}
+		}
+		for _, field := range honest {
+			msg := "A: b\r\n" + field + "C: d\r\n\r\nx"
+			if got := strainResults(t, msg, piece); got != msg {
+				t.Errorf("%q in pieces of %d became %q", msg, piece, got)
+			}
+		}
+	}
+}
+
+func strainResults(t *testing.T, msg string, piece int) string {
+	t.Helper()
+	var out bytes.Buffer
+	f := &filter{w: &out, maxHops: 3, results: "mail.example.test"}
+	for len(msg) > 0 {
+		n := min(piece, len(msg))
+		_, err := f.Write([]byte(msg[:n]))
+		must(t, err)
+		msg = msg[n:]
+	}
+	must(t, f.Close())
+	return out.String()
 }

@@ -49,6 +49,7 @@ type place struct {
 type copyTo struct {
 	account     accounts.Account
 	mailbox     string   // empty: INBOX
+	junk        bool     // mailbox is that for unwanted mail, made when it is missing
 	individuals []string // whom it is for, when a whole domain shares the account
 	address     string   // one that led here, for refusals
 	owners      []string // recipients of the envelope that led here

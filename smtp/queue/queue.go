@@ -36,6 +36,9 @@ type Options struct {
 	Retry       []time.Duration // pauses between attempts, the last one repeats; default 5m 10m 30m 1h 2h 4h
 	WarnAfter   time.Duration   // when the sender is told of a delay; default 4h; negative: never
 	ExpireAfter time.Duration   // when a message is given up; default 5 days
+	// SpoolDirectory is where large messages wait while an Inspector judges them;
+	// empty: the system's directory for temporary files.
+	SpoolDirectory string
 	// OwnAddresses holds accounts to addresses that lead to them, in the
 	// reverse-path and in From, and to those that Identities adds.
 	OwnAddresses bool

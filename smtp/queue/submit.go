@@ -68,7 +68,9 @@ type parcel struct {
 	identity *identity  // of the account that submits, or nil
 	keep     int        // octets of the begin of the message that are kept in head
 	head     []byte
-	counted  int // recipients that the account is charged with
+	counted  int    // recipients that the account is charged with
+	spool    *spool // of a message that is judged, or nil
+	fields   []byte // for the top, as the judgement has it
 
 	reporting bool      // the sender may have to be told something at once
 	reports   []*parcel // to the sender, about recipients whose way ends here
@@ -110,7 +112,12 @@ func (q *Queue) prepare(ctx context.Context, env *Envelope, body io.Reader, plan
 	if p.id, err = q.ids.take(ctx, q.store); err != nil {
 		return nil, err
 	}
+	if body, err = p.inspect(ctx, body); err != nil {
+		p.close()
+		return nil, err
+	}
 	if err := p.sort(); err != nil {
+		p.close()
 		return nil, err
 	}
 	p.reporting = env.From != "" && (p.plan.listed || len(p.notices()) > 0)
@@ -191,7 +198,7 @@ func (p *parcel) version(individuals []string) *version {
 // write streams the body into the drafts.
 func (p *parcel) write(ctx context.Context, body io.Reader) error {
 	now := p.q.o.Now()
-	received := p.q.received(&p.env.Source, p.id, now)
+	received := append(p.fields, p.q.received(&p.env.Source, p.id, now)...)
 	for _, v := range p.versions {
 		if err := p.begin(ctx, v, received); err != nil {
 			return err
@@ -200,6 +207,7 @@ func (p *parcel) write(ctx context.Context, body io.Reader) error {
 	f := &filter{
 		w:          p,
 		individual: []byte(p.q.o.Individual),
+		results:    p.q.resultsOf(&p.env.Source),
 		maxHops:    p.q.o.MaxHops,
 		complete:   p.env.Submission,
 		watch:      p.env.SMTPUTF8,
@@ -323,6 +331,7 @@ func (p *parcel) receipt() Receipt {
 // close lets go of the drafts. What was recorded stays.
 func (p *parcel) close() {
 	closeAll(p.reports)
+	p.spool.close()
 	for _, v := range p.versions {
 		if v.draft != nil {
 			_ = v.draft.Close() // a draft that is kept, or was never wanted
