@@ -31,6 +31,10 @@ var capabilities = []struct {
 	{"STATUS=SIZE", late},        // RFC 8438
 	{"ACL", late},                // RFC 4314
 	{"RIGHTS=kxte", late},        // RFC 4314 section 5.1.1
+	{"QUOTA", late},              // RFC 9208
+	{"QUOTA=RES-STORAGE", late},
+	{"QUOTA=RES-MESSAGE", late},
+	{"QUOTA=RES-MAILBOX", late},
 }
 
 func always(*session) bool  { return true }

@@ -43,11 +43,14 @@ func commands() map[string]*row {
 		"IDLE":        {states: signedIn, run: (*session).idle}, // RFC 2177
 
 		// Authenticated, extensions.
-		"SETACL":     {states: signedIn, run: (*session).setACL}, // RFC 4314
-		"DELETEACL":  {states: signedIn, run: (*session).deleteACL},
-		"GETACL":     {states: signedIn, run: (*session).getACL},
-		"LISTRIGHTS": {states: signedIn, run: (*session).listRights},
-		"MYRIGHTS":   {states: signedIn, run: (*session).myRights},
+		"SETACL":       {states: signedIn, run: (*session).setACL}, // RFC 4314
+		"DELETEACL":    {states: signedIn, run: (*session).deleteACL},
+		"GETACL":       {states: signedIn, run: (*session).getACL},
+		"LISTRIGHTS":   {states: signedIn, run: (*session).listRights},
+		"MYRIGHTS":     {states: signedIn, run: (*session).myRights},
+		"GETQUOTA":     {states: signedIn, run: (*session).getQuota}, // RFC 9208
+		"GETQUOTAROOT": {states: signedIn, run: (*session).getQuotaRoot},
+		"SETQUOTA":     {states: signedIn, run: (*session).setQuota},
 
 		// Selected, section 6.4.
 		"CHECK":       {states: selected, run: (*session).noop},

@@ -3,6 +3,7 @@ package imap
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -280,6 +281,24 @@ func (p *parser) number() uint32 {
 		p.fail("Expected a number")
 	}
 	return uint32(n)
+}
+
+// number64 consumes a number of 63 bits.
+func (p *parser) number64() int64 {
+	n, start := int64(0), p.i
+	for p.i < len(p.b) && p.b[p.i]-'0' <= 9 {
+		d := int64(p.b[p.i] - '0')
+		if n > (math.MaxInt64-d)/10 {
+			p.fail("Number too large")
+			return 0
+		}
+		n = n*10 + d
+		p.i++
+	}
+	if p.i == start {
+		p.fail("Expected a number")
+	}
+	return n
 }
 
 // list consumes "(", one or more items with single spaces between them, and ")".

@@ -10,13 +10,14 @@ import (
 // statusItems are the items of STATUS: RFC 3501 section 6.3.10, SIZE of RFC 8438,
 // DELETED of RFC 9051 section 6.3.11.
 var statusItems = map[string]func(*store.State) uint64{
-	"MESSAGES":    func(st *store.State) uint64 { return uint64(st.Exists) },
-	"RECENT":      func(st *store.State) uint64 { return uint64(st.Recent) },
-	"UIDNEXT":     func(st *store.State) uint64 { return uint64(st.UIDNext) },
-	"UIDVALIDITY": func(st *store.State) uint64 { return uint64(st.UIDValidity) },
-	"UNSEEN":      func(st *store.State) uint64 { return uint64(st.Unseen) },
-	"DELETED":     func(st *store.State) uint64 { return uint64(st.Deleted) },
-	"SIZE":        func(st *store.State) uint64 { return uint64(st.Octets) },
+	"MESSAGES":        func(st *store.State) uint64 { return uint64(st.Exists) },
+	"RECENT":          func(st *store.State) uint64 { return uint64(st.Recent) },
+	"UIDNEXT":         func(st *store.State) uint64 { return uint64(st.UIDNext) },
+	"UIDVALIDITY":     func(st *store.State) uint64 { return uint64(st.UIDValidity) },
+	"UNSEEN":          func(st *store.State) uint64 { return uint64(st.Unseen) },
+	"DELETED":         func(st *store.State) uint64 { return uint64(st.Deleted) },
+	"DELETED-STORAGE": func(st *store.State) uint64 { return uint64(max(st.DeletedOctets, 0)) }, // RFC 9208 section 5.1
+	"SIZE":            func(st *store.State) uint64 { return uint64(st.Octets) },
 }
 
 // maxStatusItems bounds the items of one STATUS.

@@ -13,10 +13,11 @@ import (
 type Usage struct {
 	Octets, Messages         int64
 	OctetLimit, MessageLimit int64 // 0: none
+	Mailboxes                int64 // names, those without messages included
 }
 
 func (a *account) usage() Usage {
-	return Usage{a.octets, a.messages, a.octetLimit, a.messageLimit}
+	return Usage{a.octets, a.messages, a.octetLimit, a.messageLimit, int64(a.names)}
 }
 
 // fits tells whether so much more stays within the limits.

@@ -116,6 +116,9 @@ func (c *checker) finish(acct *checkedAccount, box *checkedBox) {
 	c.res.Messages += int64(n.Exists)
 	acct.messages += int64(st.Exists)
 	acct.octets += st.Octets
+	if st.DeletedOctets != n.DeletedOctets {
+		c.fault(key, "%q says that messages marked deleted have %d octets; they have %d", m.name, st.DeletedOctets, n.DeletedOctets)
+	}
 	if st.Unended != n.Unended {
 		c.fault(key, "%q says that %d messages lack their last line end; it holds %d such", m.name, st.Unended, n.Unended)
 	}

@@ -29,6 +29,7 @@ type State struct {
 	Unseen        uint32 // messages without \Seen
 	Deleted       uint32 // messages with \Deleted
 	Octets        int64
+	DeletedOctets int64  // of the messages with \Deleted
 	Unended       uint32 // messages whose last line does not end with CRLF
 	UTF8Headers   uint32 // internationalized messages with an octet above 127 in a header
 	RecentBase    UID    // messages from this UID on are \Recent for the next read-write session

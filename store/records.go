@@ -208,7 +208,7 @@ type state struct {
 	changes  uint32 // how many change records there are
 }
 
-const maxStateRecord = 1 + 3*binary.MaxVarintLen64 + 11*binary.MaxVarintLen32
+const maxStateRecord = 1 + 4*binary.MaxVarintLen64 + 11*binary.MaxVarintLen32
 
 func (s *state) append(b []byte) []byte {
 	b = append(b, recordVersion)
@@ -224,11 +224,15 @@ func (s *state) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(s.Floor))
 	b = binary.AppendUvarint(b, uint64(s.keywords))
 	b = binary.AppendUvarint(b, uint64(s.changes))
-	if s.Unended > 0 || s.UTF8Headers > 0 { // rare, so they are left out where there are none
+	// The last ones are rare, so those at the end are left out where they are 0.
+	if s.Unended > 0 || s.UTF8Headers > 0 || s.DeletedOctets != 0 {
 		b = binary.AppendUvarint(b, uint64(s.Unended))
 	}
-	if s.UTF8Headers > 0 {
+	if s.UTF8Headers > 0 || s.DeletedOctets != 0 {
 		b = binary.AppendUvarint(b, uint64(s.UTF8Headers))
+	}
+	if s.DeletedOctets != 0 {
+		b = binary.AppendUvarint(b, uint64(s.DeletedOctets))
 	}
 	return b
 }
@@ -247,12 +251,15 @@ func (s *state) decode(b []byte) error {
 	s.Floor = ModSeq(d.uint())
 	s.keywords = uint32(d.uint())
 	s.changes = uint32(d.uint())
-	s.Unended, s.UTF8Headers = 0, 0
+	s.Unended, s.UTF8Headers, s.DeletedOctets = 0, 0, 0
 	if len(d.b) > 0 {
 		s.Unended = uint32(d.uint())
 	}
 	if len(d.b) > 0 {
 		s.UTF8Headers = uint32(d.uint())
+	}
+	if len(d.b) > 0 {
+		s.DeletedOctets = int64(d.uint())
 	}
 	return d.err("mailbox state")
 }
@@ -273,6 +280,7 @@ func (s *state) count(m *entry, sign int) {
 	}
 	if m.Flags&FlagDeleted != 0 {
 		s.Deleted += n
+		s.DeletedOctets += int64(sign) * m.Size
 	}
 	if m.UID >= s.RecentBase {
 		s.Recent += n

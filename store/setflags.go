@@ -162,8 +162,10 @@ func (s *state) reflag(e *entry, now Flags) {
 	switch {
 	case e.Flags&FlagDeleted == 0 && now&FlagDeleted != 0:
 		s.Deleted++
+		s.DeletedOctets += e.Size
 	case e.Flags&FlagDeleted != 0 && now&FlagDeleted == 0:
 		s.Deleted--
+		s.DeletedOctets -= e.Size
 	}
 	e.Flags = now
 }

@@ -130,6 +130,9 @@ func (s *Store) Close() error { return s.engine.Close() }
 // Engine returns the engine below.
 func (s *Store) Engine() engine.Engine { return s.engine }
 
+// MaxMailboxes returns how many names an account may have.
+func (s *Store) MaxMailboxes() int { return s.o.MaxMailboxes }
+
 // validityAt returns the least UIDVALIDITY that may be given out at a time.
 func validityAt(t time.Time) uint32 {
 	return uint32(min(max(t.Unix(), 1), math.MaxUint32))
