@@ -29,7 +29,7 @@ func (c *counter) take(ctx context.Context, st *store.Store) (uint64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.next == c.end {
-		end, err := reserve(ctx, st)
+		end, err := reserve(ctx, st, idBlock)
 		if err != nil {
 			return 0, fmt.Errorf("reserve queue ids: %w", err)
 		}
@@ -40,9 +40,21 @@ func (c *counter) take(ctx context.Context, st *store.Store) (uint64, error) {
 	return id, nil
 }
 
-// reserve moves the durable high-water mark up by one block and returns it. Ids
-// begin at 1.
-func reserve(ctx context.Context, st *store.Store) (end uint64, err error) {
+// skippedIDs is how many queue ids are left out when a store goes on from an
+// older copy of itself.
+const skippedIDs = 1 << 32
+
+// SkipAhead makes the queue of a store that was restored from an older copy give
+// out no queue id that may have been given out since.
+func SkipAhead(ctx context.Context, st *store.Store) error {
+	if _, err := reserve(ctx, st, skippedIDs); err != nil {
+		return fmt.Errorf("skip queue ids: %w", err)
+	}
+	return nil
+}
+
+// reserve moves the durable high-water mark up and returns it. Ids begin at 1.
+func reserve(ctx context.Context, st *store.Store, count uint64) (end uint64, err error) {
 	err = st.Update(ctx, func(tx *store.Tx) error {
 		v, err := tx.Get(store.SpaceQueue, keyID)
 		if err != nil {
@@ -55,7 +67,7 @@ func reserve(ctx context.Context, st *store.Store) (end uint64, err error) {
 			}
 			mark = binary.BigEndian.Uint64(v)
 		}
-		end = mark + idBlock
+		end = mark + count
 		tx.Put(store.SpaceQueue, keyID, binary.BigEndian.AppendUint64(nil, end))
 		return nil
 	})
