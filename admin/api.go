@@ -38,6 +38,8 @@ type API struct {
 	Alerts    *alerts.Alerts
 	// References is what the store's check counts beside its own.
 	References References
+	// Backups copies the data directory.
+	Backups Backups
 	// MaxMessage is the largest message that an import takes, in octets.
 	MaxMessage int64
 	// Server describes the running process; zero when there is none.
@@ -137,6 +139,8 @@ func (a *API) operations() map[string]http.HandlerFunc {
 		"store/status":  operation(a.StoreStatus),
 		"store/check":   operation(a.CheckStore),
 		"store/compact": operation(a.CompactStore),
+		"store/backup":  operation(a.Backup),
+		"store/verify":  operation(a.VerifyBackup),
 	}
 }
 

@@ -65,8 +65,13 @@ type References func(*store.Snapshot) iter.Seq2[store.Body, error]
 
 // CheckStore reads everything in the store and verifies it. It changes nothing.
 func (a *API) CheckStore(ctx context.Context, _ None) (CheckInfo, error) {
+	return CheckOf(ctx, a.Store, a.References)
+}
+
+// CheckOf checks any store.
+func CheckOf(ctx context.Context, st *store.Store, references References) (CheckInfo, error) {
 	var info CheckInfo
-	res, err := a.Store.Check(ctx, a.References, func(f engine.Fault) {
+	res, err := st.Check(ctx, references, func(f engine.Fault) {
 		if info.FaultCount++; len(info.Faults) < maxFaults {
 			info.Faults = append(info.Faults, FaultInfo{f.Place, f.Text})
 		}

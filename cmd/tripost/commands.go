@@ -102,6 +102,9 @@ var commands = []command{
 	{"store status", "", "tell how the store is", storeStatus},
 	{"store check", "", "read and verify everything in the store", storeCheck},
 	{"store compact", "", "give back the space of removed mail", storeCompact},
+	{"store backup", "DIR [--verify]", "add a backup to a directory of them; unchanged files are shared", storeBackup},
+	{"store verify", "DIR", "read a backup, or the newest in a directory of them, and check its store", storeVerify},
+	{"store restore", "DIR", "bring a backup back where no store is; no server may run", storeRestore},
 
 	{"version", "", "print the version", showVersion},
 }

@@ -28,6 +28,7 @@ var floors = map[string]int{
 	"accounts":                4,
 	"store/storetest":         3,
 	"store":                   2,
+	"store/backup":            3,
 	"store/engine/faultfs":    2,
 	"store/engine/enginetest": 1,
 	"store/engine/local":      1,

@@ -60,6 +60,7 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 	r.queue = queue.New(st, r.router, r.directory, queueOptions(cfg, log))
 	r.alerts = alerts.New(st, r.directory, alertOptions(cfg, log))
 	r.api = &admin.API{
+		Backups:   &backups{cfg: cfg, store: st},
 		Directory: r.directory, Store: st, Router: r.router, Queue: adminQueue{r.queue}, Alerts: r.alerts,
 		References: queue.Bodies, MaxMessage: int64(cfg.Message.Size),
 	}
@@ -70,8 +71,13 @@ func openStore(ctx context.Context, cfg Config, log *syslog.Logger) (*store.Stor
 	if _, err := os.Stat(cfg.Data); err != nil {
 		return nil, fmt.Errorf("data directory: %w (\"tripost serve\" makes it)", err)
 	}
+	return openStoreIn(ctx, cfg, filepath.Join(cfg.Data, "store"), log)
+}
+
+// openStoreIn opens the store in a directory with the configuration's settings.
+func openStoreIn(ctx context.Context, cfg Config, dir string, log *syslog.Logger) (*store.Store, error) {
 	logf := func(level int, text string) { log.Log(syslog.Level(level), text) }
-	e, err := local.Open(filepath.Join(cfg.Data, "store"), local.Options{Logf: logf})
+	e, err := local.Open(dir, local.Options{Logf: logf})
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}

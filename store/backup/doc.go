@@ -3,7 +3,7 @@
 //
 // A directory of backups holds one subdirectory for each, named by its time:
 //
-//	20261123T041500Z/
+//	20261123T041500.000Z/
 //		store/          opens like any store
 //		files/          the rest of the data directory: certificates and keys
 //		MANIFEST.json   every file with its size and SHA-256; written last

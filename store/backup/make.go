@@ -80,7 +80,7 @@ func clear(dir string) error {
 func fill(ctx context.Context, dir string, before *Entry, o Options) (Made, error) {
 	made := Made{Entry: Entry{
 		Dir:      filepath.Join(dir, o.Now.UTC().Format(nameForm)),
-		Manifest: Manifest{Format: manifestFormat, Product: o.Product, Time: o.Now.UTC().Truncate(time.Second)},
+		Manifest: Manifest{Format: manifestFormat, Product: o.Product, Time: o.Now.UTC().Truncate(time.Millisecond)},
 	}}
 	if _, err := os.Lstat(made.Dir); err == nil {
 		return made, fmt.Errorf("%q: %w", made.Dir, fs.ErrExist)

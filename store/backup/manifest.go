@@ -22,7 +22,7 @@ const (
 	// unfinished ends the name of a backup that is being made.
 	unfinished = ".new"
 	// nameForm is how a backup is named after its time, in UTC.
-	nameForm = "20060102T150405Z"
+	nameForm = "20060102T150405.000Z"
 	// manifestFormat is the version of the layout.
 	manifestFormat = 1
 	// maxManifest bounds what is read: some hundred octets for each file.
@@ -41,6 +41,9 @@ type Manifest struct {
 	Product string    `json:"product"` // name and version of the program that made it
 	Time    time.Time `json:"time"`
 	Files   []File    `json:"files"` // by name
+	// Directories are those of the store, by name: an empty one has no file
+	// that would tell.
+	Directories []string `json:"directories"`
 }
 
 // File is one file of a backup.
@@ -75,9 +78,13 @@ func read(dir string) (*Manifest, error) {
 	if m.Format != manifestFormat {
 		return nil, fmt.Errorf("%q was made by %s in format %d, this program knows format %d", dir, m.Product, m.Format, manifestFormat)
 	}
+	names := slices.Clone(m.Directories)
 	for _, file := range m.Files {
-		if !filepath.IsLocal(filepath.FromSlash(file.Name)) {
-			return nil, fmt.Errorf("%w: its manifest names %q", ErrDamaged, file.Name)
+		names = append(names, file.Name)
+	}
+	for _, name := range names {
+		if !filepath.IsLocal(filepath.FromSlash(name)) {
+			return nil, fmt.Errorf("%w: its manifest names %q", ErrDamaged, name)
 		}
 	}
 	return &m, nil
@@ -92,7 +99,11 @@ func (m *Manifest) write(dir, beforeDir string, before *Manifest) error {
 			known[f.Name] = f
 		}
 	}
-	err := eachFile(dir, func(name string, info fs.FileInfo) error {
+	var err error
+	if m.Directories, err = directories(dir); err != nil {
+		return err
+	}
+	err = eachFile(dir, func(name string, info fs.FileInfo) error {
 		slashed := filepath.ToSlash(name)
 		if f, ok := known[slashed]; ok {
 			if old, err := os.Stat(filepath.Join(beforeDir, name)); err == nil && os.SameFile(old, info) {
@@ -115,6 +126,19 @@ func (m *Manifest) write(dir, beforeDir string, before *Manifest) error {
 		_, err := w.Write(append(text, '\n'))
 		return err
 	})
+}
+
+// directories lists those below dir, by name.
+func directories(dir string) (list []string, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() || path == dir {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		list = append(list, filepath.ToSlash(name))
+		return err
+	})
+	return list, err
 }
 
 // eachFile calls fn with each regular file below dir, by name.

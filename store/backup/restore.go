@@ -105,6 +105,15 @@ func each(ctx context.Context, e Entry, part, dir string, fn func(f File, from, 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
+	for _, d := range e.Directories {
+		if name, ok := strings.CutPrefix(d, part+"/"); ok {
+			to := filepath.Join(dir, filepath.FromSlash(name))
+			if err := os.MkdirAll(to, 0o700); err != nil {
+				return err
+			}
+			made[to] = true
+		}
+	}
 	for _, f := range e.Files {
 		name, ok := strings.CutPrefix(f.Name, part+"/")
 		if !ok {
@@ -114,10 +123,6 @@ func each(ctx context.Context, e Entry, part, dir string, fn func(f File, from, 
 			return err
 		}
 		to := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-			return err
-		}
-		made[filepath.Dir(to)] = true
 		if err := fn(f, filepath.Join(e.Dir, filepath.FromSlash(f.Name)), to); err != nil {
 			return err
 		}
