@@ -139,7 +139,8 @@ type QueueConfig struct {
 	Smarthost             string     `toml:"smarthost" comment:"host:port that takes everything for other hosts"`
 	SmarthostUser         string     `toml:"smarthost_user"`
 	SmarthostPasswordFile string     `toml:"smarthost_password_file"`
-	Resolver              string     `toml:"resolver" comment:"DNS server, host:port; empty: the system's"`
+	Resolver              string     `toml:"resolver" comment:"DNS server, host:port; empty: those of resolv.conf"`
+	ResolverValidates     bool       `toml:"resolver_validates" comment:"it validates DNSSEC and nobody can change its answers on the way here: DANE is used"`
 	SMTPPort              int        `toml:"smtp_port" comment:"port of other hosts"`
 	Limit                 int        `toml:"limit" comment:"most messages in the queue; more are refused for the time being"`
 }

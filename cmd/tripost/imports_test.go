@@ -23,6 +23,7 @@ var floors = map[string]int{
 	"smtp":                    7,
 	"smtp/queue":              6,
 	"smtp/send":               5,
+	"smtp/resolve":            4,
 	"router":                  5,
 	"alerts":                  5,
 	"accounts":                4,

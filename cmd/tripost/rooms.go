@@ -13,6 +13,7 @@ import (
 	"tripost/message"
 	"tripost/router"
 	"tripost/smtp/queue"
+	"tripost/smtp/resolve"
 	"tripost/store"
 	"tripost/store/engine/local"
 	"tripost/syslog"
@@ -29,6 +30,7 @@ type rooms struct {
 	store     *store.Store
 	directory *accounts.Directory
 	router    *router.Router
+	resolver  *resolve.Resolver
 	queue     *queue.Queue
 	alerts    *alerts.Alerts
 	api       *admin.API
@@ -57,6 +59,7 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 		LocalAddress:  ownAddress,
 		Log:           log.Tag("ROUTER"),
 	})
+	r.resolver = newResolver(cfg)
 	r.queue = queue.New(st, r.router, r.directory, queueOptions(cfg, log))
 	r.alerts = alerts.New(st, r.directory, alertOptions(cfg, log))
 	r.api = &admin.API{

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"tripost/smtp/queue"
-	"tripost/smtp/send"
+	"tripost/smtp/resolve"
 	"tripost/syslog"
 )
 
@@ -29,6 +29,15 @@ func queueOptions(cfg Config, log *syslog.Log) queue.Options {
 	}
 }
 
+// newResolver makes the part that asks DNS.
+func newResolver(cfg Config) *resolve.Resolver {
+	o := resolve.Options{Validates: cfg.Queue.ResolverValidates}
+	if cfg.Queue.Resolver != "" {
+		o.Servers = []string{cfg.Queue.Resolver}
+	}
+	return resolve.New(o)
+}
+
 // newSender makes the part that sends to other hosts.
 func (s *server) newSender() (*queue.Sender, error) {
 	smarthost, err := s.cfg.smarthost()
@@ -37,7 +46,7 @@ func (s *server) newSender() (*queue.Sender, error) {
 	}
 	return queue.NewSender(s.queue, queue.SenderOptions{
 		Port: s.cfg.Queue.SMTPPort, Smarthost: smarthost,
-		DNS: send.NewDNS(s.cfg.Queue.Resolver), Self: s.listensAt, Grace: grace,
+		DNS: s.resolver, Self: s.listensAt, Grace: grace,
 	}), nil
 }
 

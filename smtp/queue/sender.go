@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"tripost/smtp/resolve"
 	"tripost/smtp/send"
 	"tripost/store"
 	"tripost/syslog"
@@ -49,7 +50,7 @@ func (o *SenderOptions) defaults() {
 	set(&o.PerHost, 4)
 	set(&o.Batch, 50)
 	if o.DNS == nil {
-		o.DNS = send.NewDNS("")
+		o.DNS = resolve.New(resolve.Options{})
 	}
 	if o.Grace <= 0 {
 		o.Grace = 10 * time.Second

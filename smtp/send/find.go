@@ -21,28 +21,10 @@ var (
 	ErrSelf = errors.New("mail for the domain leads back to this server")
 )
 
-// DNS is what is asked. [net.Resolver] is one.
+// DNS is what is asked: a resolve.Resolver.
 type DNS interface {
 	LookupMX(ctx context.Context, name string) ([]*net.MX, error)
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
-}
-
-// NewDNS returns a resolver that asks the server at "host:port" or "host"; the
-// system's own when server is empty.
-func NewDNS(server string) *net.Resolver {
-	if server == "" {
-		return net.DefaultResolver
-	}
-	if _, _, err := net.SplitHostPort(server); err != nil {
-		server = net.JoinHostPort(strings.Trim(server, "[]"), "53")
-	}
-	var d net.Dialer
-	return &net.Resolver{
-		PreferGo: true,
-		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return d.DialContext(ctx, network, server)
-		},
-	}
 }
 
 const (

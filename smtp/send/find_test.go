@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"tripost/smtp/resolve"
 )
 
 // zone is a name server on loopback: records by "TYPE name.", or a response code
@@ -93,7 +95,7 @@ func TestTargets(t *testing.T) {
 		broken: map[string]int{"broken.test.": dns.RcodeServerFailure, "refused.test.": dns.RcodeRefused},
 	}
 	f := &Finder{
-		DNS:  NewDNS(z.start(t)),
+		DNS:  resolve.New(resolve.Options{Servers: []string{z.start(t)}}),
 		Port: 2525,
 		Self: func(a netip.AddrPort) bool { return a == netip.MustParseAddrPort("198.51.100.1:2525") },
 	}
@@ -147,7 +149,7 @@ func TestTargetsShuffled(t *testing.T) {
 		"MX x.test.": {"10 a.test.", "10 b.test."},
 		"A a.test.":  {"192.0.2.1"}, "A b.test.": {"192.0.2.2"},
 	}}
-	f := &Finder{DNS: NewDNS(z.start(t))}
+	f := &Finder{DNS: resolve.New(resolve.Options{Servers: []string{z.start(t)}})}
 	first := map[string]bool{}
 	for range 200 {
 		targets, err := f.Targets(context.Background(), Route{Host: "x.test"})
@@ -168,7 +170,7 @@ func TestTargetsSilentServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &Finder{DNS: NewDNS(pc.LocalAddr().String())}
+	f := &Finder{DNS: resolve.New(resolve.Options{Servers: []string{pc.LocalAddr().String()}})}
 	pc.Close() // nobody is there
 	_, err = f.Targets(context.Background(), Route{Host: "x.test"})
 	if err == nil || errors.Is(err, ErrNoDomain) {
