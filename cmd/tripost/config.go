@@ -32,6 +32,7 @@ type Config struct {
 	Local      LocalConfig      `toml:"local"`
 	Queue      QueueConfig      `toml:"queue"`
 	Alerts     AlertsConfig     `toml:"alerts"`
+	Backup     BackupConfig     `toml:"backup"`
 	Admin      AdminConfig      `toml:"admin"`
 }
 
@@ -151,6 +152,15 @@ type AlertsConfig struct {
 	Limit        int `toml:"limit" comment:"most alerts posted for the server, for one domain, for one account"`
 }
 
+// BackupConfig is the schedule of backups.
+type BackupConfig struct {
+	Directory string   `toml:"directory" comment:"where backups go, best on another disk; empty: none are made by themselves"`
+	Every     Duration `toml:"every" comment:"age of the newest backup at which the next one is made"`
+	Keep      int      `toml:"keep" comment:"how many are kept; 0: all"`
+	Verify    bool     `toml:"verify" comment:"read each backup and check a copy of its store"`
+	Report    bool     `toml:"report" comment:"mail the postmaster about every backup, not only about those that failed"`
+}
+
 // AdminConfig is the part of the HTTP listener.
 type AdminConfig struct {
 	Listen string `toml:"listen" comment:"answers /health; empty: off"`
@@ -199,6 +209,7 @@ func defaultConfig() Config {
 			WarnAfter: Duration{4 * time.Hour}, ExpireAfter: days(5), SMTPPort: 25, Limit: 100_000,
 		},
 		Alerts: AlertsConfig{QuotaPercent: 90, Limit: 100},
+		Backup: BackupConfig{Every: days(1), Keep: 14, Verify: true},
 		Admin:  AdminConfig{Listen: "127.0.0.1:8010"},
 	}
 }
@@ -288,5 +299,6 @@ func (c *Config) resolve(base string) {
 	abs(&c.Log.Directory)
 	abs(&c.TLS.Certificate)
 	abs(&c.TLS.Key)
+	abs(&c.Backup.Directory)
 	abs(&c.Queue.SmarthostPasswordFile)
 }

@@ -93,6 +93,8 @@ func (c *Config) checkNumbers() error {
 		{"alerts.limit", int64(c.Alerts.Limit), 1},
 		{"submission.flow_recipients", int64(c.Submission.FlowRecipients), 0},
 		{"submission.flow_period", int64(c.Submission.FlowPeriod.Duration), int64(time.Second)},
+		{"backup.every", int64(c.Backup.Every.Duration), int64(time.Second)},
+		{"backup.keep", int64(c.Backup.Keep), 0},
 		{"queue.limit", int64(c.Queue.Limit), 1},
 		{"queue.smtp_port", int64(c.Queue.SMTPPort), 1},
 		{"queue.retry", int64(len(c.Queue.Retry)), 1},

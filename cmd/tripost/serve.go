@@ -175,6 +175,7 @@ func (s *server) run(ctx context.Context) error {
 	g.Go(func() error { return s.store.Run(ctx) })
 	g.Go(func() error { return s.sender.Run(ctx) })
 	g.Go(func() error { return s.router.Run(ctx) })
+	g.Go(func() error { return s.runBackups(ctx) })
 	g.Go(func() error { return s.watchHangups(ctx, hangups) })
 	g.Go(func() error { return trimMemory(ctx) })
 	s.announce()
