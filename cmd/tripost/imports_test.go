@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"smtp/queue":              6,
 	"smtp/send":               5,
 	"smtp/resolve":            4,
+	"smtp/mailauth":           5,
 	"router":                  5,
 	"alerts":                  5,
 	"accounts":                4,
