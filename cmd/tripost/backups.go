@@ -26,8 +26,12 @@ func (b *backups) Make(ctx context.Context, dir string) (admin.BackupInfo, error
 	if inside(dir, b.cfg.Data) {
 		return admin.BackupInfo{}, &admin.Refusal{Err: fmt.Errorf("%q is in the data directory: a copy of it must be elsewhere", dir)}
 	}
+	skip, err := filepath.Glob(filepath.Join(b.cfg.Data, drillPrefix+"*"))
+	if err != nil {
+		return admin.BackupInfo{}, err
+	}
 	made, err := backup.Make(ctx, dir, backup.Options{
-		Engine: b.store.Engine(), Data: b.cfg.Data, Skip: []string{b.cfg.Log.Directory}, Product: product(), Now: time.Now(),
+		Engine: b.store.Engine(), Data: b.cfg.Data, Skip: append(skip, b.cfg.Log.Directory), Product: product(), Now: time.Now(),
 	})
 	info := backupInfo(made.Entry)
 	info.Written = made.Written

@@ -104,6 +104,7 @@ var commands = []command{
 	{"store compact", "", "give back the space of removed mail", storeCompact},
 	{"store backup", "DIR [--verify]", "add a backup to a directory of them; unchanged files are shared", storeBackup},
 	{"store verify", "DIR", "read a backup, or the newest in a directory of them, and check its store", storeVerify},
+	{"store drill", "[--rounds N]", "kill a scratch server at work on this disk, and look for what it had acknowledged", storeDrill},
 	{"store restore", "DIR", "bring a backup back where no store is; no server may run", storeRestore},
 
 	{"version", "", "print the version", showVersion},
@@ -154,6 +155,24 @@ func takeFlag(args []string, name string) (rest []string, found bool) {
 		}
 	}
 	return rest, found
+}
+
+// takeValue removes a flag with a value, "--flag VALUE" or "--flag=VALUE", from
+// the arguments. Without the flag, or without a value behind it, value is empty.
+func takeValue(args []string, name string) (rest []string, value string) {
+	for i := 0; i < len(args); i++ {
+		text, found := strings.CutPrefix(args[i], name+"=")
+		switch {
+		case found:
+			value = text
+		case args[i] == name && i+1 < len(args):
+			i++
+			value = args[i]
+		default:
+			rest = append(rest, args[i])
+		}
+	}
+	return rest, value
 }
 
 // settings reads KEY=VALUE arguments.

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"tripost/store"
 	"tripost/store/backup"
 )
 
@@ -110,24 +109,13 @@ func eachMail(t *testing.T, s *server, address string, fn func(string)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := s.store.Open(ctx, store.System(), store.MailboxRef{Account: account.ID, Name: store.Inbox}, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer v.Close()
-	if err := v.Load(ctx); err != nil {
-		t.Fatal(err)
-	}
-	for seq := 1; seq <= v.Len(); seq++ {
-		body, err := s.store.OpenBody(ctx, v.At(seq).Body)
+	err = eachBody(ctx, s.store, account.ID, func(text string, err error) {
 		if err != nil {
-			t.Fatal(err)
-		}
-		var text strings.Builder
-		if _, err := body.WriteTo(&text); err != nil {
 			t.Error(err)
 		}
-		body.Close()
-		fn(text.String())
+		fn(text)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
