@@ -9,64 +9,118 @@ import (
 	"tripost/store"
 )
 
-// isAppendMessage says whether a literal after these arguments of APPEND is the
-// message. The only other one is the mailbox name, which comes first.
+// isAppendMessage says whether a literal after these arguments of APPEND is a
+// message, or a piece of one. The only other one is the mailbox name, which comes
+// first.
 func isAppendMessage(args []byte) bool { return len(bytes.TrimLeft(args, " ")) > 0 }
 
-// append answers APPEND. What can be refused is refused before the message is
-// asked for; then it goes to the store as it comes in. RFC 3501 section 6.3.11,
-// APPENDUID of RFC 4315 section 3.
+// append answers APPEND of one or several messages, which are all appended or none.
+// What can be refused is refused before a message is asked for; then it goes to the
+// store as it comes in. RFC 3501 section 6.3.11, RFC 3502, APPENDUID of RFC 4315
+// section 3.
 func (s *session) append(ctx context.Context, cmd *command) (completion, error) {
-	name, flags, date, err := appendArguments(cmd)
-	if err != nil {
+	cmd.args.space()
+	name := cmd.args.mailbox()
+	up := uploads{s: s, cmd: cmd}
+	defer up.close()
+	if err := up.head(); err != nil {
 		return completion{}, err
 	}
-	size := cmd.announced.size
-	target, err := s.appendTarget(ctx, name, size)
-	if err != nil {
+	if err := up.into(ctx, name); err != nil {
 		return completion{}, err
 	}
-	draft, err := s.srv.cfg.Store.Draft(ctx, size)
-	if err != nil {
+	if err := up.all(ctx); err != nil {
 		return completion{}, err
 	}
-	defer draft.Close()
-	if err := s.receive(cmd, draft); err != nil {
-		return completion{}, err
-	}
-	if err := cmd.args.end(); err != nil {
-		return completion{}, err
-	}
-	draft.Finish()
-	appended, err := s.srv.cfg.Store.Append(ctx, s.user, target, draft, flags, date)
+	appended, err := s.srv.cfg.Store.AppendAll(ctx, s.user, up.target, up.list)
 	if err != nil {
 		return completion{}, tryCreate(err)
 	}
 	s.stale = true // it may have been the selected mailbox
-	return okCode(fmt.Sprintf("APPENDUID %d %d", appended.UIDValidity, appended.UID), "Appended"), nil
+	return okCode(appendUID(appended), "Appended"), nil
 }
 
-// appendArguments parses what stands before the message.
-func appendArguments(cmd *command) (name string, flags store.FlagSet, date time.Time, err error) {
-	p := &cmd.args
-	p.space()
-	name = p.mailbox()
+// appendUID is the response code APPENDUID.
+func appendUID(list []store.Appended) string {
+	var set store.UIDSet
+	for _, a := range list {
+		set.Add(a.UID, a.UID)
+	}
+	return string(set.Append(fmt.Appendf(nil, "APPENDUID %d ", list[0].UIDValidity)))
+}
+
+// Bounds of one APPEND.
+const (
+	maxUploads = 1000    // messages
+	maxHeld    = 8 << 20 // octets of messages in memory: the others wait on disk
+)
+
+// uploads are the messages of one APPEND or REPLACE, as they come in.
+type uploads struct {
+	s      *session
+	cmd    *command
+	target store.MailboxRef
+	room   int64 // octets that the quota leaves for them; below 0: it is none
+	list   []store.Upload
+	held   int64 // octets of messages in memory
+
+	// What stands before the message that comes next.
+	flags store.FlagSet
+	date  time.Time
+	form  uploadForm
+}
+
+// uploadForm is how a message is given.
+type uploadForm uint8
+
+const (
+	formLiteral  uploadForm = iota
+	formBinary              // literal8, RFC 3516 section 4.4
+	formCatenate            // in pieces, RFC 4469
+)
+
+func (u *uploads) close() {
+	for _, one := range u.list {
+		one.Draft.Close()
+	}
+}
+
+// head parses what stands before a message. RFC 3502 section 6.
+func (u *uploads) head() error {
+	p := &u.cmd.args
+	u.flags, u.date, u.form = store.FlagSet{}, time.Time{}, formLiteral
 	p.space()
 	if p.peek() == '(' {
-		flags = p.flagList()
+		u.flags = p.flagList()
 		p.space()
 	}
 	if p.peek() == '"' {
-		date = p.dateTime()
+		u.date = p.dateTime()
 		p.space()
 	}
-	if p.err == nil && !cmd.pending {
+	switch {
+	case p.acceptWord("CATENATE"):
+		u.form = formCatenate
+		p.space()
+		p.expect('(')
+	case p.peek() == '~':
+		u.form = formBinary
+		u.announced()
+	default:
+		u.announced()
+	}
+	return p.err
+}
+
+// announced consumes the announcement of the literal that waits to be read.
+func (u *uploads) announced() {
+	p := &u.cmd.args
+	if p.err == nil && !u.cmd.pending {
 		p.fail("Expected a message literal")
 	}
-	if lit, n, found := literalHead(p.b[p.i:]); p.err == nil && (!found || n != len(p.b)-p.i || lit != cmd.announced) {
+	if lit, n, found := literalHead(p.b[p.i:]); p.err == nil && (!found || n != len(p.b)-p.i || lit != u.cmd.announced) {
 		p.fail("Expected a message literal")
 	}
-	return name, flags, date, p.err
 }
 
 // dateTime consumes a date-time such as "17-Jul-1996 02:44:25 -0700".
@@ -78,31 +132,102 @@ func (p *parser) dateTime() time.Time {
 	return t
 }
 
-// appendTarget finds the mailbox and refuses early what would be refused late.
-func (s *session) appendTarget(ctx context.Context, name string, size int64) (store.MailboxRef, error) {
-	target, err := s.resolve(ctx, name)
-	if err != nil {
-		return target, tryCreate(err)
+// into finds the mailbox and refuses early what would be refused late.
+func (u *uploads) into(ctx context.Context, name string) (err error) {
+	s := u.s
+	if u.target, err = s.resolve(ctx, name); err != nil {
+		return tryCreate(err)
 	}
-	box, _, err := s.srv.cfg.Store.Mailbox(ctx, s.user, target)
+	box, _, err := s.srv.cfg.Store.Mailbox(ctx, s.user, u.target)
 	switch {
 	case err != nil:
-		return target, tryCreate(err)
+		return tryCreate(err)
 	case !box.Selectable:
-		return target, tryCreate(store.ErrNotSelectable)
+		return tryCreate(store.ErrNotSelectable)
 	case box.Rights&store.RightInsert == 0:
-		return target, store.ErrNoRight
-	case size > s.srv.cfg.Limits.Message:
-		return target, refuse(no("TOOBIG", fmt.Sprintf("Messages may have %d octets", s.srv.cfg.Limits.Message)))
-	case size == 0:
-		return target, refuse(no("CANNOT", "A message cannot be empty"))
+		return store.ErrNoRight
 	}
-	usage, err := s.srv.cfg.Store.Usage(ctx, target.Account)
+	usage, err := s.srv.cfg.Store.Usage(ctx, u.target.Account)
+	u.room = -1
+	if usage.OctetLimit > 0 {
+		u.room = max(usage.OctetLimit-usage.Octets, 0)
+	}
+	return err
+}
+
+// all takes the messages, of which the first one's head has been parsed.
+func (u *uploads) all(ctx context.Context) error {
+	for {
+		if err := u.take(ctx); err != nil {
+			return err
+		}
+		if !u.cmd.args.more() {
+			return nil
+		}
+		if len(u.list) == maxUploads {
+			return refuse(no("LIMIT", "Too many messages in one command"))
+		}
+		if err := u.head(); err != nil {
+			return err
+		}
+	}
+}
+
+// one takes the only message there may be.
+func (u *uploads) one(ctx context.Context) error {
+	if err := u.take(ctx); err != nil {
+		return err
+	}
+	return u.cmd.args.end()
+}
+
+// take reads the message whose head has been parsed.
+func (u *uploads) take(ctx context.Context) error {
+	size := u.cmd.announced.size
+	if u.form == formCatenate {
+		size = 0
+	} else if err := u.admit(size); err != nil {
+		return err
+	}
+	hint := size
+	if u.held+size > maxHeld {
+		hint = maxHeld // too much to be held
+	}
+	draft, err := u.s.srv.cfg.Store.Draft(ctx, hint)
 	if err != nil {
-		return target, err
+		return err
 	}
-	if usage.OctetLimit > 0 && usage.Octets+size > usage.OctetLimit {
-		return target, store.ErrOverQuota
+	u.list = append(u.list, store.Upload{Draft: draft, Flags: u.flags, Date: u.date})
+	if u.form == formCatenate {
+		err = u.catenate(draft)
+	} else {
+		err = u.s.receive(u.cmd, draft)
 	}
-	return target, nil
+	if err != nil {
+		return err
+	}
+	if draft.Finish().NUL && u.form == formBinary {
+		return refuse(no("UNKNOWN-CTE", "Messages with NUL octets are not kept"))
+	}
+	if hint < maxHeld {
+		u.held += draft.Size()
+	}
+	if u.room >= 0 {
+		u.room -= draft.Size()
+	}
+	return nil
+}
+
+// admit refuses a message, or so much of one, that cannot be kept. An empty one
+// gives up the whole command (RFC 3502 section 6.3.11).
+func (u *uploads) admit(size int64) error {
+	switch limit := u.s.srv.cfg.Limits.Message; {
+	case size > limit:
+		return refuse(no("TOOBIG", fmt.Sprintf("Messages may have %d octets", limit)))
+	case size == 0:
+		return refuse(no("CANNOT", "A message cannot be empty"))
+	case u.room >= 0 && size > u.room:
+		return store.ErrOverQuota
+	}
+	return nil
 }

@@ -29,6 +29,9 @@ var capabilities = []struct {
 	{"CREATE-SPECIAL-USE", late}, // RFC 6154
 	{"MOVE", late},               // RFC 6851
 	{"STATUS=SIZE", late},        // RFC 8438
+	{"MULTIAPPEND", late},        // RFC 3502
+	{"CATENATE", late},           // RFC 4469
+	{"REPLACE", late},            // RFC 8508
 	{"ACL", late},                // RFC 4314
 	{"RIGHTS=kxte", late},        // RFC 4314 section 5.1.1
 	{"QUOTA", late},              // RFC 9208

@@ -61,7 +61,9 @@ func commands() map[string]*row {
 		"FETCH":       {states: selected, run: (*session).fetch, hold: true},
 		"STORE":       {states: selected, run: (*session).store, hold: true},
 		"COPY":        {states: selected, run: (*session).copy},
-		"MOVE":        {states: selected, run: (*session).move}, // RFC 6851
+		"MOVE":        {states: selected, run: (*session).move},                              // RFC 6851
+		"REPLACE":     {states: selected, run: (*session).replace, stream: isReplaceMessage}, // RFC 8508
+		"UID REPLACE": {states: selected, run: (*session).replace, stream: isReplaceMessage},
 		"UID EXPUNGE": {states: selected, run: (*session).expunge},
 		"UID SEARCH":  {states: selected, run: (*session).search},
 		"UID FETCH":   {states: selected, run: (*session).fetch},

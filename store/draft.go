@@ -22,7 +22,8 @@ type Draft struct {
 }
 
 // Draft makes room for a message, outside any transaction. size is a hint in
-// octets, 0 when it is not known.
+// octets, 0 when it is not known; one that is said to be large is not held in
+// memory.
 func (s *Store) Draft(ctx context.Context, size int64) (*Draft, error) {
 	d, err := s.engine.Draft(ctx, size)
 	if err != nil {

@@ -118,7 +118,8 @@ type Engine interface {
 	Update(ctx context.Context, fn func(Tx) error) error
 
 	// Draft makes room for new octets, outside any transaction. size is a hint
-	// in octets, 0 when it is not known.
+	// in octets, 0 when it is not known. A draft of which much is announced is
+	// not held in memory.
 	Draft(ctx context.Context, size int64) (Draft, error)
 
 	// Open opens a blob for reading, as it is in the durable state. ErrNoBlob

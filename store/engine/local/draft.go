@@ -19,6 +19,7 @@ type draft struct {
 	size   int64
 	sum    uint32 // CRC32C so far
 	memory []byte
+	large  bool // it was said to be large: nothing of it stays in memory
 	file   File // of a large one
 	name   string
 	blob   engine.Blob // once it has a number; running the function again gives the same
@@ -43,8 +44,8 @@ func (e *Engine) Draft(ctx context.Context, size int64) (engine.Draft, error) {
 	if err := e.readOnly(); err != nil {
 		return nil, err
 	}
-	d := &draft{e: e}
-	if size < int64(e.o.LargeBody) {
+	d := &draft{e: e, large: size >= int64(e.o.LargeBody)}
+	if !d.large {
 		d.memory = takeBuffer(int(max(size, 0)))
 	}
 	return d, nil
@@ -63,7 +64,7 @@ func (d *draft) Write(b []byte) (int, error) {
 	case d.err != nil:
 		return 0, d.err
 	}
-	if d.file == nil && d.size+int64(len(b)) < int64(d.e.o.LargeBody) {
+	if d.file == nil && !d.large && d.size+int64(len(b)) < int64(d.e.o.LargeBody) {
 		d.memory = growBuffer(d.memory, len(b))
 		d.memory = append(d.memory, b...)
 	} else if err := d.writeFile(b); err != nil {

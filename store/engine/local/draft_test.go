@@ -87,3 +87,23 @@ func TestDraftOutlivesEngine(t *testing.T) {
 	}
 	mustHold(t, next, b, 'b', size)
 }
+
+// TestDraftSaidToBeLarge: what is announced as large goes to a file, and when it
+// turns out to be small it is a blob like others.
+func TestDraftSaidToBeLarge(t *testing.T) {
+	e, err := local.Open(t.TempDir(), local.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	d, err := e.Draft(context.Background(), 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := d.Write([]byte("xx")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustHold(t, e, keep(t, e, d), 'x', 6)
+}
