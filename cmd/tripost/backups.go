@@ -165,12 +165,9 @@ func storeRestore(e *environment, args []string) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := loadConfig(findConfig(e.configPath))
+	cfg, err := e.alone()
 	if err != nil {
 		return err
-	}
-	if running, err := online(e.ctx, cfg); err != nil || running != nil {
-		return errors.Join(errors.New("a server is running here: stop it first"), err)
 	}
 	found, err := backup.Find(dir)
 	if err != nil {

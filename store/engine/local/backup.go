@@ -253,8 +253,12 @@ func (b *backup) same(name string, size int64, compare func(File) bool) bool {
 
 // write makes one file of the copy, durable when it returns.
 func (b *backup) write(name string, content func(*offsetWriter) error) error {
-	name = filepath.Join(b.dir, name)
-	f, err := b.fs.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	return writeDurably(b.fs, filepath.Join(b.dir, name), content)
+}
+
+// writeDurably makes a file that is on disk when it returns.
+func writeDurably(fs FS, name string, content func(*offsetWriter) error) error {
+	f, err := fs.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

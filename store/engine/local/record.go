@@ -109,6 +109,11 @@ func parseRecordHeader(b []byte, seed uint32) (recordHeader, bool) {
 		binary.BigEndian.Uint32(b[28:]) != crc32.Update(seed, castagnoli, b[:28]) {
 		return recordHeader{}, false
 	}
+	return readRecordHeader(b), true
+}
+
+// readRecordHeader takes the fields of 32 octets as they are.
+func readRecordHeader(b []byte) recordHeader {
 	return recordHeader{
 		kind:   b[4],
 		codec:  b[5],
@@ -116,7 +121,7 @@ func parseRecordHeader(b []byte, seed uint32) (recordHeader, bool) {
 		length: binary.BigEndian.Uint32(b[16:]),
 		bodies: binary.BigEndian.Uint32(b[20:]),
 		sum:    binary.BigEndian.Uint32(b[24:]),
-	}, true
+	}
 }
 
 // appendChange adds one changed key to the data of a commit record: the

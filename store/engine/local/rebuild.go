@@ -1,0 +1,93 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"tripost/store/engine"
+)
+
+// damagedIndexName is what [Rebuild] renames the index to.
+const damagedIndexName = indexName + ".damaged"
+
+// Rebuild makes a new index for a store whose own is lost or makes no sense. It
+// begins with the index of a backup, or with nothing where that is empty, and
+// the journal is replayed from there on when the store is opened. What must be
+// whole for that is every segment since: of those, compaction removes the ones
+// that hold nothing any more, and then ErrDamaged names what is missing.
+//
+// The store is opened and closed once to prove it. If that fails, everything is
+// as it was before. The index that was there is kept as index.db.damaged.
+func Rebuild(dir, backup string, o Options) error {
+	o = o.withDefaults()
+	lock, err := lockStore(filepath.Join(dir, lockName), o.LockTimeout)
+	if err != nil {
+		return err
+	}
+	fresh := filepath.Join(dir, indexName+".rebuilt")
+	err = errors.Join(beginIndex(fresh, backup, o), lock.release())
+	if err != nil {
+		return err
+	}
+	name, old := filepath.Join(dir, indexName), filepath.Join(dir, damagedIndexName)
+	had := true
+	if err := o.FS.Rename(name, old); errors.Is(err, os.ErrNotExist) {
+		had = false
+	} else if err != nil {
+		return err
+	}
+	if err := o.FS.Rename(fresh, name); err != nil {
+		return err
+	}
+	if err := tryOpen(dir, o); err != nil {
+		err = fmt.Errorf("rebuilding the index: %w", err)
+		if !had {
+			return errors.Join(err, o.FS.Remove(name))
+		}
+		return errors.Join(err, o.FS.Rename(old, name))
+	}
+	return o.FS.SyncDir(dir)
+}
+
+// beginIndex makes the index that replay begins with.
+func beginIndex(fresh, backup string, o Options) error {
+	if err := ignoreMissing(o.FS.Remove(fresh)); err != nil {
+		return err
+	}
+	if backup == "" {
+		return createIndex(fresh, o)
+	}
+	from, err := o.FS.OpenFile(filepath.Join(backup, indexName), os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	size, err := from.Size()
+	if err != nil {
+		return err
+	}
+	return writeDurably(o.FS, fresh, func(w *offsetWriter) error {
+		_, err := io.Copy(w, io.NewSectionReader(from, 0, size))
+		return err
+	})
+}
+
+// tryOpen opens a store, which replays the journal, and closes it, which writes
+// the index. A store that takes no writes has not been rebuilt.
+func tryOpen(dir string, o Options) error {
+	e, err := Open(dir, o)
+	if err != nil {
+		return err
+	}
+	if err := e.readOnly(); err != nil {
+		return errors.Join(err, e.Close())
+	}
+	var faulty error
+	if e.segments.doubted() {
+		faulty = fmt.Errorf("%w: the body map does not fit the bodies", engine.ErrDamaged)
+	}
+	return errors.Join(faulty, e.Close())
+}
