@@ -32,6 +32,8 @@ var capabilities = []struct {
 	{"MULTIAPPEND", late},        // RFC 3502
 	{"CATENATE", late},           // RFC 4469
 	{"REPLACE", late},            // RFC 8508
+	{"BINARY", late},             // RFC 3516
+	{"PREVIEW", late},            // RFC 8970
 	{"ACL", late},                // RFC 4314
 	{"RIGHTS=kxte", late},        // RFC 4314 section 5.1.1
 	{"QUOTA", late},              // RFC 9208

@@ -98,12 +98,15 @@ type fetcher struct {
 
 	gone    bool // a message could not be given because it has been removed
 	damaged bool // or because what is stored is damaged
+	unknown bool // a part has a transfer encoding that cannot be taken off
 }
 
 func (f *fetcher) done() completion {
 	switch {
 	case f.damaged:
 		return no("CORRUPTION", "Some messages are damaged")
+	case f.unknown:
+		return no("UNKNOWN-CTE", "Some parts have a transfer encoding that is not known")
 	case f.gone:
 		return no("EXPUNGEISSUED", "Some of these messages no longer exist")
 	}

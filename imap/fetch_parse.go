@@ -53,8 +53,20 @@ const (
 	sectionFieldsNot
 )
 
-// section is one BODY[...], RFC 3501 section 6.4.5.
+// sectionKind is which item a section belongs to.
+type sectionKind uint8
+
+const (
+	sectionText       sectionKind = iota // BODY[...]
+	sectionBinary                        // BINARY[...]
+	sectionBinarySize                    // BINARY.SIZE[...]
+	sectionPreview                       // PREVIEW
+)
+
+// section is one BODY[...], RFC 3501 section 6.4.5, or another item that is made
+// from the octets.
 type section struct {
+	kind    sectionKind
 	label   []byte // as it is answered: "BODY[1.HEADER]<0>"
 	path    []uint16
 	text    sectionPart
@@ -81,7 +93,7 @@ func (p *parser) fetchPlan(limit int) fetchPlan {
 	}
 	f.plan.record = f.plan.items&ofRecord != 0
 	for _, s := range f.plan.sections {
-		f.plan.record = f.plan.record || len(s.path) > 0 || s.text != sectionAll
+		f.plan.record = f.plan.record || len(s.path) > 0 || s.text != sectionAll || s.kind != sectionText
 	}
 	return f.plan
 }
@@ -124,6 +136,8 @@ func (f *fetchParser) item(alone bool) {
 		f.add(section{label: []byte(name), text: sectionHeader}, false)
 	case "RFC822.TEXT":
 		f.add(section{label: []byte(name), text: sectionBodyText}, true)
+	case "PREVIEW":
+		f.previewItem()
 	default:
 		f.fail("Unknown FETCH item")
 	}
@@ -136,7 +150,12 @@ func (f *fetchParser) add(s section, marks bool) {
 
 // bodySection consumes "[...]" and "<...>" after BODY or BODY.PEEK.
 func (f *fetchParser) bodySection(name string) {
-	if name != "BODY" && name != "BODY.PEEK" {
+	switch name {
+	case "BODY", "BODY.PEEK":
+	case "BINARY", "BINARY.PEEK", "BINARY.SIZE":
+		f.binarySection(name)
+		return
+	default:
 		f.fail("Unknown FETCH item")
 		return
 	}
@@ -145,44 +164,57 @@ func (f *fetchParser) bodySection(name string) {
 	numbers := f.sectionSpec(&s)
 	f.expect(']')
 	s.label = s.answerLabel(numbers)
-	if f.accept('<') {
-		s.partial = true
-		s.offset = f.number()
-		f.expect('.')
-		s.length = f.number()
-		f.expect('>')
-		if f.err == nil && s.length == 0 {
-			f.fail("A partial fetch of no octets")
-		}
-		s.label = append(strconv.AppendUint(append(s.label, '<'), uint64(s.offset), 10), '>')
-	}
+	f.partial(&s)
 	f.add(s, name == "BODY")
+}
+
+// partial consumes "<offset.length>", if it is there.
+func (f *fetchParser) partial(s *section) {
+	if !f.accept('<') {
+		return
+	}
+	s.partial = true
+	s.offset = f.number()
+	f.expect('.')
+	s.length = f.number()
+	f.expect('>')
+	if f.err == nil && s.length == 0 {
+		f.fail("A partial fetch of no octets")
+	}
+	s.label = append(strconv.AppendUint(append(s.label, '<'), uint64(s.offset), 10), '>')
 }
 
 // sectionSpec consumes a section-spec: part numbers, a text, or both. It returns
 // the numbers as they were written.
 func (f *fetchParser) sectionSpec(s *section) (numbers []byte) {
+	numbers, more := f.partNumbers(s)
+	if f.err == nil && more && f.peek() != ']' {
+		f.sectionText(s)
+	}
+	return numbers
+}
+
+// partNumbers consumes part numbers, which it also returns as they were written.
+// more says that something may follow: there are none, or a dot is behind them.
+func (f *fetchParser) partNumbers(s *section) (numbers []byte, more bool) {
 	start := f.i
 	for f.err == nil && f.peek()-'0' <= 9 {
 		f.spend()
 		n := f.number()
 		if n == 0 {
 			f.fail("Part numbers begin with 1")
-			return nil
+			return nil, false
 		}
 		s.path = append(s.path, uint16(min(n, math.MaxUint16)))
 		numbers = f.b[start:f.i]
 		if !f.accept('.') {
-			return numbers
+			return numbers, false
 		}
 		if f.peek() == ']' {
 			f.fail("Expected a part number")
 		}
 	}
-	if f.err == nil && f.peek() != ']' {
-		f.sectionText(s)
-	}
-	return numbers
+	return numbers, true
 }
 
 // sectionText consumes a section-text.

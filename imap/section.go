@@ -51,6 +51,12 @@ func (w *lineWriter) section(s *section, rec message.Record, body engine.Body) e
 	}
 	w.items = true
 	w.b = append(append(w.b, s.label...), ' ')
+	switch s.kind {
+	case sectionBinary, sectionBinarySize:
+		return w.binary(s, rec, body)
+	case sectionPreview:
+		return w.preview(rec, body)
+	}
 	from, to, found := s.locate(rec, body.Size())
 	if !found {
 		w.b = append(w.b, "NIL"...)
