@@ -10,6 +10,7 @@ func (t *tree) summarize(s *Summary) {
 	t.writeStructures(s)
 	t.copyTop(s)
 	s.Parts = t.parts()
+	s.Kept = t.kept
 }
 
 // writeStructures writes the IMAP values into one piece of memory.

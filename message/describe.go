@@ -92,6 +92,7 @@ func (t *tree) readFields(message bool) {
 // the decoded fields.
 func (t *tree) describeMessage(n *node) {
 	if n.header == 0 && len(t.nodes) == 1 {
+		t.keepField()
 		t.envelope = t.writer.append(t.envelope, &t.fields, &t.top)
 		t.top.read(&t.fields)
 		return
@@ -102,6 +103,23 @@ func (t *tree) describeMessage(n *node) {
 		t.details = append(t.details[:from], nilEnvelope...)
 	}
 	n.envelope = span{from, len(t.details)}
+}
+
+// keepField takes the values of the field that is kept from the kept header.
+func (t *tree) keepField() {
+	if t.limits.Keep == "" {
+		return
+	}
+	for rest := t.header; len(t.kept) < maxKept; {
+		f, more, ok := nextField(rest)
+		if !ok {
+			return
+		}
+		if f.Is(t.limits.Keep) {
+			t.kept = append(t.kept, f.Value())
+		}
+		rest = more
+	}
 }
 
 // defaultType is the type of a part that names none: RFC 2045 section 5.2 and

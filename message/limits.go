@@ -7,6 +7,8 @@ type Limits struct {
 	Header int // octets of one header block looked at; default 256 KiB
 	Parts  int // MIME parts, messages inside messages counted; default 1,000, at most 60,000
 	Depth  int // nesting of multiparts and messages; default 50, at most 500
+
+	Keep string // name of a field of the message's header that goes to [Summary.Kept]; empty: none
 }
 
 // Defaults of [Limits], and the most that may be asked for: a part number is
@@ -31,6 +33,7 @@ const (
 	maxText       = 8 << 10   // octets of a decoded field
 	maxReferences = 200       // message identifiers of References
 	maxMessageID  = 998       // octets of a message identifier: a line, RFC 5322 section 2.1.1
+	maxKept       = 256       // occurrences of the field of [Limits.Keep]
 )
 
 func (l Limits) withDefaults() Limits {
@@ -38,6 +41,7 @@ func (l Limits) withDefaults() Limits {
 		Header: limit(l.Header, defaultHeader, 1<<30),
 		Parts:  limit(l.Parts, defaultParts, maxParts),
 		Depth:  limit(l.Depth, defaultDepth, maxDepth),
+		Keep:   l.Keep,
 	}
 }
 

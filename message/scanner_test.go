@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -220,4 +221,24 @@ func FuzzScanner(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestKeptField takes the values of one field from the message's own header.
+func TestKeptField(t *testing.T) {
+	text := "X-Real-To: jim,\r\n\tkate\r\nSubject: x\r\nx-real-to:lee\r\nContent-Type: message/rfc822\r\n\r\nX-Real-To: inner\r\n\r\nX-Real-To: body\r\n"
+	if got := scan(Limits{Keep: "X-Real-To"}, []byte(text)).Kept; !slices.Equal(got, []string{"jim,\tkate", "lee"}) {
+		t.Errorf("%q", got)
+	}
+	if got := scan(Limits{}, []byte(text)).Kept; got != nil {
+		t.Errorf("nothing is to be kept: %q", got)
+	}
+	s := NewScanner(Limits{Keep: "To"})
+	for _, text := range []string{"To: a\r\n\r\n", "From: b\r\n\r\n", strings.Repeat("To: a\r\n", 300)} {
+		s.Reset()
+		s.Write([]byte(text))
+		want := min(strings.Count(text, "To: a"), maxKept)
+		if got := s.Finish().Kept; len(got) != want {
+			t.Errorf("%d values of %.20q, want %d", len(got), text, want)
+		}
+	}
 }

@@ -44,6 +44,11 @@ type Summary struct {
 	MessageID  string   // with its angle brackets; what stands there when it has none
 	InReplyTo  string   // the first identifier of In-Reply-To, in angle brackets
 	References []string // identifiers in angle brackets, at most 200: the first and the last ones
+
+	// Kept are the values of the field that [Limits.Keep] names, unfolded, as
+	// often as it stands in the message's header, at most 256 times. They are not
+	// part of the [Record].
+	Kept []string
 }
 
 // Part is the place of a MIME part in the message, and what is needed to read

@@ -187,19 +187,3 @@ func TestReadHeader(t *testing.T) {
 		t.Errorf("broken input: %v", err)
 	}
 }
-
-func TestListsIndividual(t *testing.T) {
-	const name = "jim"
-	for list, want := range map[string]bool{
-		"jim": true, "JIM": true, "jim@club.test": true, "kate,jim": true, "kate, jim , lee": true, "<jim@club.test>": true,
-		"": false, "jimmy": false, "kate": false, "kim,jimx": false, "x@jim": false, "jim jim": false,
-	} {
-		header := "Subject: jim\r\nX-Real-To: other\r\nx-REAL-to: " + list + "\r\n\r\nX-Real-To: jim\r\n"
-		if got := listsIndividual([]byte(header), "X-Real-To", name); got != want {
-			t.Errorf("%q: %v", list, got)
-		}
-	}
-	if !listsIndividual([]byte("X-Real-To: kate,\r\n\tjim\r\n"), "X-Real-To", name) {
-		t.Error("a folded field is not read")
-	}
-}

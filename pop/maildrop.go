@@ -11,13 +11,8 @@ import (
 // maildrop is the mailbox that a session opened, as it was at sign-in, with the
 // session's own deletion marks.
 type maildrop struct {
-	view *store.View
-
-	// A view of one individual's messages in a unified account: the sequence
-	// numbers of those shown, in order. all is set when there is no such limit.
-	all    bool
-	shown  []uint32
-	octets int64 // of those shown, as RETR sends them
+	view   *store.View
+	octets int64 // of its messages, as RETR sends them
 
 	growths map[int]int64 // by message-number: those that are sent converted, and how much longer they get
 
@@ -36,7 +31,7 @@ type maildrop struct {
 // mailbox's state.
 func openMaildrop(v *store.View) *maildrop {
 	state := v.State()
-	return &maildrop{view: v, all: true, octets: state.SentOctets()}
+	return &maildrop{view: v, octets: state.SentOctets()}
 }
 
 // load reads the mailbox's index, once.
@@ -51,23 +46,10 @@ func (d *maildrop) load(ctx context.Context) error {
 }
 
 // size is the number of messages at sign-in; message-numbers run from 1 to it.
-func (d *maildrop) size() int {
-	if d.all {
-		return d.view.Len()
-	}
-	return len(d.shown)
-}
-
-// seq is the place of message n in the view.
-func (d *maildrop) seq(n int) int {
-	if d.all {
-		return n
-	}
-	return int(d.shown[n-1])
-}
+func (d *maildrop) size() int { return d.view.Len() }
 
 // message returns message n. The index must be loaded.
-func (d *maildrop) message(n int) store.Message { return d.view.At(d.seq(n)) }
+func (d *maildrop) message(n int) store.Message { return d.view.At(n) }
 
 // sentSize returns the octets that RETR sends of message n. The index must be
 // loaded.

@@ -13,26 +13,25 @@ import (
 
 // Config is what the sessions of one module share.
 type Config struct {
-	Hostname   string // in the greeting
-	Product    string // "tripost"
-	Version    string // told after sign-in only
-	Auth       *accounts.Authenticator
-	Store      *store.Store
-	Directory  *accounts.Directory                         // whose address a From field holds
-	Submit     Submitter                                   // takes what XTND XMIT sends; nil: XTND XMIT is refused
-	Language   string                                      // that "LANG *" selects: a tag of RFC 5646; default "en"
-	Alerts     Alerts                                      // nil: none
-	Policy     func(accounts.Account) Policy               // of an account; nil: none
-	Strictest  func() Policy                               // the fewest days and the longest delay that any account has; nil: CAPA tells of no policy before sign-in
-	Hold       Hold                                        // of every mailbox
-	HoldOf     func(context.Context, store.AccountID) Hold // of the mailboxes of an account; nil: Hold
-	Notices    Notices                                     // told of what Hold finds; nil: nobody
-	Individual string                                      // header field that names the recipients of a unified account's messages; empty: X-Real-To
-	Limits     Limits
-	Idle       time.Duration  // autologout after sign-in; RFC 1939 section 3 wants at least the default, 10 minutes
-	SignIn     time.Duration  // time for each attempt to sign in; default 60 s
-	Random     func() string  // a text that no two connections share, for the stamp of APOP; nil: from crypto/rand
-	Log        *syslog.Logger // for connections that bring no session log of their own
+	Hostname  string // in the greeting
+	Product   string // "tripost"
+	Version   string // told after sign-in only
+	Auth      *accounts.Authenticator
+	Store     *store.Store
+	Directory *accounts.Directory                         // whose address a From field holds
+	Submit    Submitter                                   // takes what XTND XMIT sends; nil: XTND XMIT is refused
+	Language  string                                      // that "LANG *" selects: a tag of RFC 5646; default "en"
+	Alerts    Alerts                                      // nil: none
+	Policy    func(accounts.Account) Policy               // of an account; nil: none
+	Strictest func() Policy                               // the fewest days and the longest delay that any account has; nil: CAPA tells of no policy before sign-in
+	Hold      Hold                                        // of every mailbox
+	HoldOf    func(context.Context, store.AccountID) Hold // of the mailboxes of an account; nil: Hold
+	Notices   Notices                                     // told of what Hold finds; nil: nobody
+	Limits    Limits
+	Idle      time.Duration  // autologout after sign-in; RFC 1939 section 3 wants at least the default, 10 minutes
+	SignIn    time.Duration  // time for each attempt to sign in; default 60 s
+	Random    func() string  // a text that no two connections share, for the stamp of APOP; nil: from crypto/rand
+	Log       *syslog.Logger // for connections that bring no session log of their own
 }
 
 // Limits bound what one session can ask for. Zero values take the defaults.
@@ -47,9 +46,8 @@ type Limits struct {
 }
 
 const (
-	defaultIdle       = 10 * time.Minute
-	defaultSignIn     = 60 * time.Second
-	defaultIndividual = "X-Real-To"
+	defaultIdle   = 10 * time.Minute
+	defaultSignIn = 60 * time.Second
 )
 
 func (c *Config) fill() {
@@ -57,7 +55,6 @@ func (c *Config) fill() {
 		c.Random = rand.Text
 	}
 	setDefault(&c.Product, "tripost")
-	setDefault(&c.Individual, defaultIndividual)
 	setDefault(&c.Language, "en")
 	setDefault(&c.Idle, defaultIdle)
 	setDefault(&c.SignIn, defaultSignIn)

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"tripost/accounts"
+	"tripost/store"
 	"tripost/syslog"
 )
 
@@ -122,22 +123,25 @@ func (s *session) refuseSignIn(ctx context.Context, err error) error {
 	return s.say(r)
 }
 
-// openMailbox opens the maildrop with the rights of the account that signed in.
+// openMailbox opens the maildrop with the rights of the account that signed in:
+// the whole mailbox, or what is in it for one of the people who share a unified
+// account.
 func (s *session) openMailbox(ctx context.Context, in *accounts.SignedIn) (*maildrop, error) {
-	view, err := s.Store.OpenQuietly(ctx, in.Identity, in.Mailbox)
+	view, err := s.openView(ctx, in)
 	if err != nil {
 		return nil, fmt.Errorf("open mailbox %q: %w", in.Mailbox.Name, err)
 	}
 	drop := openMaildrop(view)
-	if in.Individual != "" {
-		if err := s.showIndividual(ctx, drop, in.Individual); err != nil {
-			view.Close()
-			return nil, fmt.Errorf("find the messages of %q: %w", in.Individual, err)
-		}
-	}
 	if err := s.convertSizes(ctx, drop); err != nil {
 		view.Close()
 		return nil, err
 	}
 	return drop, nil
+}
+
+func (s *session) openView(ctx context.Context, in *accounts.SignedIn) (*store.View, error) {
+	if in.Individual != "" {
+		return s.Store.OpenIndividual(ctx, in.Identity, in.Mailbox, in.Individual, false)
+	}
+	return s.Store.OpenQuietly(ctx, in.Identity, in.Mailbox)
 }

@@ -81,7 +81,9 @@ func readEntry(r engine.Reader, k boxKey, u UID) (e entry, found bool, err error
 
 func (tx *Tx) putEntry(k boxKey, e *entry) {
 	key := tx.slab.keep(appendMessageKey(tx.slab.room(maxFixedKey), k.account, k.mailbox, e.UID))
-	tx.tx.Put(key, tx.slab.keep(e.append(tx.slab.room(maxMessageRecord))))
+	record := tx.slab.keep(e.append(tx.slab.room(maxMessageRecord)))
+	tx.tx.Put(key, record)
+	tx.putIndividuals(k, e, record)
 }
 
 // putChange writes a change record under the modseq, unless it is empty, and

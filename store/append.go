@@ -79,7 +79,7 @@ func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64, whi
 	}
 	acct.modSeq++
 	e := entry{Message: Message{
-		Unended: traits.unended, UTF8Header: traits.utf8Header,
+		Unended: traits.unended, UTF8Header: traits.utf8Header, Individual: traits.individual,
 		Flags: flags & settable(rights), Size: size, Date: date.Unix(), Body: m.Body,
 	}}
 	tx.insert(k, &st, &acct, &e)
@@ -93,7 +93,7 @@ func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64, whi
 const lastUID = math.MaxUint32
 
 // traits are what of a body's summary every message's record carries.
-type traits struct{ unended, utf8Header bool }
+type traits struct{ unended, utf8Header, individual bool }
 
 // traits returns those of a body. Of the body kept last, which is the one that is
 // appended next, they are remembered.
@@ -102,7 +102,11 @@ func (tx *Tx) traits(b Body) (traits, error) {
 		return tx.keptTraits, nil
 	}
 	record, err := readSummary(tx.r, b)
-	return traits{record.NoFinalCRLF(), record.International() && record.HeaderEightBit()}, err
+	if err != nil {
+		return traits{}, err
+	}
+	names, err := readNames(tx.r, b)
+	return traits{record.NoFinalCRLF(), record.International() && record.HeaderEightBit(), len(names) > 0}, err
 }
 
 // insert writes a message as the newest of its mailbox under the account's

@@ -250,9 +250,15 @@ func (c *checker) bodies() error {
 			c.fault(summaryKey(b), "body %d has %d references, %d are held", b, have, n)
 		}
 	}
-	return c.each([]byte{spaceSummaries}, func(key, _ []byte) {
-		if b := Body(binary.BigEndian.Uint64(key[1:])); c.held[b] == 0 {
-			c.fault(key, "summary of body %d, which nothing holds", b)
+	for space, what := range map[byte]string{spaceSummaries: "summary", spaceNames: "individuals"} {
+		err := c.each([]byte{space}, func(key, _ []byte) {
+			if b := Body(binary.BigEndian.Uint64(key[1:])); c.held[b] == 0 {
+				c.fault(key, "%s of body %d, which nothing holds", what, b)
+			}
+		})
+		if err != nil {
+			return err
 		}
-	})
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 )
 
@@ -16,6 +17,8 @@ type checkedBox struct {
 	lastCreated ModSeq
 	changes     uint32
 	keywords    int
+	listed      int // entries that the messages should have in the indexes of individuals
+	indexed     int // those that are there
 }
 
 // contents goes through what an account's mailboxes hold, mailbox by mailbox.
@@ -58,6 +61,8 @@ func (c *checker) item(box *checkedBox, item byte, key, value []byte) {
 			c.fault(key, "%v", err)
 		}
 		box.keywords = len(list)
+	case itemIndividual:
+		box.indexed++
 	default:
 		c.fault(key, "what is this?")
 	}
@@ -78,6 +83,24 @@ func (c *checker) message(box *checkedBox, key, value []byte) {
 	box.lastCreated = e.created
 	box.lastModSeq = max(box.lastModSeq, e.ModSeq)
 	c.hold(key, &e)
+	c.individuals(box, &e, value)
+}
+
+// individuals holds a message against its entries in the indexes of individuals.
+func (c *checker) individuals(box *checkedBox, e *entry, record []byte) {
+	names, err := readNames(c.r, e.Body)
+	if err != nil || e.Individual != (len(names) > 0) {
+		c.fault(namesKey(e.Body), "message %d names individuals: %t, its body: %q, %v", e.UID, e.Individual, names, err)
+		return
+	}
+	box.listed += len(names)
+	for _, name := range names {
+		key := individualKey(box.k, name, e.UID)
+		value, err := c.r.Get(key)
+		if err != nil || !bytes.Equal(value, record) {
+			c.fault(key, "message %d of individual %q differs from the mailbox's, or is missing: %v", e.UID, name, err)
+		}
+	}
 }
 
 func (c *checker) change(box *checkedBox, key, value []byte) {
@@ -144,6 +167,8 @@ func (c *checker) finish(acct *checkedAccount, box *checkedBox) {
 		c.fault(key, "%d change records, but the state says %d", box.changes, st.changes)
 	case box.keywords != int(st.keywords):
 		c.fault(key, "%d keywords, but the state says %d", box.keywords, st.keywords)
+	case box.listed != box.indexed:
+		c.fault(key, "%d entries in indexes of individuals, the messages make %d", box.indexed, box.listed)
 	case box.flags>>FirstKeyword>>box.keywords != 0:
 		c.fault(key, "messages have keywords that the mailbox has no names for")
 	}

@@ -94,6 +94,7 @@ func (tx *Tx) clearSome(k boxKey) (more bool, err error) {
 	}
 	for i := range entries {
 		tx.tx.Delete(messageKey(k.account, k.mailbox, entries[i].UID))
+		tx.dropIndividuals(k, &entries[i])
 	}
 	if len(entries) == clearChunk {
 		tx.tx.Put(note, gone.append(nil)) // whoever runs beside us conflicts

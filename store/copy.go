@@ -215,6 +215,7 @@ func (tx *Tx) takeOut(from *end, entries []entry, at ModSeq) {
 	for i := range entries {
 		e := &entries[i]
 		tx.tx.Delete(tx.slab.keep(appendMessageKey(tx.slab.room(maxFixedKey), from.k.account, from.k.mailbox, e.UID)))
+		tx.dropIndividuals(from.k, e)
 		from.st.count(e, -1)
 		from.acct.octets -= e.Size
 		from.acct.messages--

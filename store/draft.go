@@ -18,6 +18,7 @@ type Draft struct {
 	scanner *message.Scanner
 	summary *message.Summary
 	record  []byte // the summary, encoded
+	names   []byte // the individuals that it is for, encoded; nil: none
 	inter   bool   // see International
 }
 
@@ -62,6 +63,9 @@ func (d *Draft) Finish() *message.Summary {
 		d.summary = d.scanner.Finish()
 		d.summary.International = d.inter
 		d.record = d.summary.Append(nil)
+		if names := individualNames(d.summary.Kept); len(names) > 0 {
+			d.names = appendNames(names)
+		}
 		d.release()
 	}
 	return d.summary
@@ -92,7 +96,10 @@ func (tx *Tx) Keep(d *Draft) (Body, error) {
 		return 0, fmt.Errorf("keeping a message: %w", err)
 	}
 	tx.tx.Put(summaryKey(b), d.record)
-	tx.kept, tx.keptTraits = b, traits{d.summary.NoFinalCRLF, d.summary.International && d.summary.HeaderEightBit}
+	if d.names != nil {
+		tx.tx.Put(namesKey(b), d.names)
+	}
+	tx.kept, tx.keptTraits = b, traits{d.summary.NoFinalCRLF, d.summary.International && d.summary.HeaderEightBit, d.names != nil}
 	return b, nil
 }
 
@@ -106,10 +113,15 @@ func (tx *Tx) Drop(b Body) error {
 	if err != nil {
 		return fmt.Errorf("dropping body %d: %w", b, err)
 	}
-	if last {
-		tx.tx.Delete(summaryKey(b))
+	if !last {
+		return nil
 	}
-	return nil
+	tx.tx.Delete(summaryKey(b))
+	names, err := tx.r.Get(namesKey(b))
+	if err == nil && names != nil {
+		tx.tx.Delete(namesKey(b))
+	}
+	return err
 }
 
 // letGo drops a message's reference to its body. A body that is lost already

@@ -19,7 +19,10 @@ func (v *View) Expunge(ctx context.Context, set UIDSet, any bool) (UIDSet, error
 	if v.readOnly {
 		return nil, ErrReadOnlyView
 	}
-	if any && set == nil {
+	if v.only != "" {
+		set = v.partOf(set, any)
+	}
+	if set == nil && (any || v.only != "") {
 		return nil, nil
 	}
 	set, err := v.expungeable(ctx, set, any)

@@ -11,6 +11,7 @@ const (
 	spaceStore     = 'S' // about the store itself
 	spaceAccounts  = 'A' // accounts, mailboxes, messages
 	spaceSummaries = 'P' // one message.Record for each body
+	spaceNames     = 'I' // the individuals that a body is for, where it names any
 )
 
 // What follows an account's id in spaceAccounts.
@@ -26,10 +27,11 @@ const (
 // What follows a mailbox's id in partContents. The state sorts directly behind
 // the newest message, so that an append touches one place.
 const (
-	itemMessage  = 0x01 // + UID
-	itemState    = 0x02
-	itemChange   = 0x03 // + modseq
-	itemKeywords = 0x04
+	itemMessage    = 0x01 // + UID
+	itemState      = 0x02
+	itemChange     = 0x03 // + modseq
+	itemKeywords   = 0x04
+	itemIndividual = 0x05 // + name, 00, UID: the message again, for one individual
 )
 
 // What follows spaceStore.
@@ -156,6 +158,27 @@ func modSeqOf(changeKey []byte) ModSeq {
 func summaryKey(b Body) []byte {
 	k := make([]byte, 0, 9)
 	return binary.BigEndian.AppendUint64(append(k, spaceSummaries), uint64(b))
+}
+
+func namesKey(b Body) []byte {
+	k := make([]byte, 0, 9)
+	return binary.BigEndian.AppendUint64(append(k, spaceNames), uint64(b))
+}
+
+func appendIndividual(b []byte, k boxKey, name string) []byte {
+	b = appendContents(b, k.account, k.mailbox, itemIndividual)
+	return append(append(b, name...), 0)
+}
+
+func individualKey(k boxKey, name string, u UID) []byte {
+	b := appendIndividual(make([]byte, 0, maxFixedKey+len(name)), k, name)
+	return binary.BigEndian.AppendUint32(b, uint32(u))
+}
+
+// individualRange bounds the messages of a mailbox for one individual.
+func individualRange(k boxKey, name string) (lo, hi []byte) {
+	lo = appendIndividual(make([]byte, 0, maxFixedKey+len(name)), k, name)
+	return lo, prefixEnd(lo)
 }
 
 // prefixEnd returns the first key behind all that begin with prefix, nil when

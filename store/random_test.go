@@ -227,9 +227,23 @@ func (r *run) append() {
 	text, set := r.flags()
 	r.n++
 	subject := fmt.Sprint("message ", r.n)
-	if u, want := appendTo(r.t, r.s, r.ann, r.ref(name), mail(subject), set), r.m.names[name].add(text, subject); u != want {
+	if u, want := appendTo(r.t, r.s, r.ann, r.ref(name), to(individualsOf(subject), subject), set), r.m.names[name].add(text, subject); u != want {
 		r.fail("UID %d, want %d", u, want)
 	}
+}
+
+// individualsOf says whom a message is for, by its subject: one in three is for
+// jim, one in five for kate.
+func individualsOf(subject string) string {
+	n, _ := strconv.Atoi(subject[strings.LastIndexByte(subject, ' ')+1:])
+	var names []string
+	if n%3 == 0 {
+		names = append(names, "jim")
+	}
+	if n%5 == 0 {
+		names = append(names, "kate")
+	}
+	return strings.Join(names, ", ")
 }
 
 func (r *run) open() {
@@ -570,6 +584,7 @@ func (r *run) compare() {
 			r.fail("%s\n got %s\nwant %s", name, got, want)
 		}
 		r.compareSubjects(v, b)
+		r.compareIndividual(name, b)
 		total += int64(len(b.messages))
 		v.Close()
 	}
@@ -591,5 +606,26 @@ func (r *run) compareSubjects(v *store.View, b *modelBox) {
 	})
 	if err != nil || n != len(bodies) {
 		r.fail("%d of %d summaries, %v", n, len(bodies), err)
+	}
+}
+
+// compareIndividual looks at what a mailbox has for jim.
+func (r *run) compareIndividual(name string, b *modelBox) {
+	v, err := r.s.OpenIndividual(ctx, r.ann, r.ref(name), "jim", true)
+	if err != nil {
+		r.fail("%s for jim: %v", name, err)
+	}
+	defer v.Close()
+	seq := 0
+	for _, m := range b.messages {
+		if !strings.Contains(individualsOf(m.subject), "jim") {
+			continue
+		}
+		if seq++; seq > v.Len() || v.At(seq).UID != m.uid {
+			r.fail("%s for jim: %s; message %d of it should be %d", name, show(v), seq, m.uid)
+		}
+	}
+	if v.Len() != seq {
+		r.fail("%s for jim: %s; %d messages expected", name, show(v), seq)
 	}
 }

@@ -298,6 +298,7 @@ type entry struct {
 const (
 	unended    Flags = 1 << 7 // [Message.Unended]
 	utf8Header Flags = 1 << 6 // [Message.UTF8Header]
+	individual Flags = 1 << 5 // [Message.Individual]
 )
 
 func (m *Message) recordFlags() Flags {
@@ -308,12 +309,15 @@ func (m *Message) recordFlags() Flags {
 	if m.UTF8Header {
 		f |= utf8Header
 	}
+	if m.Individual {
+		f |= individual
+	}
 	return f
 }
 
 func (m *Message) setRecordFlags(f Flags) {
-	m.Flags = f &^ (unended | utf8Header)
-	m.Unended, m.UTF8Header = f&unended != 0, f&utf8Header != 0
+	m.Flags = f &^ (unended | utf8Header | individual)
+	m.Unended, m.UTF8Header, m.Individual = f&unended != 0, f&utf8Header != 0, f&individual != 0
 }
 
 const maxMessageRecord = 1 + 7*binary.MaxVarintLen64

@@ -32,7 +32,7 @@ func TestRecordsReadBack(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
-	e := entry{Message: Message{UID: 7, Unended: true, UTF8Header: true, Flags: math.MaxUint64 &^ (unended | utf8Header), ModSeq: math.MaxUint64, Size: math.MaxInt64, Date: math.MinInt64, Body: math.MaxUint64}, saved: 1, created: 1}
+	e := entry{Message: Message{UID: 7, Unended: true, UTF8Header: true, Individual: true, Flags: math.MaxUint64 &^ (unended | utf8Header | individual), ModSeq: math.MaxUint64, Size: math.MaxInt64, Date: math.MinInt64, Body: math.MaxUint64}, saved: 1, created: 1}
 	if b := e.append(nil); len(b) > maxMessageRecord {
 		t.Errorf("message record of %d octets, at most %d are foreseen", len(b), maxMessageRecord)
 	} else {

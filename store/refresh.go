@@ -116,6 +116,9 @@ func (v *View) readDelta(ctx context.Context, r engine.Reader, d *delta) error {
 		}
 	}
 	d.state = st
+	if v.only != "" {
+		return v.readPartDelta(ctx, r, d)
+	}
 	if st.HighestModSeq == v.state.HighestModSeq {
 		return nil
 	}
@@ -245,7 +248,7 @@ func (v *View) take(d *delta, hold bool) Changes {
 	case len(d.changed)+len(leave)+len(d.arrived) > 0 || v.x.modSeq != v.state.HighestModSeq:
 		v.x = old.apply(v.state.HighestModSeq, d.changed, leave, d.arrived)
 	}
-	if !out.Pending {
+	if !out.Pending && v.only == "" {
 		v.x = v.s.pictures.share(v.shared, v.x)
 	}
 	for _, u := range flags {

@@ -75,7 +75,9 @@ func (v *View) SetFlags(ctx context.Context, set UIDSet, op FlagOp, f FlagSet, u
 }
 
 // present returns the part of a set that the view can have messages of.
-func (v *View) present(set UIDSet) UIDSet { return set.below(v.state.UIDNext).minus(v.gone) }
+func (v *View) present(set UIDSet) UIDSet {
+	return v.within(set.below(v.state.UIDNext)).minus(v.gone)
+}
 
 func (tx *Tx) setFlags(v *View, set UIDSet, op FlagOp, f FlagSet, unchangedSince ModSeq, done *flagged) error {
 	k := v.key()
@@ -207,12 +209,14 @@ func (v *View) takeOwn(before, after *State, changed []Message) {
 		v.state = *after
 		at = after.HighestModSeq
 	}
-	if len(changed) == 0 && at == v.x.modSeq {
-		return
+	if len(changed) > 0 || at != v.x.modSeq {
+		v.x = v.x.apply(at, changed, nil, nil)
+		if present && len(v.gone) == 0 && v.only == "" {
+			v.x = v.s.pictures.share(v.shared, v.x)
+		}
 	}
-	v.x = v.x.apply(at, changed, nil, nil)
-	if present && len(v.gone) == 0 {
-		v.x = v.s.pictures.share(v.shared, v.x)
+	if v.only != "" {
+		v.recount()
 	}
 }
 
@@ -220,6 +224,9 @@ func (v *View) takeOwn(before, after *State, changed []Message) {
 // [ErrNoMessage]: it is expunged, or was never there.
 func (v *View) Detail(ctx context.Context, u UID) (Detail, error) {
 	var d Detail
+	if v.only != "" && v.x.seq(u) == 0 {
+		return d, v.lost(u, ErrNoMessage)
+	}
 	err := v.s.engine.View(ctx, func(r engine.Reader) error {
 		e, err := v.readNow(r, u)
 		if err != nil {

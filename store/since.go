@@ -14,7 +14,7 @@ type Since struct {
 	// is not has vanished, at whatever time.
 	Whole    bool
 	Changed  UIDSet // messages that came, or got other flags
-	Vanished UIDSet // messages that were there, and are not in the view any more
+	Vanished UIDSet // messages that were there, and are not in the view any more; in a view of a part, those of other parts too
 }
 
 // Since tells what happened to the messages of the view after a modseq that a
@@ -71,7 +71,7 @@ func (v *View) readSince(r engine.Reader, after ModSeq) (Since, error) {
 	flagged.addAll(arrived)
 	return Since{
 		Whole:    true,
-		Changed:  flagged.below(v.state.UIDNext).minus(gone).minus(v.gone),
+		Changed:  v.within(flagged.below(v.state.UIDNext).minus(gone)).minus(v.gone),
 		Vanished: gone.minus(v.gone),
 	}, nil
 }

@@ -17,6 +17,11 @@ type Options struct {
 	Undelete time.Duration
 	// Limits bound what the scan of a message keeps.
 	Limits message.Limits
+	// IndividualField names the header field that lists the people of a shared
+	// account whom a message is for: see [Store.OpenIndividual]. A message keeps
+	// the individuals that it had under the name of the time when it came.
+	// "": X-Real-To.
+	IndividualField string
 	// Now tells the time; nil: time.Now.
 	Now func() time.Time
 	// IndexOctets bounds the memory of indexes that no session uses at the
@@ -35,6 +40,10 @@ type Options struct {
 }
 
 func (o *Options) setDefaults() {
+	if o.IndividualField == "" {
+		o.IndividualField = "X-Real-To"
+	}
+	o.Limits.Keep = o.IndividualField
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -65,11 +74,11 @@ type Store struct {
 }
 
 // format is the version of the schema of this package's records.
-const format = 1
+const format = 2
 
 // upgrades lead from one version of the schema to the next: upgrades[n] takes a
 // store from version n+1 to n+2. Each may be run again after it was cut short.
-var upgrades = [...]func(context.Context, engine.Engine) error{}
+var upgrades = [...]func(*Store, context.Context) error{(*Store).fillIndividuals}
 
 // New puts a store on an open engine: it writes the schema's version into an
 // empty one, brings an older one up to date in place, and refuses a newer one
@@ -77,18 +86,18 @@ var upgrades = [...]func(context.Context, engine.Engine) error{}
 // closes it.
 func New(ctx context.Context, e engine.Engine, o Options) (*Store, error) {
 	o.setDefaults()
-	if err := upgrade(ctx, e); err != nil {
-		return nil, fmt.Errorf("opening the mail store: %w", err)
-	}
 	s := &Store{engine: e, o: o, clearing: make(chan struct{}, 1)}
 	s.scanners.New = func() any { return message.NewScanner(o.Limits) }
 	s.pictures.init(e, o.IndexOctets)
+	if err := s.upgrade(ctx); err != nil {
+		return nil, fmt.Errorf("opening the mail store: %w", err)
+	}
 	return s, nil
 }
 
 // upgrade brings the schema to the present version, one durable step at a time.
-func upgrade(ctx context.Context, e engine.Engine) error {
-	found, err := readFormat(ctx, e)
+func (s *Store) upgrade(ctx context.Context) error {
+	found, err := readFormat(ctx, s.engine)
 	if err != nil {
 		return err
 	}
@@ -97,12 +106,12 @@ func upgrade(ctx context.Context, e engine.Engine) error {
 	}
 	for v := found; v < format; v++ {
 		if v > 0 { // 0: an empty store has nothing to bring along
-			if err := upgrades[v-1](ctx, e); err != nil {
+			if err := upgrades[v-1](s, ctx); err != nil {
 				return fmt.Errorf("upgrading records from version %d: %w", v, err)
 			}
 		}
 		value := appendID(nil, v+1)
-		if err := e.Update(ctx, func(tx engine.Tx) error {
+		if err := s.engine.Update(ctx, func(tx engine.Tx) error {
 			tx.Put(formatKey(), value)
 			return nil
 		}); err != nil {

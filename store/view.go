@@ -14,6 +14,7 @@ type Message struct {
 	UID        UID
 	Unended    bool // the last line does not end with CRLF
 	UTF8Header bool // internationalized mail with an octet above 127 in a header: see [Draft.International]
+	Individual bool // it names individuals: see [Store.OpenIndividual]
 	Flags      Flags
 	ModSeq     ModSeq
 	Size       int64 // octets with CRLF, as RFC822.SIZE tells
@@ -59,7 +60,8 @@ type View struct {
 	untold   UIDSet // flags changed by others, taken up on the way of own changes
 	recent   UIDSet
 	nRecent  int
-	keywords int // how many of the keywords' names Refresh has told of
+	keywords int    // how many of the keywords' names Refresh has told of
+	only     string // the individual whose messages it is limited to, folded; "": all
 	readOnly bool
 	closed   bool
 }
@@ -88,6 +90,9 @@ func (s *Store) open(ctx context.Context, v *View, ref MailboxRef, claim func(*V
 		v.box = m.describe(k, rights)
 		st, err := readWholeState(r, k)
 		v.state = st.State
+		if err == nil && v.only != "" {
+			v.x, err = v.readPart(ctx, r, &v.state)
+		}
 		return err
 	})
 	if err == nil {

@@ -130,7 +130,6 @@ func (s *server) popServer(auth *accounts.Authenticator) *pop.Server {
 		Hostname: s.cfg.Hostname, Product: "tripost", Version: version,
 		Auth: auth, Store: s.store, Directory: s.directory, Submit: popSubmitter{s.queue},
 		Alerts: s.alerts, Notices: popNotices{s.alerts},
-		Individual: s.cfg.Local.IndividualField,
 		Limits: pop.Limits{
 			Line: int(s.cfg.POP.Line), Message: int64(s.cfg.Message.Size),
 			Header: int(s.cfg.Message.Header), Recipients: s.cfg.Message.Recipients,

@@ -91,6 +91,8 @@ func openStoreIn(ctx context.Context, cfg Config, dir string, log *syslog.Logger
 		Undelete: cfg.Store.Undelete.Duration,
 		Limits:   message.Limits{Header: int(cfg.Message.Header), Parts: cfg.Message.Parts, Depth: cfg.Message.Depth},
 		Logf:     logf,
+
+		IndividualField: cfg.Local.IndividualField,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("store: %w", err), e.Close())
