@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -99,18 +100,27 @@ queue.resolver = "127.0.0.1:1" # nothing may leave this machine
 	return s
 }
 
+// nextPort is the next port to try. Ports below those that the system gives to
+// outgoing connections stay free while a server restarts.
+var nextPort atomic.Uint32
+
 func freeAddresses(t testing.TB, n int) []string {
 	t.Helper()
+	nextPort.CompareAndSwap(0, 10_000+uint32(os.Getpid()%10_000))
 	var addrs []string
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 20_000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+nextPort.Add(1)%20_000)
+		ln, err := net.Listen("tcp", addr)
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		defer ln.Close()
-		addrs = append(addrs, ln.Addr().String())
+		ln.Close()
+		if addrs = append(addrs, addr); len(addrs) == n {
+			return addrs
+		}
 	}
-	return addrs
+	t.Fatal("there are no free ports")
+	return nil
 }
 
 // command makes a command of the program.

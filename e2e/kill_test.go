@@ -9,58 +9,130 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// TestKill kills the server again and again while 20 SMTP connections deliver,
-// and compares what was acknowledged with what is there afterwards. The number
-// of rounds is 10, or $TRIPOST_CRASH_ROUNDS.
+// TestKill kills the server again and again while mail comes in by SMTP and by
+// XTND XMIT, POP sessions drain their mailboxes, and IMAP sessions append, flag,
+// move and expunge. What each client was told is compared with what is there
+// afterwards: acknowledged mail and changes are, nothing is there twice, and no
+// UID or unique-id ever stands for another message. The number of rounds is 50,
+// or $TRIPOST_CRASH_ROUNDS.
 func TestKill(t *testing.T) {
-	rounds := 10
+	rounds := 50
 	if n, err := strconv.Atoi(os.Getenv("TRIPOST_CRASH_ROUNDS")); err == nil && n > 0 {
 		rounds = n
 	}
-	const connections, accounts = 20, 5
-	names := make([]string, accounts)
-	for i := range names {
-		names[i] = fmt.Sprint("user", i)
+	const connections, accounts, readers = 8, 3, 2
+	var names []string
+	for i := range accounts {
+		names = append(names, fmt.Sprint("user", i))
+	}
+	progress := new(progress)
+	var workers []worker
+	for i := range readers {
+		drain, sort := fmt.Sprint("drain", i), fmt.Sprint("sort", i)
+		names = append(names, drain, sort)
+		workers = append(workers, newDrainer(drain, progress), newSorter(sort, progress))
 	}
 	s := newServer(t, "security.per_address = 0\nlog.level = 3\n", names...)
-	acknowledged := map[string]bool{} // by subject
-	sent := 0
+	sent := &sentMail{acknowledged: map[string]bool{}, progress: progress}
 	random := rand.New(rand.NewPCG(1, 2))
 	for round := range rounds {
-		var mu sync.Mutex
 		var wg sync.WaitGroup
-		for range connections {
-			sender := fmt.Sprintf("r%d.c%d", round, sent)
-			sent++
+		for n := range connections {
+			id := fmt.Sprintf("r%d.c%d", round, n)
+			if n == 0 {
+				wg.Go(func() { xmitUntilKilled(s.pop, id, sent.add) })
+			} else {
+				wg.Go(func() { deliverUntilKilled(s.smtp, id, accounts, sent.add) })
+			}
+		}
+		for _, w := range workers {
 			wg.Go(func() {
-				deliverUntilKilled(s.smtp, sender, accounts, func(subject string) {
-					mu.Lock()
-					defer mu.Unlock()
-					acknowledged[subject] = true
-				})
+				if err := w.work(s, round); err != nil {
+					t.Errorf("round %d: %v", round, err)
+				}
 			})
 		}
-		time.Sleep(time.Duration(50+random.IntN(400)) * time.Millisecond) // the moment of the kill is the point
+		// The moment of the kill is the point: somewhere in the middle of the work.
+		progress.await(t, 30+random.Int64N(300))
 		s.kill()
 		wg.Wait()
-		if out := s.run("store", "check"); !strings.Contains(out, ": 0 faults") {
-			t.Fatalf("round %d: %s", round, out)
+		if t.Failed() {
+			t.FailNow()
+		}
+		if round%10 == 9 || round == rounds-1 {
+			if out := s.run("store", "check"); !strings.Contains(out, ": 0 faults") {
+				t.Fatalf("round %d: %s", round, out)
+			}
 		}
 		s.start()
 	}
-	if len(acknowledged) < rounds*connections {
-		t.Fatalf("only %d messages were acknowledged in %d rounds", len(acknowledged), rounds)
+	done := 0
+	for _, w := range workers {
+		changes, err := w.judge(s)
+		if err != nil {
+			t.Error(err)
+		}
+		done += changes
 	}
+	lost, there := sent.judge(t, s, accounts)
+	if len(sent.acknowledged) < rounds || done < rounds {
+		t.Errorf("only %d messages and %d changes were acknowledged in %d rounds", len(sent.acknowledged), done, rounds)
+	}
+	t.Logf("%d kills, %d messages acknowledged, %d lost, %d there; %d changes acknowledged", rounds, len(sent.acknowledged), lost, there, done)
+}
+
+// progress counts what clients were told is done.
+type progress struct{ atomic.Int64 }
+
+// await waits until so much more is done. A mailbox's owner is slow to begin, as
+// each password is hashed anew after a kill.
+func (p *progress) await(t *testing.T, more int64) {
+	t.Helper()
+	goal, deadline := p.Load()+more, time.Now().Add(patience)
+	for p.Load() < goal {
+		if time.Now().After(deadline) {
+			t.Fatal("the server does nothing")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// worker changes mailboxes that nobody else changes.
+type worker interface {
+	// work judges what the last round left, and goes on until the server is
+	// gone. Its error is something that must not be.
+	work(s *server, round int) error
+	// judge compares what is there with what was acknowledged, and returns how
+	// many changes that were.
+	judge(s *server) (int, error)
+}
+
+// sentMail is what senders were told.
+type sentMail struct {
+	progress     *progress
+	mu           sync.Mutex
+	acknowledged map[string]bool // by subject
+}
+
+func (m *sentMail) add(subject string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.acknowledged[subject] = true
+	m.progress.Add(1)
+}
+
+func (m *sentMail) judge(t *testing.T, s *server, accounts int) (lost, found int) {
+	t.Helper()
 	there := map[string]int{}
 	for i := range accounts {
 		countWhole(t, s, fmt.Sprint("user", i), there)
 	}
-	lost := 0
-	for subject := range acknowledged {
+	for subject := range m.acknowledged {
 		if there[subject] == 0 {
 			lost++
 			t.Errorf("acknowledged and not there, or damaged: %s", subject)
@@ -71,7 +143,34 @@ func TestKill(t *testing.T) {
 			t.Errorf("%s is there %d times", subject, n)
 		}
 	}
-	t.Logf("%d kills, %d acknowledged, %d lost, %d there", rounds, len(acknowledged), lost, len(there))
+	return lost, len(there)
+}
+
+// xmitUntilKilled sends one message after the other over POP.
+func xmitUntilKilled(addr, sender string, ack func(subject string)) {
+	l, err := dialLines(addr)
+	if err != nil {
+		return
+	}
+	defer l.Close()
+	ok := func(text string) bool {
+		if l.send(text) != nil {
+			return false
+		}
+		line, err := l.line()
+		return err == nil && strings.HasPrefix(line, "+OK")
+	}
+	if !ok("") || !ok("USER "+address("user0")+"\r\n") || !ok("PASS "+password+"\r\n") {
+		return
+	}
+	for i := 0; ; i++ {
+		subject := fmt.Sprintf("%s.%d", sender, i)
+		head := "From: " + address("user0") + "\r\nTo: " + address("user1") + "\r\nDate: Mon, 2 Mar 2026 10:00:00 +0000\r\nMessage-ID: <" + subject + "@" + domain + ">\r\n"
+		if !ok("XTND XMIT\r\n") || !ok(head+killMail(subject)+".\r\n") {
+			return
+		}
+		ack(subject)
+	}
 }
 
 // deliverUntilKilled delivers one message after the other and reports those
