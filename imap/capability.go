@@ -2,17 +2,21 @@ package imap
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"tripost/accounts"
 )
 
-// capabilities are what the server can do, each with its condition. A capability
-// stands here only when it is whole.
-var capabilities = []struct {
+// capability is a row of the table of capabilities.
+type capability struct {
 	name string
 	when func(*session) bool
-}{
+}
+
+// capabilities are what the server can do, each with its condition. A capability
+// stands here only when it is whole.
+var capabilities = []capability{
 	{"IMAP4rev1", always},
 	{"LITERAL+", always},  // RFC 7888
 	{"SASL-IR", early},    // RFC 4959
@@ -29,6 +33,8 @@ var capabilities = []struct {
 	{"CREATE-SPECIAL-USE", late}, // RFC 6154
 	{"MOVE", late},               // RFC 6851
 	{"STATUS=SIZE", late},        // RFC 8438
+	{"CONDSTORE", late},          // RFC 7162
+	{"QRESYNC", late},            // RFC 7162
 	{"MULTIAPPEND", late},        // RFC 3502
 	{"CATENATE", late},           // RFC 4469
 	{"REPLACE", late},            // RFC 8508
@@ -63,6 +69,11 @@ func (s *session) capabilities() string {
 	return b.String()[1:]
 }
 
+// offers tells whether the session has a capability now.
+func (s *session) offers(name string) bool {
+	return slices.ContainsFunc(capabilities, func(c capability) bool { return c.name == name && c.when(s) })
+}
+
 // attempt describes the connection to those who decide about a sign-in.
 func (s *session) attempt() accounts.Attempt {
 	state := s.c.TLS()
@@ -82,20 +93,5 @@ func (s *session) capability(_ context.Context, cmd *command) (completion, error
 		return completion{}, err
 	}
 	s.line("CAPABILITY " + s.capabilities())
-	return ok("Done"), nil
-}
-
-// enable answers ENABLE, RFC 5161. What is not known, or cannot be enabled, is
-// passed over in silence; nothing needs enabling so far.
-func (s *session) enable(_ context.Context, cmd *command) (completion, error) {
-	p := &cmd.args
-	for n := 0; p.err == nil && (n == 0 || p.more()); n++ {
-		p.space()
-		p.atom()
-	}
-	if err := p.end(); err != nil {
-		return completion{}, err
-	}
-	s.line("ENABLED")
 	return ok("Done"), nil
 }

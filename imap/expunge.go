@@ -40,6 +40,19 @@ func (s *session) expunge(ctx context.Context, cmd *command) (completion, error)
 	return ok("Done"), nil
 }
 
+// tellExpunged writes EXPUNGE, or VANISHED in its place to who has enabled it (RFC
+// 7162 section 3.2.10.2).
+func (s *session) tellExpunged(c *store.Changes) {
+	if s.has(featureQresync) {
+		s.tellVanished("", c.ExpungedUIDs)
+		s.modSeqs.vanished = len(c.ExpungedUIDs) > 0
+		return
+	}
+	for _, seq := range c.Expunged {
+		s.counted(seq, "EXPUNGE")
+	}
+}
+
 // closeMailbox answers CLOSE: it removes what is marked deleted, in silence, if
 // the mailbox is open for writing and the user may. RFC 3501 section 6.4.2,
 // RFC 4314 section 4.

@@ -20,13 +20,29 @@ func (s *session) fetch(ctx context.Context, cmd *command) (completion, error) {
 	set := p.set(limits.SetRanges)
 	p.space()
 	plan := p.fetchPlan(limits.FetchItems)
+	var only fetchModifiers
+	if p.accept(' ') {
+		p.fetchModifiers(&only)
+	}
 	if err := p.end(); err != nil {
 		return completion{}, err
 	}
 	if cmd.uid {
 		plan.items |= fetchUID // RFC 3501 section 6.4.8
 	}
+	if only.changed {
+		plan.items |= fetchModSeq // RFC 7162 section 3.1.4.1
+	}
+	if plan.items&fetchModSeq != 0 {
+		s.enableCondstore()
+	}
+	if only.vanished && !(cmd.uid && only.changed && s.has(featureQresync)) {
+		return bad("VANISHED is for UID FETCH with CHANGEDSINCE, once QRESYNC is enabled"), nil
+	}
 	q, err := s.messages(ctx, cmd.uid, set)
+	if err == nil && only.changed {
+		q, err = s.changedSince(ctx, q, set, &only)
+	}
 	if err != nil {
 		return completion{}, err
 	}
@@ -274,9 +290,9 @@ func (f *fetcher) skip(seq int, err error) error {
 // start appends the beginning of a FETCH line and the items that the view knows.
 func (f *fetcher) start(b []byte, seq int, m store.Message) []byte {
 	items := f.plan.items
-	if len(f.marked) > 0 && items&fetchFlags == 0 {
+	if len(f.marked) > 0 && items != f.s.withModSeq(items|fetchFlags) {
 		if _, found := slices.BinarySearch(f.marked, seq); found {
-			items |= fetchFlags
+			items = f.s.withModSeq(items | fetchFlags)
 		}
 	}
 	return f.s.appendFetch(b, seq, m, items)
@@ -290,6 +306,9 @@ func (s *session) appendFetch(b []byte, seq int, m store.Message, items fetchIte
 	if items&fetchUID != 0 {
 		b = append(b, "UID "...)
 		b = strconv.AppendUint(b, uint64(m.UID), 10)
+	}
+	if items&fetchModSeq != 0 {
+		b = s.appendModSeq(spaced(b), m.ModSeq)
 	}
 	if items&fetchFlags != 0 {
 		b = append(spaced(b), "FLAGS ("...)

@@ -14,6 +14,7 @@ const (
 	fetchFlags
 	fetchDate
 	fetchSize
+	fetchModSeq
 	fetchEnvelope
 	fetchBody
 	fetchStructure
@@ -28,7 +29,7 @@ const (
 // fetchNames are the items by name; macros have an entry in fetchMacros.
 var fetchNames = map[string]fetchItems{
 	"UID": fetchUID, "FLAGS": fetchFlags, "INTERNALDATE": fetchDate, "RFC822.SIZE": fetchSize,
-	"ENVELOPE": fetchEnvelope, "BODY": fetchBody, "BODYSTRUCTURE": fetchStructure,
+	"MODSEQ": fetchModSeq, "ENVELOPE": fetchEnvelope, "BODY": fetchBody, "BODYSTRUCTURE": fetchStructure,
 }
 
 var fetchMacros = map[string]fetchItems{"ALL": fetchAll, "FAST": fetchFast, "FULL": fetchFull}

@@ -11,10 +11,12 @@ import (
 	"testing"
 )
 
-// TestModel lets three sessions work on one mailbox at random, one command at a
-// time, and follows what each of them is told. What a session has been told must
-// at all times fit together (numbers exist, UIDs stay with their messages), and
-// after a NOOP be the truth. TRIPOST_IMAP_ROUNDS sets how many commands are sent.
+// TestModel lets sessions work on one mailbox at random, one command at a time, and
+// follows what each of them is told. What a session has been told must at all times
+// fit together (numbers exist, UIDs stay with their messages), and after a NOOP be
+// the truth. One session after the other is a plain one, one that is told
+// mod-sequences, and one that goes away in the midst of it and comes back (see
+// resync_test.go). TRIPOST_IMAP_ROUNDS sets how many commands are sent.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	commands := 3000
@@ -24,18 +26,22 @@ func TestModel(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	m := &model{
-		t: t, rand: rand.New(rand.NewPCG(seed, 0)),
+		t: t, rand: rand.New(rand.NewPCG(seed, 0)), world: newWorld(t, false), exact: true,
 		flags: make(map[int]map[string]bool), next: 1,
 	}
-	w := newWorld(t, false)
+	w := m.world
 	w.setLimit("bad", 1<<30)
-	for range 3 {
-		s := &modelSession{model: m, c: w.connect("ann")}
+	for kind := range sessionKinds {
+		s := &modelSession{model: m, kind: kind}
+		s.connect()
 		s.open()
 		m.sessions = append(m.sessions, s)
 	}
 	for range commands {
 		m.step(m.sessions[m.rand.IntN(len(m.sessions))])
+		if m.rand.IntN(400) == 0 {
+			m.forget()
+		}
 	}
 	for _, s := range m.sessions {
 		s.verify()
@@ -46,8 +52,10 @@ func TestModel(t *testing.T) {
 type model struct {
 	t        *testing.T
 	rand     *rand.Rand
+	world    *world
 	flags    map[int]map[string]bool // by UID
 	next     int                     // UIDNEXT
+	exact    bool                    // this is the truth: the sessions work one at a time
 	sessions []*modelSession
 }
 
@@ -71,8 +79,10 @@ func (m *model) step(s *modelSession) {
 		s.run("SEARCH DELETED", false)
 	case n < 92:
 		s.run("UID SEARCH DELETED", true)
-	case n < 94:
+	case n < 93:
 		s.open()
+	case n < 96 && s.kind == quick:
+		s.comeBack(s.goAway())
 	case n < 96:
 		s.idle()
 	default:
@@ -80,31 +90,50 @@ func (m *model) step(s *modelSession) {
 	}
 }
 
-// told is what a session knows of one message; uid 0 and flags nil: not told yet.
+// told is what a session knows of one message; uid and modSeq 0, flags nil: not
+// told yet.
 type told struct {
-	uid   int
-	flags map[string]bool
+	uid    int
+	flags  map[string]bool
+	modSeq int // as it was when the flags were told
 }
 
 type modelSession struct {
 	*model
+	kind     sessionKind
 	c        *rawClient
 	messages []*told
+	sync     syncState
 }
 
 // run sends a command and takes in what is told with it. expunges says whether
 // EXPUNGE may be among it.
 func (s *modelSession) run(command string, expunges bool) []response {
 	s.t.Helper()
-	responses := s.c.do(command)
-	for _, r := range responses {
-		s.take(command, r, expunges)
+	responses, status := s.try(command, expunges)
+	if status.word(0) != "OK" {
+		s.t.Fatalf("%.200s: %s", command, status.fields)
 	}
 	return responses
 }
 
+// try is run for a command that may be refused.
+func (s *modelSession) try(command string, expunges bool) ([]response, response) {
+	s.t.Helper()
+	responses, status := s.c.try(command)
+	for _, r := range responses {
+		s.take(command, r, expunges)
+	}
+	s.sync.settle(append(responses, status))
+	return responses, status
+}
+
 func (s *modelSession) take(command string, r response, expunges bool) {
 	s.t.Helper()
+	if r.word(0) == "VANISHED" {
+		s.takeVanished(command, r, expunges)
+		return
+	}
 	n, err := strconv.Atoi(r.word(0))
 	if err != nil {
 		return
@@ -121,7 +150,7 @@ func (s *modelSession) take(command string, r response, expunges bool) {
 	case n < 1 || n > len(s.messages):
 		s.t.Fatalf("%s: %v in a mailbox of %d", command, r, len(s.messages))
 	case what == "EXPUNGE":
-		if !expunges {
+		if !expunges || s.kind == quick {
 			s.t.Fatalf("%s: %v", command, r)
 		}
 		s.messages = slices.Delete(s.messages, n-1, n)
@@ -139,6 +168,9 @@ func (s *modelSession) takeFetch(command string, m *told, items map[string]value
 		}
 		m.uid = uid
 	}
+	if v, found := items["MODSEQ"]; found {
+		m.modSeq, _ = strconv.Atoi(v.list[0].text)
+	}
 	if v, found := items["FLAGS"]; found {
 		m.flags = make(map[string]bool)
 		for _, f := range v.list {
@@ -150,7 +182,7 @@ func (s *modelSession) takeFetch(command string, m *told, items map[string]value
 }
 
 func (s *modelSession) open() {
-	s.messages = nil
+	s.messages, s.sync = nil, syncState{}
 	s.run("SELECT INBOX", false)
 	s.verify()
 }
@@ -174,7 +206,7 @@ func (s *modelSession) verify() {
 			}
 		}
 		if pass == 0 && len(s.messages) > 0 {
-			s.run("FETCH 1:* (UID FLAGS)", false)
+			s.run("FETCH 1:* "+s.kind.items(), false)
 		}
 	}
 }
@@ -234,15 +266,28 @@ func (s *modelSession) store() {
 	if silent {
 		name += ".SILENT"
 	}
+	condition := s.condition(chosen)
+	before := make(map[*told]map[string]bool)
 	for _, m := range chosen {
-		if truth := s.flags[m.uid]; truth != nil {
+		before[m] = maps.Clone(m.flags)
+	}
+	_, status := s.try(fmt.Sprintf("%sSTORE %s %s%s%s (%s)", prefix, set, condition, op, name, strings.Join(flags, " ")), prefix != "")
+	refused := s.modified(prefix, set, chosen, status)
+	for _, m := range chosen {
+		truth := s.flags[m.uid]
+		if refused[m] {
+			continue
+		}
+		if truth != nil && condition != "" && s.exact {
+			s.asTold(m.uid, op, flags, before[m], truth)
+		}
+		if truth != nil {
 			apply(truth, op, flags)
 		}
 		if silent && m.flags != nil {
 			apply(m.flags, op, flags)
 		}
 	}
-	s.run(fmt.Sprintf("%sSTORE %s %s%s (%s)", prefix, set, op, name, strings.Join(flags, " ")), prefix != "")
 }
 
 func apply(flags map[string]bool, op string, names []string) {
@@ -322,10 +367,7 @@ func (s *modelSession) fetch() {
 		}
 	}
 	command := prefix + "FETCH " + set + " (UID BODY[TEXT])"
-	responses, _ := s.c.try(command) // NO, when messages have been removed
-	for _, r := range responses {
-		s.take(command, r, prefix != "")
-	}
+	s.try(command, prefix != "") // NO, when messages have been removed
 }
 
 // idle hears of all changes while it lasts.

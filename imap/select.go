@@ -20,10 +20,24 @@ func (s *session) examine(ctx context.Context, cmd *command) (completion, error)
 // open closes the selected mailbox, without removing anything, and opens another.
 // If that fails none is selected.
 func (s *session) open(ctx context.Context, cmd *command, readOnly bool) (completion, error) {
-	cmd.args.space()
-	name := cmd.args.mailbox()
-	if err := cmd.args.end(); err != nil {
+	p := &cmd.args
+	p.space()
+	name := p.mailbox()
+	params := selectParams{ranges: s.srv.cfg.Limits.SetRanges}
+	if p.accept(' ') {
+		p.selectParams(&params)
+	}
+	if err := p.end(); err != nil {
 		return completion{}, err
+	}
+	if params.resync != nil && !s.has(featureQresync) {
+		return bad("QRESYNC has not been enabled"), nil
+	}
+	if s.view != nil {
+		s.deselect()
+		// What comes after it is about the mailbox that is opened: RFC 7162
+		// section 3.2.11.
+		s.untagged("OK", "CLOSED", "The mailbox that was selected is closed")
 	}
 	s.deselect()
 	ref, err := s.resolve(ctx, name)
@@ -35,7 +49,12 @@ func (s *session) open(ctx context.Context, cmd *command, readOnly bool) (comple
 		return completion{}, err
 	}
 	s.view, s.state = view, selected
-	if err := s.tellSelected(ctx); err != nil {
+	s.modSeqs = modSeqs{complete: view.State().HighestModSeq}
+	err = s.tellSelected(ctx, &params)
+	if err == nil && params.resync != nil {
+		err = s.resync(ctx, params.resync)
+	}
+	if err != nil {
 		s.deselect()
 		return completion{}, err
 	}
@@ -67,7 +86,7 @@ func (s *session) writable() bool {
 }
 
 // tellSelected writes what SELECT has to tell.
-func (s *session) tellSelected(ctx context.Context) error {
+func (s *session) tellSelected(ctx context.Context, params *selectParams) error {
 	state := s.view.State()
 	s.tellFlagNames()
 	s.counted(int(state.Exists), "EXISTS")
@@ -78,7 +97,35 @@ func (s *session) tellSelected(ctx context.Context) error {
 	}
 	s.untagged("OK", "UIDVALIDITY "+strconv.FormatUint(uint64(state.UIDValidity), 10), "UIDs are valid")
 	s.untagged("OK", "UIDNEXT "+strconv.FormatUint(uint64(state.UIDNext), 10), "Predicted next UID")
+	if params.condstore {
+		s.features |= featureCondstore
+	}
+	if s.has(featureCondstore) {
+		s.tellHighestModSeq()
+	}
 	return nil
+}
+
+// selectParams are the parameters of SELECT and EXAMINE, RFC 4466 section 2.1.
+type selectParams struct {
+	condstore bool    // RFC 7162 section 3.1.8
+	resync    *resync // nil: none
+	ranges    int     // allowed in a set
+}
+
+// selectParams consumes the list of parameters.
+func (p *parser) selectParams(s *selectParams) {
+	p.list(false, func() {
+		switch p.word() {
+		case "CONDSTORE":
+			s.condstore = true
+		case "QRESYNC":
+			p.space()
+			s.resync = p.resync(s.ranges)
+		default:
+			p.fail("Unknown parameter of SELECT")
+		}
+	})
 }
 
 // tellFlagNames writes FLAGS and PERMANENTFLAGS.

@@ -55,6 +55,8 @@ type session struct {
 	rights   store.Rights // in the selected mailbox, as the client has been told of them
 	recent   int          // the last RECENT told
 	idling   *idling      // the IDLE under way, or nil
+	features features     // what the client has enabled
+	modSeqs  modSeqs      // what it has been told of the selected mailbox
 
 	alerted       atomic.Bool // there may be alerts that have not been told
 	unwatchAlerts func()      // nil: they are not watched
@@ -135,6 +137,7 @@ func (s *session) serve(ctx context.Context) error {
 			err = s.serveOne(ctx)
 		case s.idling != nil:
 			err = s.tellNews(ctx, false)
+			s.settleModSeq(&completion{})
 		}
 		if err != nil {
 			return err
@@ -176,8 +179,12 @@ func (s *session) answer(ctx context.Context, cmd *command, done completion, err
 	if done.then != nil { // the session ends or begins anew: see there
 		return s.finish(ctx, cmd.tag, done)
 	}
-	if err := s.tellNews(ctx, cmd.row.hold); err != nil || done.goesOn() {
+	if err := s.tellNews(ctx, cmd.row.hold); err != nil {
 		return err
+	}
+	s.settleModSeq(&done)
+	if done.goesOn() {
+		return nil
 	}
 	return s.finish(ctx, cmd.tag, done)
 }

@@ -2,13 +2,14 @@ package imap
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"tripost/store"
 )
 
 // statusItems are the items of STATUS: RFC 3501 section 6.3.10, SIZE of RFC 8438,
-// DELETED of RFC 9051 section 6.3.11.
+// DELETED of RFC 9051 section 6.3.11, HIGHESTMODSEQ of RFC 7162 section 3.1.7.
 var statusItems = map[string]func(*store.State) uint64{
 	"MESSAGES":        func(st *store.State) uint64 { return uint64(st.Exists) },
 	"RECENT":          func(st *store.State) uint64 { return uint64(st.Recent) },
@@ -18,6 +19,7 @@ var statusItems = map[string]func(*store.State) uint64{
 	"DELETED":         func(st *store.State) uint64 { return uint64(st.Deleted) },
 	"DELETED-STORAGE": func(st *store.State) uint64 { return uint64(max(st.DeletedOctets, 0)) }, // RFC 9208 section 5.1
 	"SIZE":            func(st *store.State) uint64 { return uint64(st.Octets) },
+	"HIGHESTMODSEQ":   func(st *store.State) uint64 { return uint64(st.HighestModSeq) },
 }
 
 // maxStatusItems bounds the items of one STATUS.
@@ -41,6 +43,9 @@ func (s *session) status(ctx context.Context, cmd *command) (completion, error) 
 	})
 	if err := p.end(); err != nil {
 		return completion{}, err
+	}
+	if slices.Contains(items, "HIGHESTMODSEQ") {
+		s.enableCondstore()
 	}
 	ref, err := s.resolve(ctx, name)
 	if err != nil {

@@ -2,21 +2,31 @@ package imap
 
 import (
 	"context"
+	"slices"
 
 	"tripost/store"
 )
 
-// store answers STORE and UID STORE. RFC 3501 section 6.4.6.
+// store answers STORE and UID STORE. RFC 3501 section 6.4.6; UNCHANGEDSINCE of RFC
+// 7162 section 3.1.3.
 func (s *session) store(ctx context.Context, cmd *command) (completion, error) {
 	p := &cmd.args
 	p.space()
 	set := p.set(s.srv.cfg.Limits.SetRanges)
 	p.space()
+	var unchangedSince store.ModSeq
+	if p.peek() == '(' {
+		unchangedSince = p.storeModifiers()
+		p.space()
+	}
 	op, silent := p.storeItem()
 	p.space()
 	flags := p.storeFlags()
 	if err := p.end(); err != nil {
 		return completion{}, err
+	}
+	if unchangedSince != 0 {
+		s.enableCondstore()
 	}
 	q, err := s.messages(ctx, cmd.uid, set)
 	if err != nil {
@@ -28,15 +38,72 @@ func (s *session) store(ctx context.Context, cmd *command) (completion, error) {
 	if len(q) == 0 {
 		return ok("No such messages"), nil
 	}
-	changed, _, err := s.view.SetFlags(ctx, uidSet(q, s.view), op, flags, 0)
+	changed, modified, err := s.view.SetFlags(ctx, uidSet(q, s.view), op, flags, unchangedSince)
 	if err != nil {
 		return completion{}, err
 	}
 	s.tellKeywords()
-	if !silent {
-		s.tellFlags(changed, cmd.uid)
+	s.tellStored(changed, cmd.uid, silent)
+	if len(modified) > 0 {
+		return s.tellModified(ctx, cmd, modified)
 	}
 	return ok("Done"), nil
+}
+
+// storeModifiers consumes the list of modifiers, RFC 4466 section 2.5.
+func (p *parser) storeModifiers() (unchangedSince store.ModSeq) {
+	p.list(false, func() {
+		if p.word() != "UNCHANGEDSINCE" {
+			p.fail("Unknown modifier of STORE")
+		}
+		p.space()
+		if unchangedSince = p.modSeq(); unchangedSince == 0 {
+			unchangedSince = store.NeverSet
+		}
+	})
+	return unchangedSince
+}
+
+// tellStored tells what a STORE has done, which a client that is told mod-sequences
+// must hear of even where it asked for silence.
+func (s *session) tellStored(changed []int, uid, silent bool) {
+	items := s.withModSeq(0)
+	if uid && !silent {
+		items |= fetchUID
+	}
+	if !silent {
+		items |= fetchFlags
+	}
+	if items != 0 {
+		s.tellFlags(changed, items)
+	}
+}
+
+// tellModified ends a STORE that left some messages alone because they had been
+// changed, and tells what they are like now.
+func (s *session) tellModified(ctx context.Context, cmd *command, modified store.UIDSet) (completion, error) {
+	told, err := s.refresh(ctx, cmd.row.hold)
+	if err != nil || s.view == nil {
+		return ok("Done"), err
+	}
+	var numbers, rest store.UIDSet // sequence numbers, too, make a set
+	for u := range modified.All() {
+		seq, there := s.view.Seq(u)
+		if !there {
+			continue
+		}
+		numbers.Add(store.UID(seq), store.UID(seq))
+		if !slices.Contains(told, seq) {
+			rest.Add(store.UID(seq), store.UID(seq))
+		}
+	}
+	for seq := range rest.All() {
+		s.tellFlags([]int{int(seq)}, fetchFlags)
+	}
+	if cmd.uid {
+		numbers = modified
+	}
+	return okCode("MODIFIED "+numbers.String(), "Some have been changed by others"), nil
 }
 
 // storeItem consumes the name of what STORE does.
@@ -70,12 +137,10 @@ func (p *parser) storeFlags() store.FlagSet {
 	return f
 }
 
-// tellFlags writes FETCH responses with the flags of messages as they are now.
-func (s *session) tellFlags(seqs []int, uid bool) {
-	items := fetchFlags
-	if uid {
-		items |= fetchUID
-	}
+// tellFlags writes FETCH responses that were not asked for, about messages as they
+// are now.
+func (s *session) tellFlags(seqs []int, items fetchItems) {
+	items = s.withModSeq(items)
 	for _, seq := range seqs {
 		b := s.appendFetch(s.c.Out(), seq, s.view.At(seq), items)
 		s.c.Done(append(b, ")\r\n"...))

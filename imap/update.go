@@ -21,21 +21,28 @@ func (s *session) tellChanges(ctx context.Context, hold bool) error {
 	if s.view == nil || !s.stale && !s.view.Changed() {
 		return nil
 	}
+	_, err := s.refresh(ctx, hold)
+	return err
+}
+
+// refresh brings the view to the present and tells what that changed. It returns
+// the sequence numbers of the messages whose flags were told.
+func (s *session) refresh(ctx context.Context, hold bool) (flags []int, err error) {
 	changes, err := s.view.Refresh(ctx, hold)
 	switch {
 	case errors.Is(err, store.ErrNoMailbox), errors.Is(err, store.ErrNoRight),
 		errors.Is(err, store.ErrNotSelectable), errors.Is(err, store.ErrTooLate):
 		s.lose()
-		return nil
+		return nil, nil
 	case err != nil:
 		// The command itself is done and will be answered; the changes are
 		// told when they can be read.
 		s.errorToResponse(err)
-		return nil
+		return nil, nil
 	}
 	s.stale = changes.Pending
 	s.tell(&changes)
-	return nil
+	return changes.Flags, nil
 }
 
 // lose gives up a mailbox that cannot be followed any more.
@@ -47,9 +54,7 @@ func (s *session) lose() {
 
 // tell writes the changes in the order in which the view made them.
 func (s *session) tell(c *store.Changes) {
-	for _, seq := range c.Expunged {
-		s.counted(seq, "EXPUNGE")
-	}
+	s.tellExpunged(c)
 	if c.Exists {
 		s.counted(s.view.Len(), "EXISTS")
 	}
@@ -59,7 +64,7 @@ func (s *session) tell(c *store.Changes) {
 	}
 	s.tellRights()
 	s.tellKeywords()
-	s.tellFlags(c.Flags, true)
+	s.tellFlags(c.Flags, fetchFlags|fetchUID)
 }
 
 // tellKeywords writes FLAGS when the mailbox has got keywords that the client does

@@ -218,6 +218,7 @@ func (w *world) open(box string) *store.View {
 //	remove ann/private
 //	rename ann/private new
 //	alert server TEXT          posts an alert; also for an address or a domain
+//	forget                     the store forgets what has changed
 //	stop                       the server is told to stop
 func (w *world) do(line string) {
 	w.t.Helper()
@@ -257,6 +258,9 @@ func (w *world) do(line string) {
 		}
 		_, err := w.alerts.Post(w.ctx, target, strings.Join(words[2:], " "))
 		must(w.t, err)
+	case "forget":
+		w.later.Add(int64(31 * 24 * time.Hour))
+		must(w.t, w.store.Tidy(w.ctx))
 	case "stop":
 		w.cancel()
 		w.ctx = context.Background() // for what is looked at afterwards

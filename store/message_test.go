@@ -220,6 +220,50 @@ func TestKeywords(t *testing.T) {
 	equal(t, "copied", strings.Join(flagNames(v.Keywords(), m.Flags), " "), "F k3 work")
 }
 
+// What others changed matters only where it is what is to be changed: RFC 7162
+// section 3.1.12. Whether a keyword was ever set can be asked: section 3.1.3.
+func TestUnchangedSinceOfOneFlag(t *testing.T) {
+	s, ann := open(t)
+	inbox := box(ann, "INBOX")
+	for range 3 {
+		appendTo(t, s, ann, inbox, mail("x"), store.FlagSet{Keywords: []string{"known"}})
+	}
+	v, other := openView(t, s, ann, inbox), openView(t, s, ann, inbox)
+	since := v.State().HighestModSeq
+	change := func(v *store.View, set store.UIDSet, op store.FlagOp, f store.FlagSet, since store.ModSeq) string {
+		t.Helper()
+		seqs, modified, err := v.SetFlags(ctx, set, op, f, since)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(seqs, modified)
+	}
+	change(other, uids(1), store.FlagsAdd, store.FlagSet{System: flagged}, 0)
+	change(other, uids(2), store.FlagsAdd, store.FlagSet{System: seen}, 0)
+	equal(t, "seen", change(v, span(1, 3), store.FlagsAdd, store.FlagSet{System: seen}, since), "[1 3] 2")
+	refresh(t, v, false)
+	equal(t, "known again", change(v, span(1, 3), store.FlagsAdd, store.FlagSet{System: deleted}, since), "[] 1:3")
+	equal(t, "a system flag", change(v, span(1, 3), store.FlagsAdd, store.FlagSet{System: flagged}, store.NeverSet), "[] 1:3")
+	equal(t, "a keyword", change(v, span(1, 3), store.FlagsAdd, store.FlagSet{Keywords: []string{"known"}}, store.NeverSet), "[] 1:3")
+	equal(t, "a new keyword", change(v, uids(2), store.FlagsAdd, store.FlagSet{Keywords: []string{"new"}}, store.NeverSet), "[2] ")
+	equal(t, "for some", change(v, span(1, 3), store.FlagsAdd, store.FlagSet{Keywords: []string{"new"}}, store.NeverSet), "[1 3] 2")
+}
+
+// A view whose messages are read late tells of flags that were changed before.
+func TestFlagsChangedBeforeLoading(t *testing.T) {
+	s, ann := open(t)
+	inbox := box(ann, "INBOX")
+	for range 3 {
+		appendTo(t, s, ann, inbox, mail("x"), store.FlagSet{})
+	}
+	v, other := openOnly(t, s, ann, inbox), openView(t, s, ann, inbox)
+	if _, _, err := other.SetFlags(ctx, uids(2), store.FlagsAdd, store.FlagSet{System: flagged}, 0); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "told", fmt.Sprint(refresh(t, v, false).Flags), "[2]")
+	equal(t, "messages", show(v), "1 2[F] 3")
+}
+
 func TestUnchangedSince(t *testing.T) {
 	s, ann := open(t)
 	inbox := box(ann, "INBOX")
@@ -231,7 +275,7 @@ func TestUnchangedSince(t *testing.T) {
 	if _, _, err := other.SetFlags(ctx, uids(2), store.FlagsAdd, store.FlagSet{System: flagged}, 0); err != nil {
 		t.Fatal(err)
 	}
-	seqs, modified, err := v.SetFlags(ctx, span(1, 3), store.FlagsAdd, store.FlagSet{System: seen}, since)
+	seqs, modified, err := v.SetFlags(ctx, span(1, 3), store.FlagsReplace, store.FlagSet{System: seen}, since)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"tripost/store/engine"
 )
@@ -16,6 +17,11 @@ const (
 	FlagsAdd
 	FlagsRemove
 )
+
+// NeverSet as the unchangedSince of SetFlags asks that the flags given were never
+// set before. That is known of keywords only: a system flag always is something.
+// RFC 7162 section 3.1.3, example 8.
+const NeverSet ModSeq = math.MaxUint64
 
 // flagChange is one SetFlags: how the flags of one message become others.
 type flagChange struct {
@@ -50,8 +56,9 @@ type flagged struct {
 // the answer is a [RightError]. Messages that are gone are passed over.
 //
 // It returns the sequence numbers of the messages whose flags are now as asked,
-// and the UIDs of those left alone because their modseq is above
-// unchangedSince (RFC 7162 section 3.1.3; 0: no condition).
+// and the UIDs of those left alone because they changed after unchangedSince
+// (RFC 7162 section 3.1.3; 0: no condition). [NeverSet] leaves those alone that
+// have one of the keywords given, and all where other flags are given.
 func (v *View) SetFlags(ctx context.Context, set UIDSet, op FlagOp, f FlagSet, unchangedSince ModSeq) (seqs []int, modified UIDSet, err error) {
 	if v.readOnly {
 		return nil, nil, ErrReadOnlyView
@@ -111,7 +118,7 @@ func (tx *Tx) setFlags(v *View, set UIDSet, op FlagOp, f FlagSet, unchangedSince
 	done.changed, done.old = make([]entry, 0, most), make([]Flags, 0, most)
 	err = readEntries(tx.r, k, set, func(e *entry) error {
 		done.found.Add(e.UID, e.UID)
-		if unchangedSince != 0 && e.ModSeq > unchangedSince {
+		if c.conflicts(e, v.x.find(e.UID), unchangedSince) {
 			done.modified.Add(e.UID, e.UID)
 			return nil
 		}
@@ -138,6 +145,22 @@ func (tx *Tx) setFlags(v *View, set UIDSet, op FlagOp, f FlagSet, unchangedSince
 	tx.putAccount(k.account, &acct)
 	done.after = st.State
 	return nil
+}
+
+// conflicts tells whether a message has been changed after a modseq, so that its
+// flags are not to be touched. A change of other flags than those to be added or
+// removed is passed over, where the session knows the message as it was: RFC 7162
+// section 3.1.12.
+func (c *flagChange) conflicts(e *entry, known *Message, since ModSeq) bool {
+	switch {
+	case since == 0 || e.ModSeq <= since && since != NeverSet:
+		return false
+	case c.op == FlagsReplace:
+		return true
+	case since == NeverSet:
+		return c.want&systemFlags != 0 || c.want&e.Flags != 0
+	}
+	return known == nil || known.ModSeq > since || (known.Flags^e.Flags)&c.want != 0
 }
 
 // allowed tells which right is missing when none of the flags given may be

@@ -113,6 +113,23 @@ func (s *UIDSet) addAll(other UIDSet) {
 	*s = merged
 }
 
+// Intersect returns the members that are in other too.
+func (s UIDSet) Intersect(other UIDSet) UIDSet {
+	var out UIDSet
+	for len(s) > 0 && len(other) > 0 {
+		lo, hi := max(s[0].Lo, other[0].Lo), min(s[0].Hi, other[0].Hi)
+		if lo <= hi {
+			out = append(out, UIDRange{lo, hi})
+		}
+		if s[0].Hi < other[0].Hi {
+			s = s[1:]
+		} else {
+			other = other[1:]
+		}
+	}
+	return out
+}
+
 // minus returns the members that are not in other.
 func (s UIDSet) minus(other UIDSet) UIDSet {
 	if len(other) == 0 {

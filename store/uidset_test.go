@@ -61,6 +61,9 @@ func TestUIDSetAgainstList(t *testing.T) {
 			t.Fatalf("%v minus %v: %v, want %v", a, b, got, want)
 		}
 		n := r.IntN(64)
+		if got, want := plain(t, a.Intersect(b)), list(inA, func(u UID) bool { return inB[u] }); !slices.Equal(got, want) {
+			t.Fatalf("%v and %v: %v, want %v", a, b, got, want)
+		}
 		if got, want := plain(t, a.below(UID(n))), list(inA, func(u UID) bool { return u < UID(n) }); !slices.Equal(got, want) {
 			t.Fatalf("%v below %d: %v, want %v", a, n, got, want)
 		}

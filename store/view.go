@@ -332,12 +332,15 @@ func (v *View) loadPast(ctx context.Context, r engine.Reader, st *state) error {
 		return ErrTooLate
 	}
 	var traces []trace
+	v.untold = nil
 	err := readChanges(r, v.key(), v.state.HighestModSeq, true, func(_ ModSeq, c *change) bool {
 		for _, t := range c.traces {
 			if t.uid < v.state.UIDNext {
 				traces = append(traces, t)
 			}
 		}
+		// The flags that are read now are news to the session.
+		v.untold.addAll(c.flagged.below(v.state.UIDNext))
 		return true
 	})
 	if err != nil {

@@ -1,0 +1,50 @@
+package imap
+
+import "context"
+
+// features are what a client switches on, and what then stays so until it signs
+// off: where the extension changes responses that other clients would not
+// understand.
+type features uint8
+
+const (
+	featureCondstore features = 1 << iota // mod-sequences in FETCH responses, RFC 7162 section 3.1
+	featureQresync                        // VANISHED in place of EXPUNGE, RFC 7162 section 3.2.3
+)
+
+// enableable are the capabilities that ENABLE can switch on, with what that is.
+var enableable = map[string]features{
+	"CONDSTORE": featureCondstore,
+	"QRESYNC":   featureQresync | featureCondstore,
+}
+
+// has tells whether a feature is on.
+func (s *session) has(f features) bool { return s.features&f != 0 }
+
+// enable answers ENABLE. What is not known, cannot be enabled, or is not offered to
+// this user, is passed over in silence. RFC 5161 section 3.1.
+func (s *session) enable(_ context.Context, cmd *command) (completion, error) {
+	p := &cmd.args
+	var names []string
+	for n := 0; p.err == nil && (n == 0 || p.more()); n++ {
+		p.space()
+		names = append(names, p.word())
+	}
+	if err := p.end(); err != nil {
+		return completion{}, err
+	}
+	enabled := "ENABLED"
+	var on features
+	for _, name := range names {
+		if f := enableable[name]; f != 0 && s.offers(name) && on|f != on {
+			on |= f
+			enabled += " " + name
+		}
+	}
+	s.line(enabled)
+	if on&featureCondstore != 0 {
+		s.enableCondstore()
+	}
+	s.features |= on
+	return ok("Done"), nil
+}
