@@ -148,6 +148,10 @@ func directory(args []string) (string, error) {
 	if err := need(args, "DIR"); err != nil {
 		return "", err
 	}
+	const longest = 4000 // octets; systems take about as much
+	if args[0] == "" || len(args[0]) > longest || printable(args[0]) != args[0] {
+		return "", usagef("DIR is not the path of a directory")
+	}
 	return filepath.Abs(args[0])
 }
 

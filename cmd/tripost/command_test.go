@@ -26,8 +26,13 @@ func TestHostileArguments(t *testing.T) {
 		strings.Repeat("x", 100_000), strings.Repeat("a/", 50_000), strings.Repeat("é@", 10_000),
 	}
 	for _, c := range commands {
-		if c.name == "serve" || c.name == "route test" || c.args == "" {
-			continue // route test explains any address, and changes nothing
+		switch {
+		case c.name == "serve", c.args == "":
+			continue
+		case c.name == "route test": // explains any address, and changes nothing
+			continue
+		case c.name == "store backup", c.name == "store rescue": // make what they are told to: see TestDirectories
+			continue
 		}
 		for _, h := range hostile {
 			args := append(strings.Fields(c.name), fill(c.args, h)...)

@@ -77,8 +77,11 @@ func newMaildir(dir string) (maildir, error) {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return maildir{}, fmt.Errorf("%q is not empty", dir)
 	}
+	if err := backup.MakeDir(dir); err != nil {
+		return maildir{}, err
+	}
 	for _, sub := range []string{"cur", "new", "tmp"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
 			return maildir{}, err
 		}
 	}

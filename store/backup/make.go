@@ -33,11 +33,11 @@ type Made struct {
 	Written int64 // octets of files that are not shared with the backup before
 }
 
-// Make adds a backup to a directory of them, making it if need be. The store is
+// Make adds a backup to a directory of them, making its last level if need be. The store is
 // copied as it is at one moment, while it serves. What was interrupted before is
 // removed.
 func Make(ctx context.Context, dir string, o Options) (Made, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := MakeDir(dir); err != nil {
 		return Made{}, err
 	}
 	if err := clear(dir); err != nil {
@@ -56,6 +56,21 @@ func Make(ctx context.Context, dir string, o Options) (Made, error) {
 		return Made{}, fmt.Errorf("backup into %q: %w", dir, errors.Join(err, clear(dir)))
 	}
 	return made, nil
+}
+
+// MakeDir makes a directory if it is not there. The one above it must be: a
+// mistyped path, or a disk that is not mounted, shall not become a tree of its
+// own.
+func MakeDir(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%q is not a directory", dir)
+	}
+	return err
 }
 
 // clear removes what an interrupted run left.
