@@ -53,8 +53,8 @@ type Client struct {
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Login is how to sign in at a smart host. With it the certificate is verified,
-// and nothing is sent without TLS.
+// Login is how to sign in at a smart host. With it the certificate is verified
+// at least, and nothing is sent without TLS.
 type Login struct{ User, Password string }
 
 // ErrInsecure is returned when a peer that needs credentials offers no TLS.
@@ -73,6 +73,9 @@ type Conn struct {
 	timeouts Timeouts
 	log      *syslog.Logger
 	unwatch  func() bool // of the context
+	demand   Demand
+	level    Level
+	state    *tls.ConnectionState // nil: in clear
 
 	extensions map[string]string // keyword in upper case to its parameters
 	last       Reply
@@ -80,13 +83,16 @@ type Conn struct {
 }
 
 // Connect opens a connection: greeting, EHLO (or HELO), STARTTLS when offered,
-// AUTH when login is given. To a stranger it is better to send in clear than
-// not at all, so a failed handshake is followed by another try without TLS
-// (RFC 7435). ctx ends the connection, now and later.
-func (cl *Client) Connect(ctx context.Context, t Target, login *Login) (*Conn, error) {
-	c, err := cl.connect(ctx, t, login, true)
-	if errors.Is(err, errTLS) && login == nil && ctx.Err() == nil {
-		c, err = cl.connect(ctx, t, nil, false)
+// AUTH when login is given. Where nothing else is demanded it is better to send
+// in clear than not at all, so a failed handshake is followed by another try
+// without TLS (RFC 7435). ctx ends the connection, now and later.
+func (cl *Client) Connect(ctx context.Context, t Target, d Demand, login *Login) (*Conn, error) {
+	if login != nil {
+		d.Level = max(d.Level, Verified)
+	}
+	c, err := cl.connect(ctx, t, d, login, true)
+	if errors.Is(err, errTLS) && d.Level == Opportunistic && ctx.Err() == nil {
+		c, err = cl.connect(ctx, t, d, nil, false)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", t, err)
@@ -94,8 +100,8 @@ func (cl *Client) Connect(ctx context.Context, t Target, login *Login) (*Conn, e
 	return c, nil
 }
 
-func (cl *Client) connect(ctx context.Context, t Target, login *Login, useTLS bool) (*Conn, error) {
-	c := &Conn{client: cl, target: t, timeouts: cl.Timeouts.defaults(), log: cl.Log.Session(t.Addr)}
+func (cl *Client) connect(ctx context.Context, t Target, d Demand, login *Login, useTLS bool) (*Conn, error) {
+	c := &Conn{client: cl, target: t, demand: d, timeouts: cl.Timeouts.defaults(), log: cl.Log.Session(t.Addr)}
 	if err := c.dial(ctx); err != nil {
 		return nil, err
 	}
@@ -140,7 +146,7 @@ const implicitTLS = 465
 // open brings a connection to the point where mail can be sent.
 func (c *Conn) open(ctx context.Context, login *Login, useTLS bool) error {
 	if c.target.Addr.Port() == implicitTLS {
-		if err := c.handshake(ctx, login != nil); err != nil {
+		if err := c.handshake(ctx); err != nil {
 			return err
 		}
 	}
@@ -152,10 +158,22 @@ func (c *Conn) open(ctx context.Context, login *Login, useTLS bool) error {
 	if err := c.hello(); err != nil {
 		return err
 	}
-	if _, offered := c.extensions["STARTTLS"]; offered && useTLS && c.wire.TLS() == nil {
-		if err := c.startTLS(ctx, login != nil); err != nil {
+	if c.has("STARTTLS") && useTLS && c.state == nil {
+		if err := c.startTLS(ctx); err != nil {
 			return err
 		}
+	}
+	if c.state == nil && c.demand.Level > Opportunistic {
+		if login != nil {
+			return ErrInsecure
+		}
+		return ErrNoTLS
+	}
+	if c.state == nil && c.demand.Test {
+		c.problem("would be refused if the policy were enforced: %v", ErrNoTLS)
+	}
+	if c.demand.RequireTLS && !c.RequiresTLS() {
+		return ErrNoRequireTLS
 	}
 	if login == nil {
 		return nil
@@ -185,13 +203,13 @@ func (c *Conn) hello() error {
 }
 
 // startTLS turns TLS on: RFC 3207. A refusal leaves the connection in clear.
-func (c *Conn) startTLS(ctx context.Context, verify bool) error {
+func (c *Conn) startTLS(ctx context.Context) error {
 	r, err := c.command("STARTTLS")
 	if err != nil {
 		return err
 	}
 	if r.Code != 220 {
-		if verify {
+		if c.demand.Level > Opportunistic {
 			return &ReplyError{r, "STARTTLS"}
 		}
 		return nil
@@ -199,32 +217,40 @@ func (c *Conn) startTLS(ctx context.Context, verify bool) error {
 	if c.wire.Buffered() > 0 {
 		return fmt.Errorf("octets after the reply to STARTTLS: %w", errReply)
 	}
-	if err := c.handshake(ctx, verify); err != nil {
+	if err := c.handshake(ctx); err != nil {
 		return err
 	}
 	return c.hello()
 }
 
-func (c *Conn) handshake(ctx context.Context, verify bool) error {
+func (c *Conn) handshake(ctx context.Context) error {
+	name := c.target.Name
+	if c.demand.Base != "" {
+		name = c.demand.Base // RFC 7672 section 8.1
+	}
 	t := tls.Client(c.nc, &tls.Config{
-		ServerName:         c.target.Name,
-		RootCAs:            c.client.RootCAs,
+		ServerName:         name,
 		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: !verify, // opportunistic: RFC 7435
+		InsecureSkipVerify: true, // VerifyConnection asks for what is demanded
+		VerifyConnection: func(state tls.ConnectionState) (err error) {
+			c.level, err = c.verify(&state, c.demand)
+			return err
+		},
 	})
 	ctx, cancel := context.WithTimeout(ctx, c.timeouts.Handshake)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("%w: %w", errTLS, err)
 	}
-	c.nc = t
+	state := t.ConnectionState()
+	c.nc, c.state = t, &state
 	c.wrap()
 	return nil
 }
 
 // signIn sends the credentials: RFC 4954, RFC 4616.
 func (c *Conn) signIn(login *Login) error {
-	if c.wire.TLS() == nil {
+	if c.state == nil {
 		return ErrInsecure
 	}
 	secret := "\x00" + login.User + "\x00" + login.Password
@@ -274,6 +300,11 @@ func (c *Conn) logf(format string, args ...any) {
 	if c.log.On(syslog.Protocol) {
 		c.log.Logf(syslog.Protocol, format, args...)
 	}
+}
+
+// problem tells of what went wrong without consequence.
+func (c *Conn) problem(format string, args ...any) {
+	c.log.Logf(syslog.Problem, c.target.String()+" "+format, args...)
 }
 
 // Target returns the host.

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"tripost/smtp/resolve"
 )
 
 // Errors of a destination that will not go away by waiting.
@@ -21,10 +23,12 @@ var (
 	ErrSelf = errors.New("mail for the domain leads back to this server")
 )
 
-// DNS is what is asked: a resolve.Resolver.
+// DNS is what is asked; a [resolve.Resolver] answers. The answers are secure
+// where DNSSEC vouches for them.
 type DNS interface {
-	LookupMX(ctx context.Context, name string) ([]*net.MX, error)
-	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+	MX(ctx context.Context, domain string) (list []*net.MX, secure bool, err error)
+	Host(ctx context.Context, name string) (resolve.Host, error)
+	TLSA(ctx context.Context, port uint16, host string) (list []resolve.TLSA, secure bool, err error)
 }
 
 const (
@@ -43,6 +47,17 @@ type Route struct {
 type Target struct {
 	Name string // of the host
 	Addr netip.AddrPort
+	// Domain is the mail domain whose MX led here; empty where the host was named
+	// itself.
+	Domain string
+	// Alias is where the aliases of the name end; empty when it is none.
+	Alias string
+	// Certain tells that the name is that of the right host: DNSSEC vouches for
+	// the MX, or who set this server up named the host.
+	Certain bool
+	// Secure tells that DNSSEC vouches for the addresses, and for the MX where
+	// one led here: only then can there be DANE (RFC 7672 section 2.2).
+	Secure bool
 }
 
 // String returns "mx.company.test [192.0.2.7]".
@@ -75,9 +90,9 @@ func (f *Finder) Targets(ctx context.Context, r Route) ([]Target, error) {
 		port = uint16(r.Port)
 	}
 	if a, ok := literal(r.Host); ok {
-		return f.withoutSelf([]exchanger{{name: a.String(), addrs: []netip.Addr{a}}}, port)
+		return f.withoutSelf([]exchanger{{name: a.String(), host: resolve.Host{Addrs: []netip.Addr{a}}}}, r, port)
 	}
-	hosts := []exchanger{{name: r.Host}}
+	hosts := []exchanger{{name: absolute(r.Host), secure: true}}
 	if !r.Direct {
 		var err error
 		if hosts, err = f.exchangers(ctx, r.Host); err != nil {
@@ -87,14 +102,15 @@ func (f *Finder) Targets(ctx context.Context, r Route) ([]Target, error) {
 	if err := f.resolve(ctx, hosts); err != nil {
 		return nil, err
 	}
-	return f.withoutSelf(hosts, port)
+	return f.withoutSelf(hosts, r, port)
 }
 
 // exchanger is a host that takes mail for a domain.
 type exchanger struct {
-	name  string
-	pref  uint16
-	addrs []netip.Addr
+	name   string
+	pref   uint16
+	secure bool // DNSSEC vouches for the way to the name
+	host   resolve.Host
 }
 
 // literal reads an IP address, or an address literal of RFC 5321 section 4.1.3.
@@ -111,10 +127,10 @@ func literal(host string) (netip.Addr, bool) {
 
 // exchangers asks for the MX records of a domain.
 func (f *Finder) exchangers(ctx context.Context, domain string) ([]exchanger, error) {
-	records, err := f.DNS.LookupMX(ctx, absolute(domain))
-	if err != nil && len(records) == 0 { // with some, only the malformed ones are missing
-		if notFound(err) {
-			return []exchanger{{name: domain}}, nil
+	records, secure, err := f.DNS.MX(ctx, domain)
+	if err != nil {
+		if resolve.NotFound(err) {
+			return []exchanger{{name: absolute(domain), secure: true}}, nil
 		}
 		return nil, fmt.Errorf("look up MX of %q: %w", domain, err)
 	}
@@ -126,7 +142,7 @@ func (f *Finder) exchangers(ctx context.Context, domain string) ([]exchanger, er
 	var hosts []exchanger
 	for _, mx := range records {
 		if name := strings.TrimSuffix(mx.Host, "."); name != "" && len(hosts) < maxExchangers {
-			hosts = append(hosts, exchanger{name: name, pref: mx.Pref})
+			hosts = append(hosts, exchanger{name: strings.ToLower(name), pref: mx.Pref, secure: secure})
 		}
 	}
 	if len(hosts) == 0 {
@@ -143,13 +159,13 @@ func (f *Finder) resolve(ctx context.Context, hosts []exchanger) error {
 	for i := range hosts {
 		h := &hosts[i]
 		if a, ok := literal(h.name); ok {
-			h.addrs = []netip.Addr{a}
-		} else if addrs, err := f.DNS.LookupNetIP(ctx, "ip", absolute(h.name)); err == nil {
-			h.addrs = addrs
-		} else if !notFound(err) {
+			h.host.Addrs = []netip.Addr{a}
+		} else if host, err := f.DNS.Host(ctx, h.name); err == nil {
+			h.host = host
+		} else if !resolve.NotFound(err) {
 			temporary = fmt.Errorf("look up addresses of %q: %w", h.name, err)
 		}
-		found += len(h.addrs)
+		found += len(h.host.Addrs)
 	}
 	switch {
 	case found > 0:
@@ -162,10 +178,10 @@ func (f *Finder) resolve(ctx context.Context, hosts []exchanger) error {
 }
 
 // withoutSelf leaves out this server and what is not preferred to it.
-func (f *Finder) withoutSelf(hosts []exchanger, port uint16) ([]Target, error) {
+func (f *Finder) withoutSelf(hosts []exchanger, r Route, port uint16) ([]Target, error) {
 	self, limit := false, uint16(0)
 	for _, h := range hosts {
-		for _, a := range h.addrs {
+		for _, a := range h.host.Addrs {
 			if f.Self != nil && f.Self(netip.AddrPortFrom(a.Unmap(), port)) && (!self || h.pref < limit) {
 				self, limit = true, h.pref
 			}
@@ -176,9 +192,17 @@ func (f *Finder) withoutSelf(hosts []exchanger, port uint16) ([]Target, error) {
 		if self && h.pref >= limit {
 			continue
 		}
-		for _, a := range h.addrs {
+		t := Target{Name: h.name, Certain: r.Direct || h.secure && h.host.Secure, Secure: h.secure && h.host.Secure}
+		if !r.Direct {
+			t.Domain = absolute(r.Host)
+		}
+		if h.host.Name != h.name {
+			t.Alias = h.host.Name
+		}
+		for _, a := range h.host.Addrs {
 			if len(targets) < maxTargets {
-				targets = append(targets, Target{Name: h.name, Addr: netip.AddrPortFrom(a.Unmap(), port)})
+				t.Addr = netip.AddrPortFrom(a.Unmap(), port)
+				targets = append(targets, t)
 			}
 		}
 	}
@@ -188,10 +212,5 @@ func (f *Finder) withoutSelf(hosts []exchanger, port uint16) ([]Target, error) {
 	return targets, nil
 }
 
-// absolute keeps the system's search list out of it.
-func absolute(name string) string { return strings.TrimSuffix(name, ".") + "." }
-
-func notFound(err error) bool {
-	var d *net.DNSError
-	return errors.As(err, &d) && d.IsNotFound
-}
+// absolute is a name in the form in which it is compared.
+func absolute(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
