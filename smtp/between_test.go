@@ -10,20 +10,25 @@ import (
 	"time"
 
 	"tripost/smtp/queue"
+	"tripost/smtp/resolve"
 )
 
 // names is a DNS in which one domain has one address.
 type names struct{ domain, addr string }
 
-func (n names) LookupMX(_ context.Context, name string) ([]*net.MX, error) {
-	return nil, &net.DNSError{Err: "no MX", Name: name, IsNotFound: true}
+func (n names) MX(_ context.Context, name string) ([]*net.MX, bool, error) {
+	return nil, false, &net.DNSError{Err: "no MX", Name: name, IsNotFound: true}
 }
 
-func (n names) LookupNetIP(_ context.Context, _, name string) ([]netip.Addr, error) {
-	if name == n.domain+"." {
-		return []netip.Addr{netip.MustParseAddr(n.addr)}, nil
+func (n names) Host(_ context.Context, name string) (resolve.Host, error) {
+	if name == n.domain {
+		return resolve.Host{Addrs: []netip.Addr{netip.MustParseAddr(n.addr)}, Name: name}, nil
 	}
-	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+	return resolve.Host{}, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+}
+
+func (n names) TLSA(_ context.Context, _ uint16, host string) ([]resolve.TLSA, bool, error) {
+	return nil, false, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 }
 
 // Two of our own servers: a user of one writes to a user of the other and to

@@ -143,7 +143,23 @@ type QueueConfig struct {
 	Resolver              string     `toml:"resolver" comment:"DNS server, host:port; empty: those of resolv.conf"`
 	ResolverValidates     bool       `toml:"resolver_validates" comment:"it validates DNSSEC and nobody can change its answers on the way here: DANE is used"`
 	SMTPPort              int        `toml:"smtp_port" comment:"port of other hosts"`
+	PolicyPort            int        `toml:"policy_port" comment:"port of the web servers that MTA-STS policies are fetched from"`
+	Authorities           string     `toml:"authorities" comment:"PEM file of the authorities that other hosts' certificates are verified with; empty: the system's"`
+	Connections           int        `toml:"connections" comment:"most connections to other hosts at once"`
+	ConnectionsPerHost    int        `toml:"connections_per_host" comment:"most of them for one destination; fewer where a host bears fewer"`
+	Ready                 int        `toml:"ready" comment:"messages known in memory as due; the others wait in the store"`
 	Limit                 int        `toml:"limit" comment:"most messages in the queue; more are refused for the time being"`
+
+	Route []QueueRoute `toml:"route" comment:"where mail for single domains is sent, or how: each a table [[queue.route]] with domain (\"company.test\", \"*.company.test\", or a host that the router names, with :port or without), host (host:port; empty: as it would go anyway), user, password_file, tls (opportunistic, encrypted or verified)"`
+}
+
+// QueueRoute is one [[queue.route]].
+type QueueRoute struct {
+	Domain       string `toml:"domain"`
+	Host         string `toml:"host"`
+	User         string `toml:"user"`
+	PasswordFile string `toml:"password_file"`
+	TLS          string `toml:"tls"`
 }
 
 // AlertsConfig is the part of what users are told at sign-in.
@@ -206,7 +222,8 @@ func defaultConfig() Config {
 				Duration{5 * time.Minute}, Duration{10 * time.Minute}, Duration{30 * time.Minute},
 				Duration{time.Hour}, Duration{2 * time.Hour}, Duration{4 * time.Hour},
 			},
-			WarnAfter: Duration{4 * time.Hour}, ExpireAfter: days(5), SMTPPort: 25, Limit: 100_000,
+			WarnAfter: Duration{4 * time.Hour}, ExpireAfter: days(5), SMTPPort: 25, PolicyPort: 443, Limit: 100_000,
+			Connections: 100, ConnectionsPerHost: 20, Ready: 50_000, Route: []QueueRoute{},
 		},
 		Alerts: AlertsConfig{QuotaPercent: 90, Limit: 100},
 		Backup: BackupConfig{Every: days(1), Keep: 14, Verify: true},
@@ -301,4 +318,8 @@ func (c *Config) resolve(base string) {
 	abs(&c.TLS.Key)
 	abs(&c.Backup.Directory)
 	abs(&c.Queue.SmarthostPasswordFile)
+	abs(&c.Queue.Authorities)
+	for i := range c.Queue.Route {
+		abs(&c.Queue.Route[i].PasswordFile)
+	}
 }

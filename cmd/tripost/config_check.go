@@ -97,6 +97,10 @@ func (c *Config) checkNumbers() error {
 		{"backup.keep", int64(c.Backup.Keep), 0},
 		{"queue.limit", int64(c.Queue.Limit), 1},
 		{"queue.smtp_port", int64(c.Queue.SMTPPort), 1},
+		{"queue.policy_port", int64(c.Queue.PolicyPort), 1},
+		{"queue.connections", int64(c.Queue.Connections), 1},
+		{"queue.connections_per_host", int64(c.Queue.ConnectionsPerHost), 1},
+		{"queue.ready", int64(c.Queue.Ready), 100},
 		{"queue.retry", int64(len(c.Queue.Retry)), 1},
 	} {
 		if n.v < n.least {
@@ -182,11 +186,35 @@ func (c *Config) checkQueue() error {
 			return fmt.Errorf("queue.retry: %v is below the least value, 1s", d.Duration)
 		}
 	}
+	for i := range c.Queue.Route {
+		if err := c.Queue.Route[i].check(); err != nil {
+			return err
+		}
+	}
 	if c.Queue.Smarthost == "" {
 		return nil
 	}
-	_, _, err := hostPort(c.Queue.Smarthost)
+	_, _, err := hostPort("queue.smarthost", c.Queue.Smarthost)
 	return err
+}
+
+// check finds what is wrong with a route.
+func (r *QueueRoute) check() error {
+	if r.Domain == "" || strings.ContainsAny(r.Domain, " @") || strings.Contains(strings.TrimPrefix(r.Domain, "*."), "*") {
+		return fmt.Errorf("queue.route: %q is not a domain or *.domain", r.Domain)
+	}
+	if r.Host != "" {
+		if _, _, err := hostPort("queue.route", r.Host); err != nil {
+			return err
+		}
+	}
+	if (r.User == "") != (r.PasswordFile == "") {
+		return fmt.Errorf("queue.route: %s: user and password_file go together", r.Domain)
+	}
+	if _, ok := tlsLevels[r.TLS]; !ok {
+		return fmt.Errorf("queue.route: %s: tls: %q is not opportunistic, encrypted or verified", r.Domain, r.TLS)
+	}
+	return nil
 }
 
 // proxyPrefixes reads security.proxies.

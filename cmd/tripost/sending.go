@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/netip"
@@ -9,8 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"tripost/smtp/mtasts"
 	"tripost/smtp/queue"
 	"tripost/smtp/resolve"
+	"tripost/smtp/send"
 	"tripost/syslog"
 )
 
@@ -38,16 +41,50 @@ func newResolver(cfg Config) *resolve.Resolver {
 	return resolve.New(o)
 }
 
+// tlsLevels are the words for what a route asks of connections.
+var tlsLevels = map[string]send.Level{
+	"": send.Opportunistic, "opportunistic": send.Opportunistic, "encrypted": send.Encrypted, "verified": send.Verified,
+}
+
 // newSender makes the part that sends to other hosts.
 func (s *server) newSender() (*queue.Sender, error) {
 	smarthost, err := s.cfg.smarthost()
 	if err != nil {
 		return nil, err
 	}
+	routes, err := s.cfg.routes()
+	if err != nil {
+		return nil, err
+	}
+	authorities, err := s.cfg.authorities()
+	if err != nil {
+		return nil, err
+	}
 	return queue.NewSender(s.queue, queue.SenderOptions{
-		Port: s.cfg.Queue.SMTPPort, Smarthost: smarthost,
-		DNS: s.resolver, Self: s.listensAt, Grace: grace,
+		Port: s.cfg.Queue.SMTPPort, Smarthost: smarthost, Routes: routes,
+		DNS: s.resolver, RootCAs: authorities,
+		Policies: mtasts.New(s.resolver, s.queue, mtasts.Options{
+			Port: s.cfg.Queue.PolicyPort, RootCAs: authorities, Log: s.rooms.log.Tag("SMTP"),
+		}),
+		Workers: s.cfg.Queue.Connections, PerHost: s.cfg.Queue.ConnectionsPerHost, Ready: s.cfg.Queue.Ready,
+		Self: s.listensAt, Grace: grace,
 	}), nil
+}
+
+// authorities reads queue.authorities; nil: the system's.
+func (c *Config) authorities() (*x509.CertPool, error) {
+	if c.Queue.Authorities == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(c.Queue.Authorities)
+	if err != nil {
+		return nil, fmt.Errorf("queue.authorities: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("queue.authorities: %s has no certificate", c.Queue.Authorities)
+	}
+	return pool, nil
 }
 
 // smarthost reads the smart host and its password.
@@ -55,28 +92,51 @@ func (c *Config) smarthost() (h queue.Smarthost, err error) {
 	if c.Queue.Smarthost == "" {
 		return h, nil
 	}
-	if h.Host, h.Port, err = hostPort(c.Queue.Smarthost); err != nil {
+	if h.Host, h.Port, err = hostPort("queue.smarthost", c.Queue.Smarthost); err != nil {
 		return h, err
 	}
 	h.User = c.Queue.SmarthostUser
-	if c.Queue.SmarthostPasswordFile != "" {
-		text, err := os.ReadFile(c.Queue.SmarthostPasswordFile)
-		if err != nil {
-			return h, fmt.Errorf("queue.smarthost_password_file: %w", err)
-		}
-		h.Password = strings.TrimRight(string(text), "\r\n")
-	}
-	return h, nil
+	h.Password, err = readSecret("queue.smarthost_password_file", c.Queue.SmarthostPasswordFile)
+	return h, err
 }
 
-// hostPort reads queue.smarthost.
-func hostPort(s string) (host string, port int, err error) {
+// routes reads the routes of the configuration and their passwords.
+func (c *Config) routes() (list []queue.Route, err error) {
+	for _, r := range c.Queue.Route {
+		one := queue.Route{Domain: r.Domain, User: r.User, Level: tlsLevels[r.TLS]}
+		if r.Host != "" {
+			if one.Host, one.Port, err = hostPort("queue.route", r.Host); err != nil {
+				return nil, err
+			}
+		}
+		if one.Password, err = readSecret("queue.route: password_file", r.PasswordFile); err != nil {
+			return nil, err
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}
+
+// readSecret reads a file with a password; empty: there is none.
+func readSecret(key, path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", key, err)
+	}
+	return strings.TrimRight(string(text), "\r\n"), nil
+}
+
+// hostPort reads host:port.
+func hostPort(key, s string) (host string, port int, err error) {
 	host, number, err := net.SplitHostPort(s)
 	if err == nil {
 		port, err = strconv.Atoi(number)
 	}
 	if err != nil || host == "" || port < 1 || port > 65535 {
-		return "", 0, fmt.Errorf("queue.smarthost: %q is not host:port", s)
+		return "", 0, fmt.Errorf("%s: %q is not host:port", key, s)
 	}
 	return host, port, nil
 }

@@ -36,6 +36,7 @@ type attempt struct {
 	name           string // of the destination
 	when           time.Time
 	via            string // the peer: "mx.company.test [192.0.2.7]"
+	secured        string // how the connection was secured; empty: there was none
 	results        []result
 	administrative bool // not a try at all: somebody decided
 }
@@ -66,7 +67,7 @@ func (q *Queue) settle(ctx context.Context, a *attempt) error {
 	}
 	q.log.attempted(m, d, a)
 	for _, p := range reports {
-		q.log.enqueued(p)
+		q.entered(p)
 	}
 	return nil
 }
@@ -99,6 +100,7 @@ func (q *Queue) outcome(a *attempt, reports []*parcel, warned bool) func(*store.
 			return err
 		}
 		d.apply(a)
+		d.secured = a.secured
 		d.warned = d.warned || warned
 		if len(d.recipients) == 0 {
 			err = removeDestination(tx, d)

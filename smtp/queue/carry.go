@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,40 +13,149 @@ import (
 	"tripost/syslog"
 )
 
+// carrier takes the messages of one job to their destination.
+type carrier struct {
+	s      *Sender
+	run    context.Context // when it ends no attempt is begun
+	ctx    context.Context // when it ends the one in flight is broken off
+	j      *job
+	urgent bool
+
+	conn     *idleConn // for messages without needs of their own; nil: none yet
+	failures [3]error  // why there is no connection, by need
+}
+
 // carry takes the messages of a job to their destination, over one connection
 // where it lasts. What it did not come to stays due. It begins no attempt after
 // run has ended, and breaks off the one in flight when ctx ends.
-func (s *Sender) carry(run, ctx context.Context, j *job) {
-	var conn *send.Conn
-	var failure error // why there is no connection, for all messages of the job
-	defer func() {
-		if conn != nil {
-			conn.Close()
-		}
-	}()
-	for _, id := range j.ids {
-		if run.Err() != nil || conn != nil && conn.Broken() {
+func (s *Sender) carry(run, ctx context.Context, j *job, urgent bool) {
+	c := &carrier{s: s, run: run, ctx: ctx, j: j, urgent: urgent, conn: j.conn}
+	j.conn = nil
+	defer c.drop()
+	if j.warm && !c.conn.Alive() {
+		c.drop()
+	}
+	for i, id := range j.ids {
+		if run.Err() != nil || !c.message(id) {
+			j.left = j.ids[i:]
 			return
 		}
-		m, d, err := s.queue.load(ctx, id, j.dest)
-		if err != nil {
-			s.skip(id, err) // gone, or cannot be read: not again before the next start
-			j.aside = append(j.aside, id)
-			continue
-		}
-		if d.held {
-			continue
-		}
-		if conn == nil && failure == nil {
-			conn, failure = s.connect(ctx, d)
-		}
-		if ctx.Err() != nil && failure != nil {
-			return // ended while connecting: not the destination's fault
-		}
-		if !s.record(ctx, s.attempt(ctx, conn, m, d, failure)) {
+		if c.conn != nil && c.conn.Broken() {
+			c.drop()
+			j.left, j.trouble = j.ids[i+1:], true
 			return
 		}
 	}
+	c.sweep()
+	j.conn, c.conn = c.conn, nil
+}
+
+// message makes one attempt. It returns false when the message was not come to,
+// nor will be the next ones.
+func (c *carrier) message(id uint64) bool {
+	m, d, err := c.s.queue.load(c.ctx, id, c.j.lane.name)
+	if err != nil {
+		c.s.skip(id, err) // gone, or cannot be read: not again before the next start
+		if !errors.Is(err, ErrNoItem) {
+			c.j.aside = append(c.j.aside, id)
+		}
+		return true
+	}
+	if d.held || d.next.After(c.s.queue.o.Now()) {
+		return true
+	}
+	conn, failure := c.connection(m, d)
+	if failure != nil && (c.ctx.Err() != nil || c.crowded(failure)) {
+		return false // not the destination's fault
+	}
+	a := c.s.attempt(c.ctx, conn, m, d, failure)
+	if conn != nil && conn != c.conn {
+		c.close(conn)
+	}
+	c.j.delivered = c.j.delivered || a.reached()
+	return c.s.record(c.ctx, a)
+}
+
+// crowded tells that the peer bears no further connection: others stand.
+func (c *carrier) crowded(failure error) bool {
+	if c.j.lane.live.Load() == 0 || lasting(failure) || !hostDown(failure) {
+		return false
+	}
+	c.j.trouble = true
+	return true
+}
+
+// connection returns one over which a message may go: the one at hand, or one of
+// its own where it needs more, or less, than others.
+func (c *carrier) connection(m *message, d *destination) (*idleConn, error) {
+	n := m.need()
+	if c.conn != nil && (n != onlyByTLS || c.conn.Level() >= send.Verified && c.conn.RequiresTLS() && c.conn.Target().Certain) {
+		return c.conn, nil
+	}
+	if c.failures[n] != nil {
+		return nil, c.failures[n]
+	}
+	p := c.j.lane
+	made, err := c.s.connect(c.ctx, d, n, c.urgent, p.live.Load() > 0)
+	if err != nil {
+		c.failures[n] = err
+		return nil, err
+	}
+	p.live.Add(1)
+	conn := &idleConn{Conn: made, lane: p}
+	if n == usual {
+		c.conn = conn
+	}
+	return conn, nil
+}
+
+// drop closes the connection at hand.
+func (c *carrier) drop() {
+	if c.conn != nil {
+		c.close(c.conn)
+		c.conn = nil
+	}
+}
+
+func (c *carrier) close(conn *idleConn) {
+	conn.lane.live.Add(-1)
+	conn.Close()
+}
+
+// sweep gives the failure to reach any host of the destination to all else that
+// is due for it, so that each message has its own next time and its sender is
+// told in time.
+func (c *carrier) sweep() {
+	failure := c.failures[usual]
+	if failure == nil || lasting(failure) || !hostDown(failure) || c.j.lane.live.Load() > 0 {
+		return
+	}
+	var after uint64
+	for {
+		ids, last, err := c.s.queue.dueAt(c.ctx, c.j.lane.name, after, func(uint64) bool { return true }, pageSize)
+		if err != nil {
+			c.s.queue.log.queue.Logf(syslog.Failure, "read the queue: %v", err)
+			return
+		}
+		for _, id := range ids {
+			if c.run.Err() != nil || !c.postpone(id, failure) {
+				return
+			}
+		}
+		if last == 0 {
+			return
+		}
+		after = last
+	}
+}
+
+// postpone records a failure that came before the message's turn.
+func (c *carrier) postpone(id uint64, failure error) bool {
+	m, d, err := c.s.queue.load(c.ctx, id, c.j.lane.name)
+	if err != nil || d.held || d.next.After(c.s.queue.o.Now()) || m.need() != usual {
+		return true
+	}
+	return c.s.record(c.ctx, c.s.attempt(c.ctx, nil, m, d, failure))
 }
 
 // record settles an attempt. While the store takes no changes it tries again and
@@ -75,52 +185,13 @@ func (s *Sender) skip(id uint64, err error) {
 	}
 }
 
-// connect opens a connection to the first host of a destination that takes it.
-func (s *Sender) connect(ctx context.Context, d *destination) (*send.Conn, error) {
-	route, login := s.route(d)
-	targets, err := s.finder.Targets(ctx, route)
-	if err != nil {
-		return nil, err
-	}
-	var last error
-	for _, t := range targets {
-		conn, err := s.client.Connect(ctx, t, login)
-		if err == nil {
-			return conn, nil
-		}
-		last = err
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, last
-}
-
-// route is where a destination is sent: through the smart host when there is
-// one, unless the router named the host itself.
-func (s *Sender) route(d *destination) (send.Route, *send.Login) {
-	h := s.o.Smarthost
-	if h.Host == "" || d.direct {
-		return send.Route{Host: d.host, Port: d.port, Direct: d.direct}, nil
-	}
-	port := h.Port
-	if port == 0 {
-		port = 25
-	}
-	var login *send.Login
-	if h.User != "" {
-		login = &send.Login{User: h.User, Password: h.Password}
-	}
-	return send.Route{Host: h.Host, Port: port, Direct: true}, login
-}
-
 // attempt sends one message and makes the result of each recipient. failure is
 // why there is no connection.
-func (s *Sender) attempt(ctx context.Context, conn *send.Conn, m *message, d *destination, failure error) *attempt {
+func (s *Sender) attempt(ctx context.Context, conn *idleConn, m *message, d *destination, failure error) *attempt {
 	a := &attempt{id: m.id, name: d.name()}
 	if failure == nil {
-		a.via = conn.Target().String()
-		a.results, failure = s.hand(ctx, conn, m, d)
+		a.via, a.secured = conn.Target().String(), conn.Secured()
+		a.results, failure = s.hand(ctx, conn.Conn, m, d)
 	}
 	if failure != nil {
 		a.results = nil
@@ -132,6 +203,17 @@ func (s *Sender) attempt(ctx context.Context, conn *send.Conn, m *message, d *de
 	return a
 }
 
+// reached tells that some recipient's host took or refused the message: it is in
+// order.
+func (a *attempt) reached() bool {
+	for i := range a.results {
+		if r := &a.results[i]; r.remote && r.state != deferred {
+			return true
+		}
+	}
+	return false
+}
+
 // hand gives one message to the peer.
 func (s *Sender) hand(ctx context.Context, conn *send.Conn, m *message, d *destination) ([]result, error) {
 	body, err := s.queue.store.OpenBody(ctx, m.body)
@@ -140,15 +222,22 @@ func (s *Sender) hand(ctx context.Context, conn *send.Conn, m *message, d *desti
 	}
 	defer body.Close()
 	out := send.Message{
-		From:     m.from,
-		Size:     m.size,
-		Body8Bit: m.bits8,
-		UTF8:     m.utf8,
-		Body:     io.NewSectionReader(body, m.offset, m.size),
+		From:       m.from,
+		Size:       m.size,
+		Body8Bit:   m.bits8,
+		UTF8:       m.utf8,
+		RequireTLS: m.requireTLS,
 
 		Return:     m.returns.String(),
 		EnvelopeID: m.envelope,
 	}
+	text := io.NewSectionReader(body, m.offset, m.size)
+	fields, err := s.sign(ctx, m, text, m.size)
+	if err != nil {
+		return nil, err
+	}
+	out.Size += int64(len(fields))
+	out.Body = io.MultiReader(bytes.NewReader(fields), text)
 	for _, r := range d.recipients {
 		out.Recipients = append(out.Recipients, r.address)
 		out.Options = append(out.Options, send.RecipientOptions{Notify: r.notify.String(), Original: r.orcpt})
@@ -164,6 +253,18 @@ func (s *Sender) hand(ctx context.Context, conn *send.Conn, m *message, d *desti
 		}
 	}
 	return all, nil
+}
+
+// sign has what goes out from us signed, in the form in which it goes.
+func (s *Sender) sign(ctx context.Context, m *message, body io.ReaderAt, size int64) ([]byte, error) {
+	if s.o.Signer == nil || !m.ours {
+		return nil, nil
+	}
+	fields, err := s.o.Signer.Sign(ctx, &Outgoing{ID: formatID(m.id), From: m.from, Account: m.account, Body: body, Size: size})
+	if err != nil {
+		return nil, fmt.Errorf("sign the message: %w", err)
+	}
+	return fields, nil
 }
 
 // peerResult is what a reply of the peer means.
@@ -205,4 +306,5 @@ var permanent = []struct {
 	{send.ErrTooLong, "5.3.4"},
 	{send.ErrNonASCII, "5.6.7"},
 	{send.ErrUTF8, "5.6.9"},
+	{errNotOverTLS, "5.7.30"},
 }

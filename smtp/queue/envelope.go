@@ -32,6 +32,10 @@ type Source struct {
 	Log  *syslog.Logger // the session's
 }
 
+// ours tells that this server answers for what the source sends: it is from a
+// user or a client address, or made here.
+func (s *Source) ours() bool { return s.Account != nil || s.Client || s.Internal }
+
 // Envelope is an SMTP envelope with its source.
 type Envelope struct {
 	From       string   // reverse-path without <>; "" is the null reverse-path
@@ -40,7 +44,9 @@ type Envelope struct {
 	Submission bool  // by a user's mail program: Date and Message-ID are added when missing
 	Size       int64 // octets, as announced; 0 is unknown
 	Body8Bit   bool  // announced as BODY=8BITMIME (RFC 6152)
+	Binary     bool  // announced as BODY=BINARYMIME (RFC 3030)
 	SMTPUTF8   bool  // RFC 6531: addresses and header fields may be UTF-8
+	RequireTLS bool  // it must never go over a connection without TLS (RFC 8689)
 
 	// Inspector judges the message; nil: it is taken without.
 	Inspector Inspector

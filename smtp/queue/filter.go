@@ -46,6 +46,7 @@ type filter struct {
 	hops     int
 	date, id bool // there is a Date, a Message-ID
 	high     bool // the header has octets above 127; only with watch
+	anyWay   bool // TLS-Required: No
 }
 
 // Write takes the next octets of the message.
@@ -132,6 +133,9 @@ func (f *filter) decide(line []byte) error {
 		f.date = true
 	case is(name, "message-id"):
 		f.id = true
+	case is(name, "tls-required"): // RFC 8689 section 5
+		_, value, _ := bytes.Cut(line, []byte{':'})
+		f.anyWay = f.anyWay || is(bytes.TrimSpace(value), "no")
 	case f.results != "" && is(name, "authentication-results"):
 		f.held = len(f.buf) + 1
 	case is(name, "return-path"), f.results != "" && (is(name, "x-screen") || is(name, "x-spam-flag")), len(f.individual) > 0 && bytes.EqualFold(name, f.individual):

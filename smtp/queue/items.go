@@ -20,6 +20,7 @@ type Item struct {
 	Attempts   int       // the most that one destination has had
 	Held       bool      // some destination is held
 	LastError  string    // of the latest attempt that failed
+	Secured    string    // how its connection was secured: "TLS 1.3, DANE", "clear"; empty: there was none
 }
 
 // ItemRecipient is one address that has not yet got the message.
@@ -107,7 +108,7 @@ func item(m *message, dests []*destination) Item {
 			it.Next = d.next
 		}
 		if d.lastError != "" && !d.tried.Before(tried) {
-			it.LastError, tried = d.lastError, d.tried
+			it.LastError, it.Secured, tried = d.lastError, d.secured, d.tried
 		}
 		for _, r := range d.recipients {
 			it.Recipients = append(it.Recipients, ItemRecipient{Address: r.address, Host: d.host, Status: d.status(&r)})
@@ -179,7 +180,9 @@ func (q *Queue) change(ctx context.Context, id, text string, fn func(d *destinat
 		return err
 	}
 	now := q.o.Now()
+	var due []notice
 	err = q.store.Update(ctx, func(tx *store.Tx) error {
+		due = nil
 		if _, err := getMessage(&tx.Snapshot, n); err != nil {
 			return err
 		}
@@ -191,10 +194,14 @@ func (q *Queue) change(ctx context.Context, id, text string, fn func(d *destinat
 			tx.Delete(store.SpaceQueue, dueKey(d.next, d.id, d.name()))
 			fn(d, now)
 			putDestination(tx, d)
+			if !d.held {
+				due = append(due, notice{work{d.id, d.name()}, d.next, true})
+			}
 		}
 		return wakeSender(tx)
 	})
 	if err == nil {
+		q.notices.tell(due...)
 		q.log.changed(id, text)
 	}
 	return err

@@ -14,16 +14,36 @@ import (
 // dueNow lists the ids that are due, in order.
 func (w *world) dueNow() []string {
 	w.t.Helper()
-	jobs, _, err := NewSender(w.Queue, SenderOptions{}).due(w.ctx)
-	must(w.t, err)
 	var ids []string
-	for _, j := range jobs {
+	for _, j := range w.jobs(NewSender(w.Queue, SenderOptions{})) {
 		for _, id := range j.ids {
 			ids = append(ids, formatID(id))
 		}
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// jobs returns what a sender would begin now.
+func (w *world) jobs(s *Sender) (all []*job) {
+	w.t.Helper()
+	list, lost := w.notices.hear()
+	s.schedule.hear(list, lost, w.clock())
+	_, err := s.scan(w.ctx)
+	must(w.t, err)
+	for s.running+len(all) < s.o.Workers {
+		l := s.schedule.next()
+		if l == nil {
+			break
+		}
+		if l.more {
+			must(w.t, s.refill(w.ctx, l))
+		}
+		if j := s.schedule.job(l); j != nil {
+			all = append(all, j)
+		}
+	}
+	return all
 }
 
 func TestHoldAndRetry(t *testing.T) {
@@ -130,7 +150,8 @@ func TestItemsPages(t *testing.T) {
 	}
 }
 
-// The collector keeps to the limits of destinations, connections and batches.
+// The schedule keeps to the limits of destinations, connections and batches, and
+// to that of memory, and comes to everything in the end.
 func TestDueLimits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Options{})
@@ -140,32 +161,49 @@ func TestDueLimits(t *testing.T) {
 	for i := range 5 {
 		w.submit("ann@example.test", fmt.Sprintf("joe@b%d.test", i))
 	}
-	shape := func(o SenderOptions, busy map[string]int, running int) string {
-		s := NewSender(w.Queue, o)
-		s.busy, s.running = busy, running
-		jobs, _, err := s.due(w.ctx)
-		must(t, err)
-		var b strings.Builder
-		for _, j := range jobs {
-			fmt.Fprintf(&b, "%s:%d ", j.dest, len(j.ids))
-		}
-		return strings.TrimSpace(b.String())
-	}
 	for _, c := range []struct {
 		o       SenderOptions
-		busy    map[string]int
 		running int
 		want    string
 	}{
-		{SenderOptions{}, nil, 0, "a.test:7 b0.test:1 b1.test:1 b2.test:1 b3.test:1 b4.test:1"},
-		{SenderOptions{Batch: 3, PerHost: 2}, nil, 0, "a.test:3 a.test:3 b0.test:1 b1.test:1 b2.test:1 b3.test:1 b4.test:1"},
-		{SenderOptions{PerHost: 1}, map[string]int{"a.test": 1}, 1, "b0.test:1 b1.test:1 b2.test:1 b3.test:1 b4.test:1"},
-		{SenderOptions{Workers: 2}, nil, 0, "a.test:7 b0.test:1"},
-		{SenderOptions{Workers: 2}, nil, 2, ""},
-		{SenderOptions{Workers: 1, Batch: 4}, nil, 0, "a.test:4"},
+		{SenderOptions{}, 0, "a.test:7 b0.test:1 b1.test:1 b2.test:1 b3.test:1 b4.test:1"},
+		{SenderOptions{Batch: 3, PerHost: 2}, 0, "a.test:3 b0.test:1 b1.test:1 b2.test:1 b3.test:1 b4.test:1 a.test:3"},
+		{SenderOptions{Batch: 3, PerHost: 1}, 0, "a.test:3 b0.test:1 b1.test:1 b2.test:1 b3.test:1 b4.test:1"},
+		{SenderOptions{Workers: 2}, 0, "a.test:7 b0.test:1"},
+		{SenderOptions{Workers: 2}, 2, ""},
+		{SenderOptions{Workers: 1, Batch: 4}, 0, "a.test:4"},
 	} {
-		if got := shape(c.o, c.busy, c.running); got != c.want {
+		s := NewSender(w.Queue, c.o)
+		s.running = c.running
+		var b strings.Builder
+		for _, j := range w.jobs(s) {
+			fmt.Fprintf(&b, "%s:%d ", j.lane.name, len(j.ids))
+		}
+		if got := strings.TrimSpace(b.String()); got != c.want {
 			t.Errorf("%+v: %q, want %q", c, got, c.want)
+		}
+	}
+
+	s := NewSender(w.Queue, SenderOptions{Ready: 3, Batch: 1})
+	seen := map[work]int{}
+	for range 100 {
+		for _, j := range w.jobs(s) {
+			for _, id := range j.ids {
+				seen[work{id, j.lane.name}]++
+				must(t, w.Drop(w.ctx, formatID(id)))
+			}
+			s.schedule.release(j)
+		}
+		if n := len(s.schedule.known); n > 3 {
+			t.Fatalf("%d are known, want 3 at most", n)
+		}
+	}
+	if len(seen) != 12 || !w.empty() {
+		t.Errorf("of 12 messages %d had their turn", len(seen))
+	}
+	for one, n := range seen {
+		if n != 1 {
+			t.Errorf("%+v had its turn %d times", one, n)
 		}
 	}
 }

@@ -14,15 +14,21 @@ import (
 //	m id                   a message that waits
 //	d id destination       its recipients of one destination
 //	t due id destination   present while that destination waits for its next attempt
+//	p destination 0 id     that message's due time, or empty while it is held
+//	x                      present when all that waits has a key p
+//	s domain               its MTA-STS policy (smtp/mtasts)
 var (
-	keyID    = []byte("i")
-	keyCount = []byte("n")
+	keyID      = []byte("i")
+	keyCount   = []byte("n")
+	keyIndexed = []byte("x")
 )
 
 const (
 	keyMessage     = 'm'
 	keyDestination = 'd'
 	keyDue         = 't'
+	keyLane        = 'p'
+	keyPolicy      = 's'
 )
 
 // errRecord is for stored records that cannot be read.
@@ -46,6 +52,8 @@ func dueKey(due time.Time, id uint64, dest string) []byte {
 	b = binary.BigEndian.AppendUint64(b, id)
 	return append(b, dest...)
 }
+
+func policyKey(domain string) []byte { return append([]byte{keyPolicy}, domain...) }
 
 // idOf takes a message's id out of its key.
 func idOf(key []byte) (uint64, error) {

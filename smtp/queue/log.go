@@ -146,12 +146,16 @@ func (e *events) outcome(log *syslog.Logger, l syslog.Level, event string, d *de
 	if a.via != "" {
 		text += " via " + a.via
 	}
+	if a.secured != "" {
+		text += " (" + a.secured + ")"
+	}
 	log.Log(l, text+": "+clean(r.reply, 512),
 		syslog.Field{Key: "event", Value: event},
 		syslog.Field{Key: "id", Value: formatID(a.id)},
 		syslog.Field{Key: "recipient", Value: r.recipient.address},
 		syslog.Field{Key: "host", Value: d.host},
 		syslog.Field{Key: "via", Value: a.via},
+		syslog.Field{Key: "secured", Value: a.secured},
 		syslog.Field{Key: "reply", Value: r.reply},
 		syslog.Field{Key: "attempts", Value: d.attempts + 1})
 }

@@ -100,6 +100,8 @@ type Queue struct {
 	ids    counter
 	log    events
 	flow   *meterOfFlow
+
+	notices *notices
 }
 
 // New returns the queue of a store.
@@ -112,5 +114,7 @@ func New(st *store.Store, r Router, d *accounts.Directory, o Options) *Queue {
 		o:      o,
 		log:    newEvents(o.Log),
 		flow:   newMeterOfFlow(o.Flow, o.Now),
+
+		notices: &notices{wake: make(chan struct{}, 1)},
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // recordVersion is the first octet of every record. A reader takes this version
 // and older ones.
-const recordVersion = 2
+const recordVersion = 3
 
 // message is the record of one message that waits: what all its destinations
 // share.
@@ -24,7 +24,12 @@ type message struct {
 	created time.Time
 	bits8   bool   // some octet is above 127
 	utf8    bool   // the peer must know SMTPUTF8
+	binary  bool   // its lines may have any length and any octets (RFC 3030)
+	ours    bool   // this server answers for it: it was sent by a user, or made here
 	pending uint32 // destinations left; the last one takes the record with it
+
+	requireTLS  bool // RFC 8689
+	tlsOptional bool // the same, section 5
 
 	returns  Return // since version 2
 	envelope string // ENVID in clear; since version 2
@@ -42,6 +47,7 @@ type destination struct {
 	held       bool
 	warned     bool // the sender knows of the delay
 	lastError  string
+	secured    string // how the last connection was secured; since version 3
 	recipients []recipient
 }
 
@@ -142,7 +148,7 @@ func (m *message) encode() []byte {
 	e.uint(uint64(m.offset))
 	e.uint(uint64(m.size))
 	e.time(m.created)
-	e.bits(m.bits8, m.utf8)
+	e.bits(m.bits8, m.utf8, m.requireTLS, m.tlsOptional, m.binary, m.ours)
 	e.uint(uint64(m.pending))
 	e.uint(uint64(m.returns))
 	e.string(m.envelope)
@@ -163,6 +169,8 @@ func decodeMessage(id uint64, b []byte) (*message, error) {
 	}
 	bits := d.uint()
 	m.bits8, m.utf8 = bits&1 != 0, bits&2 != 0
+	m.requireTLS, m.tlsOptional = bits&4 != 0, bits&8 != 0
+	m.binary, m.ours = bits&16 != 0, bits&32 != 0
 	m.pending = uint32(d.uint())
 	if d.format >= 2 {
 		m.returns, m.envelope = Return(d.uint()), d.string()
@@ -182,6 +190,7 @@ func (t *destination) encode() []byte {
 	e.time(t.next)
 	e.time(t.tried)
 	e.string(t.lastError)
+	e.string(t.secured)
 	e.uint(uint64(len(t.recipients)))
 	for _, r := range t.recipients {
 		e.string(r.address)
@@ -202,6 +211,9 @@ func decodeDestination(id uint64, b []byte) (*destination, error) {
 	t.attempts = int(d.uint())
 	t.next, t.tried = d.time(), d.time()
 	t.lastError = d.string()
+	if d.format >= 3 {
+		t.secured = d.string()
+	}
 	for n := d.uint(); n > 0 && d.err == nil; n-- {
 		r := recipient{address: d.string(), original: d.string(), reply: d.string()}
 		if d.format >= 2 {

@@ -3,10 +3,11 @@ package queue
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
@@ -24,18 +25,52 @@ type Smarthost struct {
 	Password string
 }
 
+// Route is where mail for a domain is sent, whatever its MX says.
+type Route struct {
+	// Domain is the mail domain, or "*.parent" for all below a parent. It is also
+	// compared with hosts that the router names, "host" or "host:port", to which
+	// then the credentials and the level count.
+	Domain   string
+	Host     string // a host name or an IP address; empty: where it would go anyway
+	Port     int    // 0: the sender's
+	User     string // empty: no sign-in
+	Password string
+	Level    send.Level // what the connection must be at least
+}
+
+// Signer makes header fields that vouch for a message, such as DKIM-Signature.
+type Signer interface {
+	// Sign returns fields, each with its CRLF, that go before the message. An
+	// error is temporary: the message waits.
+	Sign(ctx context.Context, m *Outgoing) ([]byte, error)
+}
+
+// Outgoing is a message of ours as it is about to be sent.
+type Outgoing struct {
+	ID      string      // queue id
+	From    string      // reverse-path
+	Account string      // address of the account that submitted it; empty: a client address, or ourselves
+	Body    io.ReaderAt // in its last form, with CRLF
+	Size    int64       // of Body, in octets
+}
+
 // SenderOptions say how a [Sender] works. Zero values take the defaults.
 type SenderOptions struct {
 	Port      int // of other hosts; default 25
 	Smarthost Smarthost
+	Routes    []Route
 	DNS       send.DNS                  // default: the system's
+	Policies  Policies                  // nil: MTA-STS is not asked for
+	Signer    Signer                    // nil: nothing is signed
 	Self      func(netip.AddrPort) bool // addresses at which this server listens, to which nothing is sent
-	Workers   int                       // connections at once; default 50
-	PerHost   int                       // connections at once to one destination; default 4
-	Batch     int                       // messages over one connection; default 50
+	Workers   int                       // connections at once; default 100
+	PerHost   int                       // most connections at once to one destination; default 20
+	Batch     int                       // messages handed to one connection at a time; default 50
+	Ready     int                       // messages known in memory as due; default 50,000
+	Idle      time.Duration             // how long a connection is kept for further messages; default 2 s
 	Grace     time.Duration             // how long attempts in flight may take when Run is ended; default 10 s
 	Timeouts  send.Timeouts
-	RootCAs   *x509.CertPool // for the smart host's certificate; default: the system's
+	RootCAs   *x509.CertPool // for certificates that are verified; default: the system's
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -46,11 +81,15 @@ func (o *SenderOptions) defaults() {
 		}
 	}
 	set(&o.Port, 25)
-	set(&o.Workers, 50)
-	set(&o.PerHost, 4)
+	set(&o.Workers, 100)
+	set(&o.PerHost, 20)
 	set(&o.Batch, 50)
+	set(&o.Ready, 50_000)
 	if o.DNS == nil {
 		o.DNS = resolve.New(resolve.Options{})
+	}
+	if o.Idle <= 0 {
+		o.Idle = 2 * time.Second
 	}
 	if o.Grace <= 0 {
 		o.Grace = 10 * time.Second
@@ -63,33 +102,22 @@ type Sender struct {
 	o      SenderOptions
 	finder *send.Finder
 	client *send.Client
+	hosts  *hosts
 
 	pause time.Duration // errorPause; tests have less time
 
 	// What follows belongs to Run.
-	inFlight map[work]bool
-	busy     map[string]int // connections by destination
+	schedule *schedule
 	running  int
+	idle     []*idleConn // oldest first
 	done     chan *job
 	workers  sync.WaitGroup
-}
-
-// work is one message for one destination.
-type work struct {
-	id   uint64
-	dest string
-}
-
-// job is what one connection is made for.
-type job struct {
-	dest  string
-	ids   []uint64
-	aside []uint64 // of ids: they stay in flight until the next start
 }
 
 // NewSender returns the sender of a queue.
 func NewSender(q *Queue, o SenderOptions) *Sender {
 	o.defaults()
+	q.notices.listen()
 	return &Sender{
 		queue:  q,
 		o:      o,
@@ -101,9 +129,9 @@ func NewSender(q *Queue, o SenderOptions) *Sender {
 			RootCAs:  o.RootCAs,
 			Dial:     o.Dial,
 		},
+		hosts:    newHosts(q.o.Retry),
 		pause:    errorPause,
-		inFlight: make(map[work]bool),
-		busy:     make(map[string]int),
+		schedule: newSchedule(&o),
 		done:     make(chan *job),
 	}
 }
@@ -118,16 +146,14 @@ const (
 // Run sends until ctx ends, then waits for the attempts in flight, for at most
 // Grace, and returns nil.
 func (s *Sender) Run(ctx context.Context) error {
-	wake := make(chan struct{}, 1)
-	unwatch := s.queue.store.Watch(store.SpaceQueue, keyCount, func() {
-		select {
-		case wake <- struct{}{}:
-		default:
-		}
-	})
+	wake := s.queue.notices.wake
+	unwatch := s.queue.store.Watch(store.SpaceQueue, keyCount, func() { s.queue.notices.nudge() })
 	defer unwatch()
 	lease, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
+	if err := s.queue.index(ctx); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("index of the queue: %w", err)
+	}
 
 	timer := time.NewTimer(maxSleep)
 	defer timer.Stop()
@@ -146,9 +172,9 @@ func (s *Sender) Run(ctx context.Context) error {
 	return nil
 }
 
-// lookShare bounds the time spent on looking for work, which grows with the
-// queue: each look is followed by a rest so many times as long. Workers have
-// enough to do meanwhile, for a job is more than one message.
+// lookShare bounds the time spent on looking for work: each look is followed by a
+// rest so many times as long. Workers have enough to do meanwhile, for a job is
+// more than one message.
 const lookShare = 4
 
 // wait returns when it is time to look for work again: something has changed and
@@ -180,6 +206,7 @@ func (s *Sender) wait(ctx context.Context, timer <-chan time.Time, wake <-chan s
 // finish waits for the workers; when they take too long it ends their
 // connections.
 func (s *Sender) finish(end func()) {
+	s.closeIdle(len(s.idle))
 	all := make(chan struct{})
 	go func() {
 		s.workers.Wait()
@@ -190,6 +217,7 @@ func (s *Sender) finish(end func()) {
 	for {
 		select {
 		case <-all:
+			s.closeIdle(len(s.idle))
 			return
 		case j := <-s.done:
 			s.release(j)
@@ -199,48 +227,73 @@ func (s *Sender) finish(end func()) {
 	}
 }
 
-// release takes a finished job off the books.
+// release takes a finished job off the books and keeps its connection.
 func (s *Sender) release(j *job) {
-	for _, id := range j.ids {
-		if !slices.Contains(j.aside, id) {
-			delete(s.inFlight, work{id, j.dest})
-		}
-	}
-	if s.busy[j.dest]--; s.busy[j.dest] == 0 {
-		delete(s.busy, j.dest)
-	}
 	s.running--
+	s.schedule.release(j)
+	if j.conn != nil {
+		j.conn.until = time.Now().Add(s.o.Idle)
+		s.idle = append(s.idle, j.conn)
+	}
 }
 
 // dispatch starts workers for what is due and returns how long there is nothing
 // more to do. lease is the context of the workers.
 func (s *Sender) dispatch(ctx, lease context.Context) (time.Duration, error) {
+	s.closeOverdue()
 	if err := s.queue.store.Engine().Status().ReadOnly; err != nil {
 		return s.pause, nil // what cannot be recorded is not begun
 	}
-	jobs, next, err := s.due(ctx)
+	list, lost := s.queue.notices.hear()
+	s.schedule.hear(list, lost, s.queue.o.Now())
+	next, err := s.scan(ctx)
 	if err != nil {
+		s.schedule.cursor = nil // notices may be lost
 		return 0, err
 	}
-	for _, j := range jobs {
-		s.start(ctx, lease, j)
+	for s.running < s.o.Workers {
+		p := s.schedule.next()
+		if p == nil {
+			break
+		}
+		if p.more && len(p.ready) < s.o.Batch {
+			if err := s.refill(ctx, p); err != nil {
+				s.schedule.line(p)
+				return 0, err
+			}
+		}
+		if j := s.schedule.job(p); j != nil {
+			s.start(ctx, lease, j)
+		}
 	}
-	if next.IsZero() {
-		return maxSleep, nil
+	return s.sleep(next), nil
+}
+
+// sleep is how long there is nothing to do.
+func (s *Sender) sleep(next time.Time) time.Duration {
+	d := maxSleep
+	if !next.IsZero() {
+		d = min(d, max(next.Sub(s.queue.o.Now()), 0))
 	}
-	return min(max(next.Sub(s.queue.o.Now()), 0), maxSleep), nil
+	if len(s.idle) > 0 {
+		d = min(d, max(time.Until(s.idle[0].until), 0))
+	}
+	return d
 }
 
 func (s *Sender) start(ctx, lease context.Context, j *job) {
-	s.busy[j.dest]++
-	s.running++
-	for _, id := range j.ids {
-		s.inFlight[work{id, j.dest}] = true
+	j.conn = s.takeIdle(j.lane)
+	j.warm = j.conn != nil
+	if j.conn == nil && s.running+len(s.idle) >= s.o.Workers {
+		s.closeIdle(1)
 	}
+	urgent := j.lane.urgent
+	j.lane.urgent = false
+	s.running++
 	s.workers.Go(func() {
 		defer func() { s.done <- j }()
 		defer s.recovered(j)
-		s.carry(ctx, lease, j)
+		s.carry(ctx, lease, j, urgent)
 	})
 }
 
@@ -248,79 +301,7 @@ func (s *Sender) start(ctx, lease context.Context, j *job) {
 // aside until the next start, for it would only happen again.
 func (s *Sender) recovered(j *job) {
 	if p := recover(); p != nil {
-		j.aside = j.ids
-		s.queue.log.queue.Logf(syslog.Crash, "panic while sending %v to %q: %v\n%s", j.ids, j.dest, p, debug.Stack())
+		j.aside, j.left, j.conn = j.ids, nil, nil
+		s.queue.log.queue.Logf(syslog.Crash, "panic while sending %v to %q: %v\n%s", j.ids, j.lane.name, p, debug.Stack())
 	}
-}
-
-// due collects jobs from what is due, oldest first, within the limits, and
-// returns when the next thing will be due that is not yet; zero: nothing.
-func (s *Sender) due(ctx context.Context) (jobs []*job, next time.Time, err error) {
-	now := s.queue.o.Now()
-	err = s.queue.store.View(ctx, func(r *store.Snapshot) error {
-		c := collector{s: s, open: make(map[string]*job)}
-		for it, err := range r.Range(store.SpaceQueue, []byte{keyDue}, []byte{keyDue + 1}) {
-			if err != nil {
-				return err
-			}
-			at, id, dest, err := parseDue(it.Key)
-			if err != nil {
-				return err
-			}
-			if at.After(now) {
-				next = at
-				break
-			}
-			if !c.add(id, dest) {
-				break
-			}
-		}
-		jobs = c.jobs
-		return nil
-	})
-	return jobs, next, err
-}
-
-// collector sorts due work into jobs.
-type collector struct {
-	s    *Sender
-	jobs []*job
-	open map[string]*job // jobs with room, by destination
-	made map[string]int  // jobs made, by destination
-}
-
-// add takes one piece of work, unless its destination has as many connections as
-// it may have. It returns false when there is no use in going on.
-func (c *collector) add(id uint64, dest string) bool {
-	if c.s.inFlight[work{id, dest}] {
-		return true
-	}
-	j := c.open[dest]
-	if j == nil || len(j.ids) >= c.s.o.Batch {
-		if c.s.running+len(c.jobs) >= c.s.o.Workers {
-			return len(c.open) > 0 && !c.full()
-		}
-		if c.s.busy[dest]+c.made[dest] >= c.s.o.PerHost {
-			return true
-		}
-		j = &job{dest: dest}
-		c.jobs = append(c.jobs, j)
-		c.open[dest] = j
-		if c.made == nil {
-			c.made = make(map[string]int)
-		}
-		c.made[dest]++
-	}
-	j.ids = append(j.ids, id)
-	return true
-}
-
-// full tells that no job has room.
-func (c *collector) full() bool {
-	for _, j := range c.open {
-		if len(j.ids) < c.s.o.Batch {
-			return false
-		}
-	}
-	return true
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"tripost/smtp/resolve"
 	"tripost/smtp/send"
 	"tripost/smtp/sinktest"
 	"tripost/store"
@@ -28,22 +29,25 @@ type internet struct {
 	sinks map[string]*sinktest.Sink // by address
 }
 
-func (n *internet) LookupMX(_ context.Context, name string) ([]*net.MX, error) {
-	if mx, ok := n.mx[strings.TrimSuffix(name, ".")]; ok {
-		return mx, nil
+func (n *internet) MX(_ context.Context, name string) ([]*net.MX, bool, error) {
+	if mx, ok := n.mx[name]; ok {
+		return mx, false, nil
 	}
-	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+	return nil, false, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 }
 
-func (n *internet) LookupNetIP(_ context.Context, _, name string) ([]netip.Addr, error) {
-	name = strings.TrimSuffix(name, ".")
+func (n *internet) Host(_ context.Context, name string) (resolve.Host, error) {
 	if name == "servfail.test" {
-		return nil, &net.DNSError{Err: "server misbehaving", Name: name, IsTemporary: true}
+		return resolve.Host{}, &net.DNSError{Err: "server misbehaving", Name: name, IsTemporary: true}
 	}
 	if addrs, ok := n.addrs[name]; ok {
-		return addrs, nil
+		return resolve.Host{Addrs: addrs, Name: name}, nil
 	}
-	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+	return resolve.Host{}, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+}
+
+func (n *internet) TLSA(_ context.Context, _ uint16, host string) ([]resolve.TLSA, bool, error) {
+	return nil, false, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 }
 
 // dial reaches the sinks and nothing else.

@@ -34,6 +34,7 @@ func (q *Queue) enqueue(tx *store.Tx, m message, dests []*destination, body stor
 // putDestination records a destination with its place among what is due.
 func putDestination(tx *store.Tx, d *destination) {
 	tx.Put(store.SpaceQueue, destinationKey(d.id, d.name()), d.encode())
+	tx.Put(store.SpaceQueue, laneKey(d.name(), d.id), laneValue(d))
 	if !d.held {
 		tx.Put(store.SpaceQueue, dueKey(d.next, d.id, d.name()), []byte{})
 	}
@@ -98,6 +99,7 @@ func removeDestination(tx *store.Tx, d *destination) error {
 	}
 	tx.Delete(store.SpaceQueue, destinationKey(d.id, d.name()))
 	tx.Delete(store.SpaceQueue, dueKey(d.next, d.id, d.name()))
+	tx.Delete(store.SpaceQueue, laneKey(d.name(), d.id))
 	if m.pending > 1 {
 		m.pending--
 		tx.Put(store.SpaceQueue, messageKey(m.id), m.encode())

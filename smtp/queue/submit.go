@@ -52,7 +52,7 @@ func (q *Queue) submit(ctx context.Context, env *Envelope, body io.Reader, plan 
 		p.uncount()
 		return nil, err
 	}
-	q.log.enqueued(p)
+	q.entered(p)
 	return p, nil
 }
 
@@ -226,7 +226,7 @@ func (p *parcel) write(ctx context.Context, body io.Reader) error {
 		s := v.draft.Finish()
 		if i == 0 {
 			p.subject = s.MessageID
-			p.outgoing(v, s.Size-v.offset, s.EightBit, p.env.international() || f.high)
+			p.outgoing(v, s.Size-v.offset, s.EightBit, f)
 		}
 	}
 	return nil
@@ -268,7 +268,7 @@ func (p *parcel) Write(b []byte) (int, error) {
 }
 
 // outgoing makes the record for the remote recipients, if there are any.
-func (p *parcel) outgoing(v *version, size int64, bits8, utf8 bool) {
+func (p *parcel) outgoing(v *version, size int64, bits8 bool, f *filter) {
 	if len(p.plan.dests) == 0 {
 		return
 	}
@@ -279,11 +279,15 @@ func (p *parcel) outgoing(v *version, size int64, bits8, utf8 bool) {
 		size:     size,
 		created:  p.q.o.Now(),
 		bits8:    bits8,
-		utf8:     p.env.SMTPUTF8 && utf8,
+		utf8:     p.env.SMTPUTF8 && (p.env.international() || f.high),
+		binary:   p.env.Binary,
+		ours:     p.env.Source.ours(),
 		pending:  uint32(len(p.plan.dests)),
 		returns:  p.env.Return,
 		envelope: p.env.EnvelopeID,
 	}
+	p.message.requireTLS = p.env.RequireTLS
+	p.message.tlsOptional = f.anyWay && !p.env.RequireTLS
 	if a := p.env.Source.Account; a != nil {
 		p.message.account = a.Address()
 	}

@@ -313,6 +313,13 @@ func (c *Conn) Target() Target { return c.target }
 // Broken tells that nothing more can be sent.
 func (c *Conn) Broken() bool { return c.broken }
 
+// Alive asks whether a connection that was not used for a while still stands, by
+// RSET.
+func (c *Conn) Alive() bool {
+	c.reset()
+	return !c.broken
+}
+
 // maxSize returns the largest message the peer takes, 0 when it does not say
 // (RFC 1870).
 func (c *Conn) maxSize() int64 {

@@ -48,7 +48,7 @@ func client() *Client {
 
 func open(t *testing.T, cl *Client, s *sinktest.Sink, login *Login) (*Conn, error) {
 	t.Helper()
-	c, err := cl.Connect(context.Background(), Target{Name: "mx.test", Addr: s.Addr}, login)
+	c, err := cl.Connect(context.Background(), Target{Name: "mx.test", Addr: s.Addr}, Demand{}, login)
 	if err == nil {
 		t.Cleanup(c.Close)
 	}
@@ -440,7 +440,7 @@ func TestContextEnds(t *testing.T) {
 		return ""
 	}})
 	ctx, cancel := context.WithCancel(context.Background())
-	c, err := client().Connect(ctx, Target{Name: "mx.test", Addr: s.Addr}, nil)
+	c, err := client().Connect(ctx, Target{Name: "mx.test", Addr: s.Addr}, Demand{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ type Message struct {
 	Size       int64    // octets of Body
 	Body8Bit   bool     // some octet is above 127
 	UTF8       bool     // only a peer that knows SMTPUTF8 may get it (RFC 6531)
+	RequireTLS bool     // the peer passes on that it must stay under TLS (RFC 8689); the caller has seen to the connection
 	Body       io.Reader
 
 	// For a peer that knows RFC 3461.
@@ -122,6 +123,9 @@ func (c *Conn) mailCommand(m Message) string {
 	}
 	if c.has("SMTPUTF8") && (m.UTF8 || !m.ascii()) {
 		line += " SMTPUTF8"
+	}
+	if m.RequireTLS && c.RequiresTLS() {
+		line += " REQUIRETLS"
 	}
 	return line + c.mailOptions(&m)
 }
