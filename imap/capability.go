@@ -40,6 +40,11 @@ var capabilities = []capability{
 	{"REPLACE", late},            // RFC 8508
 	{"BINARY", late},             // RFC 3516
 	{"PREVIEW", late},            // RFC 8970
+	{"ESEARCH", late},            // RFC 4731
+	{"SEARCHRES", late},          // RFC 5182
+	{"WITHIN", late},             // RFC 5032
+	{"INPROGRESS", late},         // RFC 9585
+	{"I18NLEVEL=1", late},        // RFC 5255
 	{"ACL", late},                // RFC 4314
 	{"RIGHTS=kxte", late},        // RFC 4314 section 5.1.1
 	{"QUOTA", late},              // RFC 9208

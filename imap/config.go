@@ -36,6 +36,9 @@ type Limits struct {
 	SetRanges    int   // ranges in one set; 20,000
 	SearchDepth  int   // nesting of search keys; 50
 	SearchKeys   int   // search keys in one command; 1,000
+	SearchText   int   // octets of a string to be found, in UTF-8; 4 KiB
+	SearchOctets int64 // octets of messages that one SEARCH, SORT or THREAD may read; 64 GiB
+	SortMemory   int64 // octets of keys that one SORT or THREAD may keep in memory; 256 MiB
 	FetchItems   int   // items, section parts and field names in one FETCH; 500
 	Pattern      int   // octets of a LIST pattern; 4 KiB
 	Header       int   // octets of a header block read for HEADER.FIELDS and SEARCH; 1 MiB
@@ -63,6 +66,9 @@ func (l Limits) withDefaults() Limits {
 	def(&l.SetRanges, 20_000)
 	def(&l.SearchDepth, 50)
 	def(&l.SearchKeys, 1000)
+	def(&l.SearchText, 4<<10)
+	def(&l.SearchOctets, 64<<30)
+	def(&l.SortMemory, 256<<20)
 	def(&l.FetchItems, 500)
 	def(&l.Pattern, 4<<10)
 	def(&l.Header, 1<<20)

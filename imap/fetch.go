@@ -58,7 +58,10 @@ func (s *session) messages(ctx context.Context, uid bool, set []numRange) (seqSe
 	if err := s.view.Load(ctx); err != nil {
 		return nil, err
 	}
-	if uid {
+	switch {
+	case isSaved(set):
+		return resolveSaved(s.saved, s.view), nil
+	case uid:
 		return resolveUIDs(set, s.view), nil
 	}
 	return resolveSeqs(set, s.view.Len(), true)

@@ -51,12 +51,13 @@ func FuzzCommand(f *testing.F) {
 			func(p *parser) { p.listMailbox() },
 			func(p *parser) { checkName(t, p.mailbox()) },
 			func(p *parser) {
-				if set := p.set(limits.SetRanges); p.err == nil {
+				if set := p.set(limits.SetRanges); p.err == nil && !isSaved(set) {
 					checkSet(t, set)
 				}
 			},
 			func(p *parser) { checkPlan(t, p.fetchPlan(limits.FetchItems), limits) },
-			func(p *parser) { p.searchProgram(limits) },
+			func(p *parser) { p.searchProgram(searchTerms{limits: limits}) },
+			func(p *parser) { p.returns() },
 			func(p *parser) { p.flagList() },
 			func(p *parser) { p.storeItem() },
 			func(p *parser) { p.storeFlags() },

@@ -8,79 +8,57 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/htmlindex"
 
+	"tripost/imap/search"
 	"tripost/store"
 )
 
-// keyKind says how a search key is decided, and by that how dear it is.
-type keyKind uint8
-
-const (
-	keyAll     keyKind = iota
-	keyNot             // of keys[0]
-	keyOr              // of keys[0] and keys[1]
-	keyAnd             // of all keys
-	keySet             // sequence number or UID in seqs
-	keyFlag            // all bits of flag set
-	keyWord            // keyword text set
-	keyRecent          // \Recent in this session
-	keyBefore          // day of the internal date < day
-	keyOn              // = day
-	keySince           // >= day
-	keyLarger          // octets > size
-	keySmaller         // octets < size
-
-	keySentBefore // from here on the stored record is needed
-	keySentOn
-	keySentSince
-	keyField // of header field field, text
-
-	keyBody // from here on the message's octets are needed, if the record does not decide
-	keyText
-)
-
-// searchKey is a node of the tree that a SEARCH asks for. RFC 3501 section 6.4.4.
-type searchKey struct {
-	kind   keyKind
-	keys   []*searchKey
-	set    []numRange // keySet: as written; resolved into seqs before the search
-	uid    bool       // the set is of UIDs
-	seqs   seqSet
-	flag   store.Flags
-	day    int64 // days since 1 January 1970
-	size   int64
-	field  string // lower case
-	text   string // keyword as written; needle folded
-	needle int    // index among the needles of the search, for keyField, keyBody and keyText
+// searchTerms are what a search program is read with.
+type searchTerms struct {
+	limits Limits
+	now    time.Time
+	saved  store.UIDSet // what "$" stands for
 }
 
-// searchParser builds the tree within limits.
+func (s *session) searchTerms() searchTerms {
+	return searchTerms{s.srv.cfg.Limits, s.srv.cfg.Store.Now(), s.saved}
+}
+
+// searchParser builds the tree of keys within limits.
 type searchParser struct {
 	*parser
+	searchTerms
 	charset encoding.Encoding // nil: UTF-8
 	keys    int               // still allowed
 	depth   int               // still allowed
-	ranges  int               // of one set
 }
 
 // badCharset answers a CHARSET that is not known, RFC 3501 section 6.4.4.
 var badCharset = completion{status: "NO", code: "BADCHARSET (US-ASCII UTF-8)", text: "Unknown charset"}
 
-// searchProgram consumes the arguments of SEARCH: an optional charset and the
-// keys, all of which must match.
-func (p *parser) searchProgram(l Limits) (*searchKey, error) {
-	sp := searchParser{parser: p, keys: l.SearchKeys, depth: l.SearchDepth, ranges: l.SetRanges}
+// searchProgram consumes the rest of SEARCH: an optional charset and the keys, all
+// of which must match.
+func (p *parser) searchProgram(terms searchTerms) (*search.Key, error) {
+	sp := p.searching(terms)
 	p.space()
 	if p.acceptWord("CHARSET") {
 		p.space()
-		name := string(p.astring())
-		p.space()
-		if p.err == nil && !sp.use(name) {
-			return nil, refuse(badCharset)
+		if err := sp.use(); err != nil {
+			return nil, err
 		}
+		p.space()
 	}
-	root := &searchKey{kind: keyAnd}
+	return sp.program()
+}
+
+func (p *parser) searching(terms searchTerms) *searchParser {
+	return &searchParser{parser: p, searchTerms: terms, keys: terms.limits.SearchKeys, depth: terms.limits.SearchDepth}
+}
+
+// program consumes keys to the end of the command.
+func (p *searchParser) program() (*search.Key, error) {
+	root := &search.Key{Kind: search.And}
 	for {
-		root.keys = append(root.keys, sp.key())
+		root.Keys = append(root.Keys, p.key())
 		if p.err != nil || !p.more() {
 			return root, p.end()
 		}
@@ -88,26 +66,35 @@ func (p *parser) searchProgram(l Limits) (*searchKey, error) {
 	}
 }
 
-// use takes the charset of the strings to come.
-func (p *searchParser) use(name string) bool {
+// use consumes the charset of the strings to come.
+func (p *searchParser) use() error {
+	name := string(p.astring())
+	if p.err != nil {
+		return p.err
+	}
 	switch strings.ToUpper(name) {
 	case "UTF-8", "US-ASCII":
-		return true
+		return nil
 	}
 	charset, err := htmlindex.Get(name)
+	if err != nil {
+		return refuse(badCharset)
+	}
 	p.charset = charset
-	return err == nil
+	return nil
 }
 
 // simpleKeys are the keys without arguments.
-var simpleKeys = map[string]searchKey{
-	"ALL":      {kind: keyAll},
-	"ANSWERED": {kind: keyFlag, flag: store.FlagAnswered},
-	"DELETED":  {kind: keyFlag, flag: store.FlagDeleted},
-	"DRAFT":    {kind: keyFlag, flag: store.FlagDraft},
-	"FLAGGED":  {kind: keyFlag, flag: store.FlagFlagged},
-	"SEEN":     {kind: keyFlag, flag: store.FlagSeen},
-	"RECENT":   {kind: keyRecent},
+var simpleKeys = map[string]search.Key{
+	"ALL":      {Kind: search.All},
+	"ANSWERED": {Kind: search.Flag, Flags: store.FlagAnswered},
+	"DELETED":  {Kind: search.Flag, Flags: store.FlagDeleted},
+	"DRAFT":    {Kind: search.Flag, Flags: store.FlagDraft},
+	"FLAGGED":  {Kind: search.Flag, Flags: store.FlagFlagged},
+	"SEEN":     {Kind: search.Flag, Flags: store.FlagSeen},
+	"RECENT":   {Kind: search.Recent},
+
+	"SAVEDATESUPPORTED": {Kind: search.All}, // RFC 8514 section 4.3: of every mailbox here
 }
 
 // negatedKeys are those that are the opposite of another.
@@ -116,15 +103,16 @@ var negatedKeys = map[string]string{
 	"UNSEEN": "SEEN", "OLD": "RECENT",
 }
 
-var dateKeys = map[string]keyKind{
-	"BEFORE": keyBefore, "ON": keyOn, "SINCE": keySince,
-	"SENTBEFORE": keySentBefore, "SENTON": keySentOn, "SENTSINCE": keySentSince,
+var dateKeys = map[string]search.Kind{
+	"BEFORE": search.Before, "ON": search.On, "SINCE": search.Since,
+	"SENTBEFORE": search.SentBefore, "SENTON": search.SentOn, "SENTSINCE": search.SentSince,
+	"SAVEDBEFORE": search.SavedBefore, "SAVEDON": search.SavedOn, "SAVEDSINCE": search.SavedSince, // RFC 8514
 }
 
 var fieldKeys = map[string]string{"BCC": "bcc", "CC": "cc", "FROM": "from", "SUBJECT": "subject", "TO": "to"}
 
 // key consumes one search key.
-func (p *searchParser) key() *searchKey {
+func (p *searchParser) key() *search.Key {
 	if p.keys--; p.keys < 0 {
 		p.limit("Too many search keys")
 	}
@@ -134,86 +122,131 @@ func (p *searchParser) key() *searchKey {
 	defer func() { p.depth++ }()
 	switch c := p.peek(); {
 	case p.err != nil:
-		return nil
+		return new(search.Key)
 	case c == '(':
-		and := &searchKey{kind: keyAnd}
-		p.list(false, func() { and.keys = append(and.keys, p.key()) })
+		and := &search.Key{Kind: search.And}
+		p.list(false, func() { and.Keys = append(and.Keys, p.key()) })
 		return and
-	case c == '*', '0' <= c && c <= '9':
-		return &searchKey{kind: keySet, set: p.set(p.ranges)}
+	case c == '*', c == '$', '0' <= c && c <= '9':
+		return p.among(false)
 	}
 	return p.named(p.word())
 }
 
+// among consumes a set and makes it a key.
+func (p *searchParser) among(uid bool) *search.Key {
+	set, saved := p.set(p.limits.SetRanges), p.saved
+	return &search.Key{Kind: search.Among, Resolve: func(m search.Mailbox) func(int) bool {
+		var q seqSet
+		switch {
+		case isSaved(set):
+			q = resolveSaved(saved, m)
+		case uid:
+			q = resolveUIDs(set, m)
+		default:
+			q, _ = resolveSeqs(set, m.Len(), false)
+		}
+		return q.contains
+	}}
+}
+
 // named consumes the arguments of a key, if it has some.
-func (p *searchParser) named(name string) *searchKey {
+func (p *searchParser) named(name string) *search.Key {
 	if k, found := simpleKeys[name]; found {
 		return &k
 	}
 	if of, found := negatedKeys[name]; found {
 		k := simpleKeys[of]
-		return negated(&k)
+		return search.Negated(&k)
 	}
 	if p.err == nil && name == "NEW" {
 		recent, seen := simpleKeys["RECENT"], simpleKeys["SEEN"]
-		return &searchKey{kind: keyAnd, keys: []*searchKey{&recent, negated(&seen)}}
+		return &search.Key{Kind: search.And, Keys: []*search.Key{&recent, search.Negated(&seen)}}
 	}
 	if kind, found := dateKeys[name]; found {
 		p.space()
-		return &searchKey{kind: kind, day: p.date()}
+		return &search.Key{Kind: kind, N: p.date()}
 	}
 	if field, found := fieldKeys[name]; found {
 		p.space()
-		return p.needle(searchKey{kind: keyField, field: field})
+		return p.needle(search.Key{Kind: search.Field, Field: field})
 	}
 	return p.otherKey(name)
 }
 
-func negated(k *searchKey) *searchKey { return &searchKey{kind: keyNot, keys: []*searchKey{k}} }
-
-func (p *searchParser) otherKey(name string) *searchKey {
+func (p *searchParser) otherKey(name string) *search.Key {
+	switch name {
+	case "NOT", "OR", "UID", "KEYWORD", "UNKEYWORD", "LARGER", "SMALLER", "OLDER", "YOUNGER",
+		"HEADER", "BODY", "TEXT", "MODSEQ":
+		p.space()
+	default:
+		p.fail("Unknown search key")
+		return new(search.Key)
+	}
 	switch name {
 	case "NOT":
-		p.space()
-		return negated(p.key())
+		return search.Negated(p.key())
 	case "OR":
-		p.space()
 		a := p.key()
 		p.space()
-		return &searchKey{kind: keyOr, keys: []*searchKey{a, p.key()}}
+		return &search.Key{Kind: search.Or, Keys: []*search.Key{a, p.key()}}
 	case "UID":
-		p.space()
-		return &searchKey{kind: keySet, uid: true, set: p.set(p.ranges)}
+		return p.among(true)
 	case "KEYWORD":
-		p.space()
-		return &searchKey{kind: keyWord, text: string(p.atom())}
+		return &search.Key{Kind: search.Keyword, Text: string(p.atom())}
 	case "UNKEYWORD":
-		p.space()
-		return negated(&searchKey{kind: keyWord, text: string(p.atom())})
+		return search.Negated(&search.Key{Kind: search.Keyword, Text: string(p.atom())})
 	case "LARGER":
-		p.space()
-		return &searchKey{kind: keyLarger, size: int64(p.number())}
+		return &search.Key{Kind: search.Larger, N: p.number64()}
 	case "SMALLER":
-		p.space()
-		return &searchKey{kind: keySmaller, size: int64(p.number())}
+		return &search.Key{Kind: search.Smaller, N: p.number64()}
+	case "OLDER":
+		return &search.Key{Kind: search.Older, N: p.within()}
+	case "YOUNGER":
+		return &search.Key{Kind: search.Younger, N: p.within()}
 	case "HEADER":
-		p.space()
 		field := strings.ToLower(string(p.astring()))
 		p.space()
-		return p.needle(searchKey{kind: keyField, field: field})
+		return p.needle(search.Key{Kind: search.Field, Field: field})
 	case "BODY":
-		p.space()
-		return p.needle(searchKey{kind: keyBody})
+		return p.needle(search.Key{Kind: search.Body})
 	case "TEXT":
-		p.space()
-		return p.needle(searchKey{kind: keyText})
+		return p.needle(search.Key{Kind: search.Text})
 	}
-	p.fail("Unknown search key")
-	return nil
+	return p.modSeqKey()
 }
 
-// needle consumes the string that a key looks for, and folds it.
-func (p *searchParser) needle(k searchKey) *searchKey {
+// within consumes an interval in seconds and returns the time so long ago.
+// RFC 5032.
+func (p *searchParser) within() int64 {
+	n := p.number()
+	if n == 0 {
+		p.fail("Expected a number of seconds above zero")
+	}
+	return p.now.Unix() - int64(n)
+}
+
+// modSeqKey consumes the arguments of MODSEQ: perhaps the name of a flag's entry and
+// whose it is, which we need not look at since a message has one modseq for all,
+// and the modseq. RFC 7162 section 3.1.5.
+func (p *searchParser) modSeqKey() *search.Key {
+	if p.peek() == '"' {
+		if entry := string(p.quoted()); p.err == nil && !strings.HasPrefix(strings.ToLower(entry), "/flags/") {
+			p.fail("Expected an entry name that begins with /flags/")
+		}
+		p.space()
+		switch p.word() {
+		case "PRIV", "SHARED", "ALL":
+		default:
+			p.fail("Expected priv, shared or all")
+		}
+		p.space()
+	}
+	return &search.Key{Kind: search.ModSeq, N: p.number64()}
+}
+
+// needle consumes the string that a key looks for.
+func (p *searchParser) needle(k search.Key) *search.Key {
 	raw := p.astring()
 	if p.charset != nil {
 		decoded, err := p.charset.NewDecoder().Bytes(raw)
@@ -224,7 +257,10 @@ func (p *searchParser) needle(k searchKey) *searchKey {
 	} else if !utf8.Valid(raw) {
 		p.fail("The string is not UTF-8")
 	}
-	k.text = string(appendFolded(nil, raw))
+	if len(raw) > p.limits.SearchText {
+		p.limit("The string to be found is too long")
+	}
+	k.Text = string(raw)
 	return &k
 }
 
@@ -235,7 +271,5 @@ func (p *parser) date() int64 {
 		p.fail("Expected a date such as 1-Feb-1994")
 		return 0
 	}
-	return t.Unix() / secondsOfDay
+	return search.Day(t)
 }
-
-const secondsOfDay = 24 * 60 * 60

@@ -70,7 +70,7 @@ func (s *session) deselect() {
 		s.view.Close()
 		s.view = nil
 	}
-	s.lost, s.stale = false, false
+	s.lost, s.stale, s.saved = false, false, nil
 	if s.state == selected {
 		s.state = authenticated
 	}

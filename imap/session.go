@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"sync/atomic"
 	"time"
 
+	"tripost/imap/search"
 	"tripost/store"
 	"tripost/syslog"
 	"tripost/wire"
@@ -17,13 +19,14 @@ import (
 type Server struct {
 	cfg      Config
 	commands map[string]*row
+	searches *search.Pool
 }
 
 // New returns a server for cfg.
 func New(cfg Config) *Server {
 	cfg.Limits = cfg.Limits.withDefaults()
 	cfg.Timeouts = cfg.Timeouts.withDefaults()
-	return &Server{cfg, commands()}
+	return &Server{cfg, commands(), search.NewPool(runtime.GOMAXPROCS(0))}
 }
 
 // state is that of RFC 3501 section 3, as a bit so that the table of commands can
@@ -57,6 +60,7 @@ type session struct {
 	idling   *idling      // the IDLE under way, or nil
 	features features     // what the client has enabled
 	modSeqs  modSeqs      // what it has been told of the selected mailbox
+	saved    store.UIDSet // of the selected mailbox: what "$" stands for, RFC 5182
 
 	alerted       atomic.Bool // there may be alerts that have not been told
 	unwatchAlerts func()      // nil: they are not watched

@@ -13,8 +13,12 @@ type numRange struct{ lo, hi uint32 }
 
 const star = math.MaxUint32 // as UIDs and sequence numbers go, a set may name it: it means the same
 
-// set consumes a sequence-set of RFC 3501 section 9 of at most limit ranges.
+// set consumes a sequence-set of RFC 3501 section 9 of at most limit ranges, or the
+// "$" of RFC 5182.
 func (p *parser) set(limit int) []numRange {
+	if p.accept('$') {
+		return []numRange{{}}
+	}
 	var set []numRange
 	for p.err == nil {
 		lo := p.setNumber()
@@ -100,9 +104,31 @@ func resolveSeqs(set []numRange, n int, strict bool) (seqSet, error) {
 	return merged(q), nil
 }
 
+// numbered is a mailbox whose messages have numbers: a view that has been loaded.
+type numbered interface {
+	Len() int
+	At(seq int) store.Message
+	SeqFloor(u store.UID) int
+}
+
+// isSaved says whether a set is "$", the result of the last search that was saved.
+func isSaved(set []numRange) bool { return len(set) == 1 && set[0] == numRange{} }
+
+// resolveSaved finds those of the saved messages that are still there. RFC 5182
+// section 2.1.
+func resolveSaved(saved store.UIDSet, v numbered) seqSet {
+	var q seqSet
+	for _, r := range saved {
+		if from, to := v.SeqFloor(r.Lo-1)+1, v.SeqFloor(r.Hi); from <= to {
+			q = append(q, seqRange{from, to})
+		}
+	}
+	return merged(q)
+}
+
 // resolveUIDs finds the messages that a set of UIDs names. UIDs of which there is
 // no message are passed over, RFC 3501 section 6.4.8.
-func resolveUIDs(set []numRange, v *store.View) seqSet {
+func resolveUIDs(set []numRange, v numbered) seqSet {
 	n := v.Len()
 	if n == 0 {
 		return nil

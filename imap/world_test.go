@@ -323,11 +323,13 @@ func (w *world) setLimit(name string, n int) {
 	fields := map[string]*int{
 		"line": &l.Line, "command": &l.Command, "earlyline": &l.EarlyLine, "earlyliteral": &l.EarlyLiteral,
 		"ranges": &l.SetRanges, "depth": &l.SearchDepth, "keys": &l.SearchKeys, "items": &l.FetchItems,
-		"pattern": &l.Pattern, "bad": &l.BadCommands, "failures": &l.Failures,
+		"text": &l.SearchText, "pattern": &l.Pattern, "bad": &l.BadCommands, "failures": &l.Failures,
 	}
 	switch field := fields[name]; {
 	case name == "message":
 		l.Message = int64(n)
+	case name == "octets":
+		l.SearchOctets = int64(n)
 	case field == nil:
 		w.t.Fatalf("no limit %q", name)
 	default:

@@ -136,6 +136,9 @@ func readFormat(ctx context.Context, e engine.Engine) (found uint64, err error) 
 // Close closes the engine. Views must have been closed and Run have returned.
 func (s *Store) Close() error { return s.engine.Close() }
 
+// Now tells the time that the store goes by: see [Options].
+func (s *Store) Now() time.Time { return s.o.Now() }
+
 // Engine returns the engine below.
 func (s *Store) Engine() engine.Engine { return s.engine }
 

@@ -100,6 +100,8 @@ type IMAPConfig struct {
 	ListenTLS []string `toml:"listen_tls"`
 	Line      Size     `toml:"line" comment:"longest command, with its small literals"`
 	Idle      Duration `toml:"idle" comment:"autologout after sign-in; RFC 9051 asks for 30 minutes or more"`
+	Search    Size     `toml:"search_octets" comment:"octets of messages that one SEARCH, SORT or THREAD may read"`
+	Sort      Size     `toml:"sort_memory" comment:"octets of memory that one SORT or THREAD may take"`
 }
 
 // SMTPConfig is the part of the mail exchanger.
@@ -205,7 +207,7 @@ func defaultConfig() Config {
 		},
 		IMAP: IMAPConfig{
 			Channels: 5000, Listen: []string{"0.0.0.0:143"}, ListenTLS: []string{"0.0.0.0:993"},
-			Line: 64 << 10, Idle: Duration{30 * time.Minute},
+			Line: 64 << 10, Idle: Duration{30 * time.Minute}, Search: 64 << 30, Sort: 256 << 20,
 		},
 		SMTP: SMTPConfig{
 			Channels: 500, Listen: []string{"0.0.0.0:25"},

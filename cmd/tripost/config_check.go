@@ -85,6 +85,8 @@ func (c *Config) checkNumbers() error {
 		{"imap.channels", int64(c.IMAP.Channels), 0},
 		{"imap.line", int64(c.IMAP.Line), 8 << 10},
 		{"imap.idle", int64(c.IMAP.Idle.Duration), int64(time.Second)},
+		{"imap.search_octets", int64(c.IMAP.Search), 1 << 20},
+		{"imap.sort_memory", int64(c.IMAP.Sort), 1 << 20},
 		{"smtp.channels", int64(c.SMTP.Channels), 0},
 		{"smtp.line", int64(c.SMTP.Line), 512}, // RFC 5321 4.5.3.1.4
 		{"smtp.idle", int64(c.SMTP.Idle.Duration), int64(time.Second)},

@@ -20,6 +20,7 @@ var floors = map[string]int{
 	"admin":                   7,
 	"pop":                     7,
 	"imap":                    7,
+	"imap/search":             3,
 	"smtp":                    7,
 	"smtp/queue":              6,
 	"smtp/send":               5,

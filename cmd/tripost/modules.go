@@ -146,7 +146,10 @@ func (s *server) imapServer(auth *accounts.Authenticator) *imap.Server {
 	return imap.New(imap.Config{
 		Hostname: s.cfg.Hostname, Product: "tripost", Version: version,
 		Auth: auth, Directory: s.directory, Store: s.store, Alerts: s.alerts,
-		Limits: imap.Limits{Line: int(s.cfg.IMAP.Line), Message: int64(s.cfg.Message.Size)},
+		Limits: imap.Limits{
+			Line: int(s.cfg.IMAP.Line), Message: int64(s.cfg.Message.Size),
+			SearchOctets: int64(s.cfg.IMAP.Search), SortMemory: int64(s.cfg.IMAP.Sort),
+		},
 		Timeouts: imap.Timeouts{
 			SignIn: s.cfg.Security.SignInTime.Duration, Idle: s.cfg.IMAP.Idle.Duration,
 		},

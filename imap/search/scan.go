@@ -1,0 +1,306 @@
+package search
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"tripost/message"
+	"tripost/store"
+	"tripost/store/engine"
+)
+
+// job is a message whose octets are to be looked through.
+type job struct {
+	at   int // in the window
+	body engine.Body
+}
+
+// A batch of messages is opened by the search and looked through by the scanners.
+const (
+	batchMessages = 64
+	batchOctets   = 16 << 20
+)
+
+// byOctets decides about the messages that are open though their records have been
+// read, by reading them: the header, and if that does not do, the text parts,
+// decoded, until all is found or the message has ended.
+func (e *Search) byOctets(ctx context.Context) error {
+	for i := 0; i < len(e.verdicts); {
+		if e.verdicts[i] != unknown || e.window[i].record == nil {
+			i++
+			continue
+		}
+		if err := e.alive(ctx); err != nil {
+			return err
+		}
+		next, err := e.openBatch(ctx, i)
+		if err == nil {
+			err = e.scanBatch(ctx)
+		}
+		for _, j := range e.jobs {
+			j.body.Close()
+		}
+		if err != nil {
+			return err
+		}
+		i = next
+	}
+	return nil
+}
+
+// openBatch opens the messages to be read, from one in the window on, and says
+// where the next batch begins.
+func (e *Search) openBatch(ctx context.Context, i int) (next int, err error) {
+	e.jobs = e.jobs[:0]
+	var octets int64
+	for ; i < len(e.verdicts) && len(e.jobs) < batchMessages && octets < batchOctets; i++ {
+		if e.verdicts[i] != unknown || e.window[i].record == nil {
+			continue
+		}
+		body, err := e.box.OpenBody(ctx, e.window[i].seq)
+		switch {
+		case errors.Is(err, store.ErrNoMessage), errors.Is(err, engine.ErrNoBlob):
+			e.verdicts[i] = fails
+			continue
+		case err != nil:
+			return 0, err
+		}
+		e.jobs = append(e.jobs, job{i, body})
+		octets += e.reads(&e.window[i])
+	}
+	if e.octets += octets; e.o.Octets > 0 && e.octets > e.o.Octets {
+		return 0, ErrTooMuch
+	}
+	return i, nil
+}
+
+// reads is how many octets of a message may be read.
+func (e *Search) reads(c *candidate) int64 {
+	if e.texts {
+		return c.message.Size
+	}
+	return min(c.record.HeaderSize(), int64(e.o.Header))
+}
+
+// scanBatch looks through the batch and decides.
+func (e *Search) scanBatch(ctx context.Context) error {
+	n := len(e.keys)
+	e.found = slices.Grow(e.found[:0], n*len(e.jobs))[:n*len(e.jobs)]
+	clear(e.found)
+	needles := make([][]byte, n)
+	for i, k := range e.keys {
+		needles[i] = k.folded
+	}
+	err := e.o.Pool.each(ctx, len(e.jobs), func(s *scanner, i int) error {
+		s.finder.use(e.o.Collation, needles)
+		s.finder.found = e.found[n*i : n*(i+1)]
+		return s.message(ctx, e, &e.window[e.jobs[i].at], e.jobs[i].body)
+	})
+	if err != nil {
+		return err
+	}
+	for i, j := range e.jobs {
+		c := &e.window[j.at]
+		c.found = e.found[n*i : n*(i+1)]
+		e.verdicts[j.at] = e.eval(e.root, c)
+		c.found = nil
+	}
+	return nil
+}
+
+// A message not longer than wholeSize is read at once, a longer one in pieces.
+const (
+	wholeSize = 64 << 10
+	pieceSize = 32 << 10
+)
+
+// scanner looks through one message at a time.
+type scanner struct {
+	finder finder
+	keys   []*Key
+	body   engine.Body
+	whole  []byte // the message, or its header, as far as it has been read at once
+	piece  []byte // a header block, or some octets of a text
+}
+
+// shrink gives large buffers back.
+func (s *scanner) shrink() {
+	const kept = 4 * wholeSize
+	if cap(s.piece) > kept {
+		s.piece = nil
+	}
+	if cap(s.finder.window) > kept {
+		s.finder.window = nil
+	}
+	s.body, s.finder.found, s.finder.needles, s.keys = nil, nil, nil, nil
+}
+
+// message looks through one message.
+func (s *scanner) message(ctx context.Context, e *Search, c *candidate, body engine.Body) error {
+	s.keys, s.body, s.whole = e.keys, body, s.whole[:0]
+	size := body.Size()
+	if !e.texts {
+		size = min(size, c.record.HeaderSize())
+	}
+	if size <= wholeSize {
+		s.whole = slices.Grow(s.whole, int(size))[:size]
+		if n, err := body.ReadAt(s.whole, 0); n < int(size) {
+			return errors.Join(err, io.ErrUnexpectedEOF)
+		}
+	}
+	if err := s.header(c, e.o.Header); err != nil || !e.texts {
+		return err
+	}
+	return s.parts(ctx, c, e.o.Header)
+}
+
+// wanted says whether a needle of a kind is still to be found.
+func (s *scanner) wanted(kind Kind) bool {
+	for i, k := range s.keys {
+		if k.Kind == kind && !s.finder.found[i] {
+			return true
+		}
+	}
+	return false
+}
+
+// header looks through the message's header.
+func (s *scanner) header(c *candidate, limit int) error {
+	if !s.wanted(Field) && !s.wanted(Text) {
+		return nil
+	}
+	block, err := s.block(0, c.record.HeaderSize(), limit)
+	if err != nil {
+		return err
+	}
+	fields := message.Fields(block)
+	if s.wanted(Field) {
+		for _, f := range fields {
+			s.finder.begin(func(i int) bool { return s.keys[i].Kind == Field && f.Is(s.keys[i].Field) })
+			if s.finder.left > 0 {
+				s.finder.Write([]byte(message.DecodeHeader(f.Value())))
+			}
+		}
+	}
+	s.finder.begin(func(i int) bool { return s.keys[i].Kind == Text })
+	s.inHeader(fields)
+	return nil
+}
+
+// inHeader looks through a header block, decoded, as one text.
+func (s *scanner) inHeader(fields []message.Field) {
+	if s.finder.left == 0 {
+		return
+	}
+	for _, f := range fields {
+		s.finder.Write(f.Name)
+		s.finder.Write([]byte(": "))
+		s.finder.Write([]byte(message.DecodeHeader(f.Value())))
+		s.finder.Write([]byte("\r\n"))
+	}
+}
+
+// block reads a header block, as far as the limit allows. It is valid until the
+// next call.
+func (s *scanner) block(from, to int64, limit int) ([]byte, error) {
+	to = min(to, from+int64(limit))
+	if to <= int64(len(s.whole)) {
+		return s.whole[from:to], nil
+	}
+	size := int(to - from)
+	s.piece = slices.Grow(s.piece[:0], size)[:size]
+	if n, err := s.body.ReadAt(s.piece, from); n < size {
+		return nil, errors.Join(err, io.ErrUnexpectedEOF)
+	}
+	return s.piece, nil
+}
+
+// parts looks through the headers of the parts and the text of those that are
+// text.
+func (s *scanner) parts(ctx context.Context, c *candidate, limit int) error {
+	inText := func(i int) bool { return s.keys[i].Kind >= Body }
+	parts := c.record.Parts()
+	for i, p := range parts {
+		if i > 0 && p.Body > p.Header {
+			block, err := s.block(p.Header, p.Body, limit)
+			if err != nil {
+				return err
+			}
+			s.finder.begin(inText)
+			s.inHeader(message.Fields(block))
+		}
+		if !isText(p, parts) {
+			continue
+		}
+		s.finder.begin(inText)
+		if s.finder.left == 0 {
+			return nil
+		}
+		if err := s.text(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// text looks through the text of a part.
+func (s *scanner) text(ctx context.Context, p message.Part) error {
+	var raw io.Reader = io.NewSectionReader(s.body, p.Body, p.End-p.Body)
+	if p.End <= int64(len(s.whole)) {
+		octets := s.whole[p.Body:p.End]
+		if plain(p, octets) {
+			s.finder.Write(octets)
+			return nil
+		}
+		raw = bytes.NewReader(octets)
+	}
+	s.piece = slices.Grow(s.piece[:0], pieceSize)[:pieceSize]
+	text := message.DecodeText(raw, p.Encoding, p.Charset)
+	for s.finder.left > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := text.Read(s.piece)
+		s.finder.Write(s.piece[:n])
+		if err != nil {
+			if errors.Is(err, engine.ErrDamaged) {
+				return err
+			}
+			return nil // what cannot be decoded ends the text
+		}
+	}
+	return nil
+}
+
+// plain says whether a part's octets are its text as they stand.
+func plain(p message.Part, octets []byte) bool {
+	switch p.Encoding {
+	case "7bit", "8bit", "binary":
+	default:
+		return false
+	}
+	switch p.Charset {
+	case "utf-8":
+		return true // the finder sees to what is not UTF-8
+	case "", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252", "windows-1251", "koi8-r":
+		return isASCII(octets)
+	}
+	return false
+}
+
+// isText says whether a part is a leaf with text in it. A message whose only
+// content is its body is one, unless its MIME part is listed too.
+func isText(p message.Part, parts []message.Part) bool {
+	if p.Multipart || len(p.Type) < 5 || p.Type[:5] != "text/" {
+		return false
+	}
+	if !p.Message {
+		return true
+	}
+	return !slices.ContainsFunc(parts, func(q message.Part) bool {
+		return !q.Message && q.Body == p.Body && q.End == p.End && !q.Multipart && len(q.Path) == len(p.Path)+1
+	})
+}
