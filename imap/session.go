@@ -102,7 +102,7 @@ func (s *session) run(ctx context.Context) error {
 	err := wire.Apart(s.greet)
 	for err == nil {
 		if err = s.wait(ctx); err == nil {
-			err = wire.Apart(func() error { return s.serve(ctx) })
+			err = s.c.Converse(ctx, func() error { return s.serve(ctx) })
 		}
 	}
 	return err

@@ -55,7 +55,7 @@ func (s *session) run(ctx context.Context) {
 	for {
 		err := s.waitInput(ctx)
 		if err == nil {
-			err = wire.Apart(func() error { return s.answer(ctx) })
+			err = s.conn.Converse(ctx, func() error { return s.answer(ctx) })
 		}
 		if err != nil {
 			s.recordSeen(ctx)

@@ -60,6 +60,7 @@ type Conn struct {
 	readDeadline time.Time // zero: none
 	limit        time.Time // no read waits beyond; zero: none
 	lineLimit    time.Time // likewise for the rest of a line
+	silentSince  time.Time // from when WaitInput counts the read timeout; zero: from its call
 
 	// Output: out waits to be sent, out[:logged] is in the log.
 	out           []byte

@@ -170,7 +170,11 @@ func (c *Conn) readOnce(idle bool, into []byte) (int, error) {
 func (c *Conn) armRead() {
 	want, slack := earlier(c.limit, c.lineLimit), time.Duration(0)
 	if c.config.Read > 0 {
-		if t := time.Now().Add(c.config.Read); earlier(t, want) == t {
+		from := c.silentSince
+		if from.IsZero() {
+			from = time.Now()
+		}
+		if t := from.Add(c.config.Read); earlier(t, want) == t {
 			want, slack = t, min(c.config.Read/16, maxSlack)
 		}
 	}

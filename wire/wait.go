@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 )
 
 // WaitInput blocks until there is input (nil), ctx ends (its error), wake is
@@ -29,6 +30,7 @@ func (c *Conn) WaitInput(ctx context.Context, wake <-chan struct{}) error {
 	if err := c.beforeRead(); err != nil {
 		return err
 	}
+	defer func() { c.silentSince = time.Time{} }()
 	unwatch := func() {}
 	if wake != nil || c.mustWatch(ctx) {
 		if done, err := c.inputNow(); done || err != nil {

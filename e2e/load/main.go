@@ -36,19 +36,20 @@ var runs = []run{
 func main() {
 	binary := flag.String("binary", "bin/tripost", "the program to measure")
 	only := flag.String("run", "", "names of runs, separated by commas: memory smtp syncs fetch open pop push idle; empty: all")
+	match := flag.String("match", "", "of the figures of the pop run, only those with this in their name")
 	seconds := flag.Int("seconds", 5, "length of each timed run")
 	dir := flag.String("dir", "", "where to put the scratch directory; empty: the system's")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := measure(ctx, *binary, *dir, *only, time.Duration(*seconds)*time.Second); err != nil {
+	if err := measure(ctx, *binary, *dir, *only, *match, time.Duration(*seconds)*time.Second); err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(1)
 	}
 }
 
 // measure runs what was asked for, each run on a server and store of its own.
-func measure(ctx context.Context, binary, dir, only string, length time.Duration) error {
+func measure(ctx context.Context, binary, dir, only, match string, length time.Duration) error {
 	for _, r := range runs {
 		if only != "" && !strings.Contains(","+only+",", ","+r.name+",") {
 			continue
@@ -57,7 +58,7 @@ func measure(ctx context.Context, binary, dir, only string, length time.Duration
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
-		t.length = length
+		t.length, t.match = length, match
 		err = r.what(ctx, t)
 		if serr := t.stop(); err == nil {
 			err = serr

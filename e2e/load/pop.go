@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,7 +34,8 @@ func popBoxes() []popBox {
 // popMeasure is one figure, taken of each server in turn.
 type popMeasure struct {
 	name string
-	run  func(*popServer, time.Duration) (popResult, error)
+	box  int
+	run  func(s *popServer, box int, d time.Duration) (popResult, error)
 }
 
 // popResult is what one run of a measure saw.
@@ -54,7 +56,11 @@ func pops(ctx context.Context, t *target) error {
 	if err := t.addAccounts(ctx, len(popBoxes())); err != nil {
 		return err
 	}
+	measures := popMeasures(t.match)
 	for i, b := range popBoxes() {
+		if !slices.ContainsFunc(measures, func(m popMeasure) bool { return m.box == i }) {
+			continue
+		}
 		if err := t.importMessages(ctx, user(i), "INBOX", b.messages, b.size); err != nil {
 			return err
 		}
@@ -70,7 +76,7 @@ func pops(ctx context.Context, t *target) error {
 		defer d.stop()
 		servers = append(servers, d.servers()...)
 	}
-	for _, m := range popMeasures() {
+	for _, m := range measures {
 		if err := compare(m, servers, t.length); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
@@ -78,27 +84,29 @@ func pops(ctx context.Context, t *target) error {
 	return plainCopies(t.length)
 }
 
-func popMeasures() []popMeasure {
-	retr := func(box, connections int, pipelined bool) func(*popServer, time.Duration) (popResult, error) {
-		return func(s *popServer, d time.Duration) (popResult, error) {
+// popMeasures returns those with match in their names.
+func popMeasures(match string) []popMeasure {
+	retr := func(connections int, pipelined bool) func(*popServer, int, time.Duration) (popResult, error) {
+		return func(s *popServer, box int, d time.Duration) (popResult, error) {
 			return s.retrieve(box, connections, pipelined, d)
 		}
 	}
-	listing := func(command string) func(*popServer, time.Duration) (popResult, error) {
-		return func(s *popServer, d time.Duration) (popResult, error) { return s.listings(3, command, d) }
+	listing := func(command string) func(*popServer, int, time.Duration) (popResult, error) {
+		return func(s *popServer, box int, d time.Duration) (popResult, error) { return s.listings(box, command, d) }
 	}
-	return []popMeasure{
-		{"sign-in, STAT, QUIT of 2,000 messages", func(s *popServer, d time.Duration) (popResult, error) { return s.sessions(0, d) }},
-		{"sign-in, STAT, QUIT of 100,000 messages", func(s *popServer, d time.Duration) (popResult, error) { return s.sessions(3, d) }},
-		{"LIST of 100,000 messages", listing("LIST")},
-		{"UIDL of 100,000 messages", listing("UIDL")},
-		{"RETR of 4 KB, 1 connection, one by one", retr(0, 1, false)},
-		{"RETR of 4 KB, 10 connections, one by one", retr(0, 10, false)},
-		{"RETR of 4 KB, 1 connection, pipelined", retr(0, 1, true)},
-		{"RETR of 4 KB, 10 connections, pipelined", retr(0, 10, true)},
-		{"RETR of 1 MB, 1 connection", retr(1, 1, false)},
-		{"RETR of 10 MB, 1 connection", retr(2, 1, false)},
+	all := []popMeasure{
+		{"sign-in, STAT, QUIT of 2,000 messages", 0, (*popServer).sessions},
+		{"sign-in, STAT, QUIT of 100,000 messages", 3, (*popServer).sessions},
+		{"LIST of 100,000 messages", 3, listing("LIST")},
+		{"UIDL of 100,000 messages", 3, listing("UIDL")},
+		{"RETR of 4 KB, 1 connection, one by one", 0, retr(1, false)},
+		{"RETR of 4 KB, 10 connections, one by one", 0, retr(10, false)},
+		{"RETR of 4 KB, 1 connection, pipelined", 0, retr(1, true)},
+		{"RETR of 4 KB, 10 connections, pipelined", 0, retr(10, true)},
+		{"RETR of 1 MB, 1 connection", 1, retr(1, false)},
+		{"RETR of 10 MB, 1 connection", 2, retr(1, false)},
 	}
+	return slices.DeleteFunc(all, func(m popMeasure) bool { return !strings.Contains(m.name, match) })
 }
 
 // compare takes a figure of all servers, twice in turns so that what else the
@@ -108,7 +116,7 @@ func compare(m popMeasure, servers []*popServer, length time.Duration) error {
 	best := make([]popResult, len(servers))
 	for range 2 {
 		for i, s := range servers {
-			r, err := m.run(s, length/2)
+			r, err := m.run(s, m.box, length/2)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}

@@ -34,6 +34,7 @@ type target struct {
 	smtp, pop, imap string // clear-text addresses
 	popTLS, imapTLS string
 	length          time.Duration
+	match           string // part of the names of the figures to take
 	accounts        int
 	http            http.Client
 }
