@@ -30,6 +30,11 @@ type Policy struct {
 	// QuotaAlert is the share of its quota, in percent, from which on an account
 	// is told; 0: never. At most 100.
 	QuotaAlert Setting[int]
+	// DMARC is the most that is done with a message of which the domain in From
+	// says that it is not its own, as far as that domain asks for it.
+	DMARC Setting[Handling]
+	// Spam is what is done with a message that is called unwanted.
+	Spam Setting[Handling]
 }
 
 // Hold is a share of a mailbox that is not to vanish without notice. The zero
@@ -54,6 +59,8 @@ func (p Policy) over(above Policy) Policy {
 		POPLoginDelay:        p.POPLoginDelay.over(above.POPLoginDelay),
 		POPHold:              p.POPHold.over(above.POPHold),
 		QuotaAlert:           p.QuotaAlert.over(above.QuotaAlert),
+		DMARC:                p.DMARC.over(above.DMARC),
+		Spam:                 p.Spam.over(above.Spam),
 	}
 }
 
@@ -70,6 +77,11 @@ func (p Policy) check() error {
 	}
 	if n := p.QuotaAlert.value; n < 0 || n > 100 {
 		return fmt.Errorf("quota_alert: %d%%: %w: at most 100", n, ErrBadValue)
+	}
+	for _, s := range []Setting[Handling]{p.DMARC, p.Spam} {
+		if h, set := s.Get(); set && (h < Mark || h > Refuse) {
+			return fmt.Errorf("handling %d: %w", h, ErrBadValue)
+		}
 	}
 	return nil
 }
@@ -89,6 +101,8 @@ func policySettings() []policySetting {
 		settingOf("pop_login_delay", func(p *Policy) *Setting[time.Duration] { return &p.POPLoginDelay }, parseDelay, delayText),
 		settingOf("pop_hold", func(p *Policy) *Setting[Hold] { return &p.POPHold }, parseHold, Hold.String),
 		settingOf("quota_alert", func(p *Policy) *Setting[int] { return &p.QuotaAlert }, parsePercent, percentText),
+		handlingOf("dmarc", func(p *Policy) *Setting[Handling] { return &p.DMARC }),
+		handlingOf("spam", func(p *Policy) *Setting[Handling] { return &p.Spam }),
 	}
 }
 

@@ -32,6 +32,9 @@ func TestPolicyValues(t *testing.T) {
 		{"quota_alert", "75%", "75%"},
 		{"quota_alert", "100", "100%"},
 		{"quota_alert", "none", "off"},
+		{"dmarc", "Refuse", "refuse"},
+		{"dmarc", "mark", "mark"},
+		{"spam", "junk", "junk"},
 		{"secure_method_required", "yes", "on"},
 		{"secure_method_required", "off", "off"},
 	} {
@@ -57,6 +60,8 @@ func TestPolicyValuesRefused(t *testing.T) {
 		"pop_hold":               {"", "1000", "1000:", ":50", "1000:0", "1000:100", "-1:50", "1000:-50", "4294967296:50", "1:2:3"},
 		"quota_alert":            {"", "-1", "101", "1000", "most"},
 		"secure_method_required": {"", "maybe"},
+		"dmarc":                  {"", "off", "reject"},
+		"spam":                   {"", "off", "0"},
 	} {
 		for _, value := range values {
 			p := Policy{POPExpire: Set(7)}
@@ -102,7 +107,7 @@ func TestPolicyCascade(t *testing.T) {
 	}
 	_, err = d.Policy(ctx, acct.ID+1)
 	wantError(t, err, ErrNoAccount)
-	for _, bad := range []Policy{{POPExpire: Set(-1)}, {POPLoginDelay: Set(time.Millisecond)}, {POPHold: Set(Hold{0, 100})}, {QuotaAlert: Set(101)}} {
+	for _, bad := range []Policy{{POPExpire: Set(-1)}, {POPLoginDelay: Set(time.Millisecond)}, {POPHold: Set(Hold{0, 100})}, {QuotaAlert: Set(101)}, {DMARC: Set(Refuse + 1)}, {Spam: Set(Handling(0))}} {
 		_, err = d.SetAccount(ctx, "jsmith", func(a *Account) error { a.Policy = bad; return nil })
 		wantError(t, err, ErrBadValue)
 		_, err = d.SetDomain(ctx, "company.test", func(d *Domain) error { d.Policy = bad; return nil })

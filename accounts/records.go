@@ -190,7 +190,8 @@ func (r *record) policy(p Policy) *record {
 	return r.choice(hasDays).number(uint64(days)).
 		choice(hasDelay).number(uint64(delay / time.Second)).
 		choice(hasHold).number(uint64(hold.Messages)).number(uint64(hold.Percent)).
-		choice(hasPercent).number(uint64(percent))
+		choice(hasPercent).number(uint64(percent)).
+		number(uint64(p.DMARC.Or(0))).number(uint64(p.Spam.Or(0)))
 }
 
 // policy reads what [record.policy] added.
@@ -206,6 +207,17 @@ func (f *fields) policy(p *Policy) {
 	}
 	if set, percent := f.choice(), f.upTo(100); set {
 		p.QuotaAlert = Set(percent)
+	}
+	if f.more() {
+		f.handling(&p.DMARC)
+		f.handling(&p.Spam)
+	}
+}
+
+// handling reads a [Handling]; 0: it is left to the next one up.
+func (f *fields) handling(s *Setting[Handling]) {
+	if h := Handling(f.upTo(int(Refuse))); h != 0 {
+		*s = Set(h)
 	}
 }
 

@@ -24,7 +24,7 @@ func TestRecordsComeBack(t *testing.T) {
 	}
 	acct := Account{ID: 7, Local: "jsmith", Domain: "company.test", RealName: "J. Smith", Services: IMAP, Quota: 1 << 40, Locked: true, Created: when,
 		LegacyAuth: true, Certificate: strings.Repeat("0f", 32),
-		Policy: Policy{SecureMethodRequired: Off, POPExpire: Set(14), POPLoginDelay: Set(90 * time.Second), POPHold: Set(Hold{}), QuotaAlert: Set(75)}}
+		Policy: Policy{SecureMethodRequired: Off, POPExpire: Set(14), POPLoginDelay: Set(90 * time.Second), POPHold: Set(Hold{}), QuotaAlert: Set(75), DMARC: Set(Refuse), Spam: Set(Mark)}}
 	if got, err := decodeAccount(7, encodeAccount(acct)); err != nil || got != acct {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -72,7 +72,7 @@ func TestEarlierRecords(t *testing.T) {
 func TestPolicyRecordOutOfRange(t *testing.T) {
 	t.Parallel()
 	before := encodeAccount(Account{Local: "a", Domain: "b"})
-	before = before[:len(before)-9] // without its policy
+	before = before[:len(before)-11] // without its policy
 	for policy, want := range map[string]error{
 		"":                                     nil,
 		"\x01\x1e\x00\x00\x00\x00\x00\x00\x00": nil,

@@ -98,7 +98,7 @@ func (s *session) state() state {
 		return stNew
 	case s.mail == nil:
 		return stGreeted
-	case len(s.mail.recipients) == 0:
+	case len(s.mail.recipients) == 0 && s.mail.trap == "":
 		return stMail
 	default:
 		return stRcpt

@@ -52,6 +52,10 @@ type outcome struct {
 // itself.
 func (s *session) submit(mail *transaction, body io.Reader) (out outcome) {
 	ctx := context.WithoutCancel(s.ctx)
+	if mail.trap != "" {
+		out.err = &queue.Refusal{Code: 550, Enhanced: "5.7.1", Reason: "refused as unwanted"}
+		return out
+	}
 	env := s.envelope(mail)
 	if s.lmtp() {
 		out.receipt, out.refused, out.err = s.server.config.Queue.SubmitEach(ctx, env, body)
@@ -112,6 +116,7 @@ func (s *session) envelope(mail *transaction) queue.Envelope {
 		Return:     mail.returns,
 		EnvelopeID: mail.envelopeID,
 		Options:    mail.options,
+		Inspector:  s.inspector(mail),
 	}
 }
 

@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"strconv"
 	"strings"
 
 	"tripost/syslog"
@@ -93,6 +94,55 @@ func (e events) ahead(verb string) {
 	e.log.Log(syslog.Problem, "octets sent after "+verb+" before they were asked for, connection closed",
 		syslog.Field{Key: "event", Value: "ahead"},
 		syslog.Field{Key: "command", Value: verb})
+}
+
+// screened tells of a stranger who was refused at MAIL or RCPT by the first line.
+func (e events) screened(from, addr string, r reply) {
+	text := "mail of <" + from + ">"
+	if addr != "" {
+		text += " to <" + addr + ">"
+	}
+	e.log.Log(syslog.Problem, text+" refused: "+r.enhanced+" "+r.text,
+		syslog.Field{Key: "event", Value: "screened"},
+		syslog.Field{Key: "from", Value: from},
+		syslog.Field{Key: "recipient", Value: addr},
+		syslog.Field{Key: "code", Value: r.code})
+}
+
+// trapped tells of a client that wrote to a trap.
+func (e events) trapped(from, addr string) {
+	e.log.Log(syslog.Problem, "recipient <"+addr+"> of <"+from+"> is a trap: the message will be refused",
+		syslog.Field{Key: "event", Value: "trapped"},
+		syslog.Field{Key: "from", Value: from},
+		syslog.Field{Key: "recipient", Value: addr})
+}
+
+// tooMany tells of an address that does more than it may.
+func (e events) tooMany(what string) {
+	e.log.Log(syslog.Problem, "too many "+what+" from this address, connection closed",
+		syslog.Field{Key: "event", Value: "rate"})
+}
+
+// judged tells what was found out about a message of a stranger, and what becomes
+// of it.
+//
+//	[1134] from <a@b>: spf=pass smtp.mailfrom=b; dkim=none; dmarc=none; score=0: taken
+func (e events) judged(id, from string, o *opinion, junk int, err error) {
+	level, decision := syslog.Major, "taken"
+	switch {
+	case err != nil:
+		level, decision = syslog.Problem, "refused: "+err.Error()
+	case junk > 0:
+		decision = "junk for " + strconv.Itoa(junk)
+	}
+	if !e.log.On(level) {
+		return
+	}
+	e.log.Log(level, "["+id+"] from <"+from+">: "+o.String()+": "+decision,
+		syslog.Field{Key: "event", Value: "judged"},
+		syslog.Field{Key: "id", Value: id},
+		syslog.Field{Key: "from", Value: from},
+		syslog.Field{Key: "decision", Value: decision})
 }
 
 // http tells of a browser on our port.

@@ -36,6 +36,10 @@ func (s *session) mailFrom(arg string) error {
 	if !mail.utf8 && !printableASCII(path) {
 		return s.refuse(errNonASCII.code(), errNonASCII.enhanced(sender), errNonASCII.Error())
 	}
+	if r := s.screenMail(); r.code != 0 {
+		s.events.screened(path, "", r)
+		return s.refuse(r.code, r.enhanced, r.text)
+	}
 	if err := s.server.config.Queue.CheckSender(context.WithoutCancel(s.ctx), path, s.source()); err != nil {
 		r := replyTo(err)
 		s.events.messageRefused(path, r, err)

@@ -7,6 +7,7 @@ import (
 
 	"tripost/router"
 	"tripost/smtp/queue"
+	"tripost/smtp/screen"
 )
 
 // rcptTo adds a recipient. The reply says on what ground the address is taken.
@@ -74,13 +75,21 @@ func (s *session) full(path string) bool {
 func (s *session) admit(path string, options queue.RecipientOptions) error {
 	ctx := context.WithoutCancel(s.ctx)
 	res, why, err := s.server.config.Queue.Check(ctx, path, s.source())
+	if err != nil && res.Trap && s.stranger() {
+		return s.takeBait(path)
+	}
 	if err != nil {
 		r := replyTo(err)
+		s.countRefused(r)
 		var refused *queue.RecipientError
 		if !errors.As(err, &refused) {
 			s.events.failed("check recipient <"+path+">", err)
 		}
 		s.events.recipientRefused(s.mail.from, path, r)
+		return s.refuse(r.code, r.enhanced, r.text)
+	}
+	if r := s.screenRecipient(path); r.code != 0 {
+		s.events.screened(s.mail.from, path, r)
 		return s.refuse(r.code, r.enhanced, r.text)
 	}
 	if !s.mail.share(&res) {
@@ -90,6 +99,24 @@ func (s *session) admit(path string, options queue.RecipientOptions) error {
 	s.mail.octets += len(path)
 	s.mail.option(options)
 	return s.ok(250, "2.1.5", "<"+path+"> "+why)
+}
+
+// takeBait takes an address that nobody has but who collects addresses to send
+// unwanted mail to: the message is refused when it has come, for everybody.
+func (s *session) takeBait(path string) error {
+	s.mail.trap = path
+	if sc := s.server.config.Screen; sc != nil {
+		sc.Trapped(context.WithoutCancel(s.ctx), s.remote)
+	}
+	s.events.trapped(s.mail.from, path)
+	return s.ok(250, "2.1.5", "<"+path+"> accepted")
+}
+
+// countRefused counts a recipient that was refused for good.
+func (s *session) countRefused(r reply) {
+	if sc := s.server.config.Screen; sc != nil && s.stranger() && r.code >= 500 {
+		sc.Count(screen.RefusedRecipient, s.remote)
+	}
 }
 
 // option keeps the options of the recipient that was added last; there are none

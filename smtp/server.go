@@ -6,7 +6,10 @@ import (
 	"time"
 
 	"tripost/accounts"
+	"tripost/smtp/mailauth"
 	"tripost/smtp/queue"
+	"tripost/smtp/screen"
+	"tripost/store"
 	"tripost/syslog"
 	"tripost/wire"
 )
@@ -54,10 +57,16 @@ type Config struct {
 	Timeouts Timeouts
 	Queue    *queue.Queue
 	Auth     *accounts.Authenticator // nil: nobody can sign in
+	Checker  *mailauth.Checker       // checks who answers for messages of strangers, on an MX; nil: nobody does
+	Screen   *screen.Screen          // the first line against unwanted mail of strangers, on an MX; nil: none
+	Policy   Policy                  // what is done with mail that they find fault with; nil: it is marked
 	Clients  *Clients                // who may relay without signing in, but for submission; nil: nobody
 	Log      *syslog.Logger          // for sessions whose connection brings no logger
 	Now      func() time.Time        // nil: time.Now
 }
+
+// Policy returns what counts for an account.
+type Policy func(context.Context, store.AccountID) (accounts.Policy, error)
 
 func (c *Config) defaults() {
 	l, t := &c.Limits, &c.Timeouts

@@ -29,6 +29,8 @@ type session struct {
 	user  *accounts.SignedIn
 	mail  *transaction // under way, or nil
 
+	visit  *visit  // what is asked about a stranger's host, or nil
+	early  bool    // it spoke when it was not its turn
 	chunks *chunks // of the message that BDAT has begun, or nil
 
 	errors int  // refused commands
@@ -43,6 +45,7 @@ type transaction struct {
 	utf8       bool // SMTPUTF8
 	returns    queue.Return
 	envelopeID string
+	trap       string                   // a recipient that is bait for who sends unwanted mail; empty: none
 	options    []queue.RecipientOptions // of recipients
 	recipients []string
 	octets     int               // of recipients
@@ -54,6 +57,7 @@ var errQuit = errors.New("session is over")
 
 // run serves the session to its end.
 func (s *session) run() {
+	defer s.endVisit()
 	err := s.greet()
 	for err == nil {
 		err = s.step()
@@ -69,10 +73,16 @@ func (s *session) greet() error {
 		s.conn.SetReadTimeout(pause)
 		switch err := s.conn.WaitInput(s.ctx, nil); {
 		case err == nil:
+			s.early = true
 			s.events.earlyTalker()
 		case !errors.Is(err, wire.ErrIdle):
 			return err
 		}
+	}
+	if !s.screenConnection() {
+		s.events.tooMany("connections")
+		s.write(421, "4.7.0", s.server.config.Hostname+" too many connections from your address, try again later")
+		return errQuit
 	}
 	s.conn.SetReadTimeout(s.server.config.Timeouts.Command)
 	s.limitSignIn()

@@ -20,11 +20,13 @@ const (
 	SpaceRouter    Space = 'R' // router
 	SpaceAlerts    Space = 'L' // alerts
 	SpaceHistory   Space = 'H' // what became of messages
+	SpaceScreen    Space = 'G' // smtp/screen
+	SpaceKeys      Space = 'K' // smtp/dkim
 )
 
 func (sp Space) check() error {
 	switch sp {
-	case SpaceDirectory, SpaceQueue, SpaceRouter, SpaceAlerts, SpaceHistory:
+	case SpaceDirectory, SpaceQueue, SpaceRouter, SpaceAlerts, SpaceHistory, SpaceScreen, SpaceKeys:
 		return nil
 	}
 	return fmt.Errorf("%q is not a space of the key space", rune(sp))

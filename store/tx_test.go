@@ -22,7 +22,7 @@ func TestSpaces(t *testing.T) {
 	stop := s.Watch(store.SpaceQueue, []byte("k2"), func() { woken.Add(1) })
 	defer stop()
 	err := s.Update(ctx, func(tx *store.Tx) error {
-		for _, sp := range []store.Space{store.SpaceDirectory, store.SpaceQueue, store.SpaceRouter, store.SpaceAlerts, store.SpaceHistory} {
+		for _, sp := range []store.Space{store.SpaceDirectory, store.SpaceQueue, store.SpaceRouter, store.SpaceAlerts, store.SpaceHistory, store.SpaceScreen, store.SpaceKeys} {
 			for n := range 4 {
 				tx.Put(sp, []byte(fmt.Sprint("k", n)), []byte{byte(sp), byte(n)})
 			}

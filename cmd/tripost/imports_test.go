@@ -27,6 +27,7 @@ var floors = map[string]int{
 	"smtp/mtasts":             4,
 	"smtp/resolve":            3,
 	"smtp/mailauth":           5,
+	"smtp/screen":             5,
 	"router":                  5,
 	"alerts":                  5,
 	"accounts":                4,
