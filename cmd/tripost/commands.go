@@ -50,13 +50,13 @@ var commands = []command{
 	{"domain add", "NAME", "add a domain; the first one is the Main Domain", domainAdd},
 	{"domain list", "", "list the domains", domainList},
 	{"domain show", "NAME", "show a domain", domainShow},
-	{"domain set", "NAME KEY=VALUE ...", "services, aliases, addresses, secure_method_required, pop_expire, pop_login_delay, pop_hold, quota_alert", domainSet},
+	{"domain set", "NAME KEY=VALUE ...", "services, aliases, addresses, secure_method_required, pop_expire, pop_login_delay, pop_hold, quota_alert, dmarc, spam", domainSet},
 	{"domain remove", "NAME", "remove a domain without accounts", domainRemove},
 
 	{"account add", "ADDR [--password-stdin]", "add an account", accountAdd},
 	{"account list", "[DOMAIN]", "list accounts", accountList},
 	{"account show", "ADDR", "show an account", accountShow},
-	{"account set", "ADDR KEY=VALUE ...", "name, quota, services, locked, certificate, legacy_auth, secure_method_required, pop_expire, pop_login_delay, pop_hold, quota_alert", accountSet},
+	{"account set", "ADDR KEY=VALUE ...", "name, quota, services, locked, certificate, legacy_auth, secure_method_required, pop_expire, pop_login_delay, pop_hold, quota_alert, dmarc, spam", accountSet},
 	{"account password", "ADDR [--password-stdin]", "set an account's password", accountPassword},
 	{"account remove", "ADDR", "remove an account", accountRemove},
 

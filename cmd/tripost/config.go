@@ -29,6 +29,8 @@ type Config struct {
 	SMTP       SMTPConfig       `toml:"smtp"`
 	Submission SubmissionConfig `toml:"submission"`
 	LMTP       LMTPConfig       `toml:"lmtp"`
+	MailAuth   MailAuthConfig   `toml:"mailauth"`
+	Screen     ScreenConfig     `toml:"screen"`
 	Local      LocalConfig      `toml:"local"`
 	Queue      QueueConfig      `toml:"queue"`
 	Alerts     AlertsConfig     `toml:"alerts"`
@@ -217,7 +219,8 @@ func defaultConfig() Config {
 			Listen: []string{"0.0.0.0:587"}, ListenTLS: []string{"0.0.0.0:465"},
 			OwnAddresses: true, FlowPeriod: Duration{time.Hour},
 		},
-		LMTP:  LMTPConfig{Listen: []string{}},
+		LMTP:     LMTPConfig{Listen: []string{}},
+		MailAuth: defaultMailAuth(), Screen: defaultScreen(),
 		Local: LocalConfig{IndividualField: "X-Real-To", DirectMailboxAddressing: true, Subaddress: "+"},
 		Queue: QueueConfig{
 			Retry: []Duration{
@@ -324,4 +327,5 @@ func (c *Config) resolve(base string) {
 	for i := range c.Queue.Route {
 		abs(&c.Queue.Route[i].PasswordFile)
 	}
+	abs(&c.Screen.RspamdPasswordFile)
 }

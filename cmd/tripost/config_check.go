@@ -47,7 +47,7 @@ func (c *Config) check() error {
 	default:
 		return fmt.Errorf("security.cleartext_login: %q is not never, loopback or always", c.Security.CleartextLogin)
 	}
-	for _, check := range []func() error{c.checkNumbers, c.checkListeners, c.checkProxies, c.checkClients, c.checkLocal, c.checkQueue} {
+	for _, check := range []func() error{c.checkNumbers, c.checkListeners, c.checkProxies, c.checkClients, c.checkLocal, c.checkScreen, c.checkQueue} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (c *Config) check() error {
 // logTags lists the tags that records can have.
 func logTags() []string {
 	return []string{
-		"POP", "IMAP", "SMTPI", "SMTP", "LMTP", "QUEUE", "LOCAL", "ROUTER",
+		"POP", "IMAP", "SMTPI", "SMTP", "LMTP", "QUEUE", "LOCAL", "ROUTER", "SCREEN",
 		"ACCOUNT", "STORE", "ALERT", "ADMIN", "SYSTEM",
 	}
 }
@@ -97,6 +97,17 @@ func (c *Config) checkNumbers() error {
 		{"submission.flow_period", int64(c.Submission.FlowPeriod.Duration), int64(time.Second)},
 		{"backup.every", int64(c.Backup.Every.Duration), int64(time.Second)},
 		{"backup.keep", int64(c.Backup.Keep), 0},
+		{"mailauth.time", int64(c.MailAuth.Time.Duration), int64(time.Second)},
+		{"mailauth.signatures", int64(c.MailAuth.Signatures), 1},
+		{"screen.time", int64(c.Screen.Time.Duration), int64(time.Second)},
+		{"screen.connections", int64(c.Screen.Connections), 0},
+		{"screen.messages", int64(c.Screen.Messages), 0},
+		{"screen.unknown", int64(c.Screen.Unknown), 0},
+		{"screen.period", int64(c.Screen.Period.Duration), int64(time.Second)},
+		{"screen.greylist_delay", int64(c.Screen.GreylistDelay.Duration), int64(time.Second)},
+		{"screen.greylist_wait", int64(c.Screen.GreylistWait.Duration), int64(c.Screen.GreylistDelay.Duration)},
+		{"screen.greylist_keep", int64(c.Screen.GreylistKeep.Duration), int64(time.Hour)},
+		{"screen.remember", int64(c.Screen.Remember), 100},
 		{"queue.limit", int64(c.Queue.Limit), 1},
 		{"queue.smtp_port", int64(c.Queue.SMTPPort), 1},
 		{"queue.policy_port", int64(c.Queue.PolicyPort), 1},
@@ -221,17 +232,5 @@ func (r *QueueRoute) check() error {
 
 // proxyPrefixes reads security.proxies.
 func (c *Config) proxyPrefixes() ([]netip.Prefix, error) {
-	var list []netip.Prefix
-	for _, s := range c.Security.Proxies {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			a, aerr := netip.ParseAddr(s)
-			if aerr != nil {
-				return nil, fmt.Errorf("security.proxies: %q is neither an address nor a CIDR block", s)
-			}
-			p = netip.PrefixFrom(a, a.BitLen())
-		}
-		list = append(list, p)
-	}
-	return list, nil
+	return parsePrefixes("security.proxies", c.Security.Proxies)
 }

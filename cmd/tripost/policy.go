@@ -27,7 +27,18 @@ func serverPolicy(cfg Config) accounts.Policy {
 		POPLoginDelay:        accounts.Set(cfg.POP.LoginDelay.Duration),
 		POPHold:              accounts.Set(accounts.Hold{Messages: cfg.POP.HoldMessages, Percent: cfg.POP.HoldPercent}),
 		QuotaAlert:           accounts.Set(cfg.Alerts.QuotaPercent),
+		DMARC:                accounts.Set(handling(cfg.MailAuth.DMARC)),
+		Spam:                 accounts.Set(handling(cfg.Screen.Spam)),
 	}
+}
+
+// handling reads a word that the check of the configuration has found right.
+func handling(word string) accounts.Handling {
+	h, err := accounts.ParseHandling(word)
+	if err != nil {
+		return accounts.Mark
+	}
+	return h
 }
 
 // popPolicy is what is asked of the POP sessions of an account. While it cannot

@@ -17,7 +17,9 @@ import (
 
 	"tripost/accounts"
 	"tripost/admin"
+	"tripost/smtp/mailauth"
 	"tripost/smtp/queue"
+	"tripost/smtp/screen"
 	"tripost/syslog"
 	"tripost/wire"
 )
@@ -113,6 +115,8 @@ type server struct {
 	control      net.Listener
 	health       net.Listener
 	sender       *queue.Sender
+	checker      *mailauth.Checker // nil: off
+	screen       *screen.Screen
 }
 
 // newServer opens every listener, so that a port in use or an unreadable
@@ -125,6 +129,10 @@ func (r *rooms) newServer(o serverOptions) (s *server, err error) {
 		}
 	}()
 	if s.certificates, err = wire.LoadCertificates(r.cfg.TLS.Certificate, r.cfg.TLS.Key, r.cfg.Data, r.cfg.Hostname); err != nil {
+		return s, err
+	}
+	s.checker = s.newChecker()
+	if s.screen, err = s.newScreen(); err != nil {
 		return s, err
 	}
 	if s.sender, err = s.newSender(); err != nil {
@@ -175,6 +183,7 @@ func (s *server) run(ctx context.Context) error {
 	g.Go(func() error { return s.store.Run(ctx) })
 	g.Go(func() error { return s.sender.Run(ctx) })
 	g.Go(func() error { return s.router.Run(ctx) })
+	g.Go(func() error { return s.screen.Run(ctx) })
 	g.Go(func() error { return s.runBackups(ctx) })
 	g.Go(func() error { return s.watchHangups(ctx, hangups) })
 	g.Go(func() error { return trimMemory(ctx) })

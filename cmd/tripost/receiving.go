@@ -1,0 +1,30 @@
+package main
+
+import (
+	"tripost/smtp/mailauth"
+	"tripost/smtp/screen"
+)
+
+// newChecker makes the part that finds out who answers for a message, nil when it
+// is off.
+func (s *server) newChecker() *mailauth.Checker {
+	if !s.cfg.MailAuth.Check {
+		return nil
+	}
+	return &mailauth.Checker{
+		DNS: s.resolver, Time: s.cfg.MailAuth.Time.Duration, Signatures: s.cfg.MailAuth.Signatures,
+	}
+}
+
+// newScreen makes the first line against unwanted mail.
+func (s *server) newScreen() (*screen.Screen, error) {
+	o, err := s.cfg.screenOptions()
+	if err != nil {
+		return nil, err
+	}
+	if o.Rspamd.Password, err = secretFile("screen.rspamd_password_file", s.cfg.Screen.RspamdPasswordFile); err != nil {
+		return nil, err
+	}
+	o.DNS, o.Log = s.resolver, s.rooms.log.Tag("SCREEN")
+	return screen.New(s.store, o), nil
+}
