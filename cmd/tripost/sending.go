@@ -27,8 +27,8 @@ func queueOptions(cfg Config, log *syslog.Log) queue.Options {
 		Individual: cfg.Local.IndividualField, MaxItems: cfg.Queue.Limit,
 		Retry: retry, WarnAfter: cfg.Queue.WarnAfter.Duration, ExpireAfter: cfg.Queue.ExpireAfter.Duration,
 		OwnAddresses: cfg.Submission.OwnAddresses, SpoolDirectory: cfg.Data,
-		Flow:         queue.Flow{Recipients: cfg.Submission.FlowRecipients, Period: cfg.Submission.FlowPeriod.Duration},
-		Log:          log,
+		Flow: queue.Flow{Recipients: cfg.Submission.FlowRecipients, Period: cfg.Submission.FlowPeriod.Duration},
+		Log:  log,
 	}
 }
 
