@@ -51,11 +51,15 @@ var capabilities = []capability{
 	{"QUOTA=RES-STORAGE", late},
 	{"QUOTA=RES-MESSAGE", late},
 	{"QUOTA=RES-MAILBOX", late},
+	{"COMPRESS=DEFLATE", compressible}, // RFC 4978
 }
 
 func always(*session) bool  { return true }
 func early(s *session) bool { return s.state == notAuthenticated }
 func late(s *session) bool  { return s.state != notAuthenticated }
+
+// compressible says whether compression can begin.
+func compressible(s *session) bool { return late(s) && !s.c.Compressed() }
 
 // capabilities lists what this session can do now. Before sign-in those are left
 // out that mean nothing then, and the SASL mechanisms that would work are named.

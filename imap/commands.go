@@ -43,7 +43,8 @@ func commands() map[string]*row {
 		"IDLE":        {states: signedIn, run: (*session).idle}, // RFC 2177
 
 		// Authenticated, extensions.
-		"SETACL":       {states: signedIn, run: (*session).setACL}, // RFC 4314
+		"COMPRESS":     {states: signedIn, run: (*session).compress}, // RFC 4978
+		"SETACL":       {states: signedIn, run: (*session).setACL},   // RFC 4314
 		"DELETEACL":    {states: signedIn, run: (*session).deleteACL},
 		"GETACL":       {states: signedIn, run: (*session).getACL},
 		"LISTRIGHTS":   {states: signedIn, run: (*session).listRights},

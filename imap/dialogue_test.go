@@ -3,6 +3,7 @@ package imap
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"crypto/tls"
 	"encoding/base64"
 	"flag"
@@ -43,6 +44,7 @@ var update = flag.Bool("update", false, "write the server's responses into the d
 //	EOF             the server must close the connection
 //	CLOSE           the client closes it
 //	TLS             the client does a TLS handshake
+//	DEFLATE         the client begins to compress
 //	D: words        something else happens meanwhile: see world.do
 //	T: 11m          time passes (the whole dialogue runs in a bubble of fake time)
 //	# text          a remark
@@ -134,7 +136,7 @@ func (c *conversation) close() {
 	}
 }
 
-var scriptLine = regexp.MustCompile(`^(C|S|IN|OPEN|EOF|CLOSE|TLS|T|D|#|C\+)([2-9]?)(?::? (.*)|:)?$`)
+var scriptLine = regexp.MustCompile(`^(C|S|IN|OPEN|EOF|CLOSE|TLS|DEFLATE|T|D|#|C\+)([2-9]?)(?::? (.*)|:)?$`)
 
 // play does what one line says.
 func (c *conversation) play(line string) {
@@ -186,6 +188,12 @@ func (c *conversation) play(line string) {
 		cl := c.client(n)
 		cl.nc = tls.Client(cl.nc, &tls.Config{InsecureSkipVerify: true})
 		cl.r = bufio.NewReader(cl.nc)
+	case "DEFLATE":
+		cl := c.client(n)
+		w, err := flate.NewWriter(cl.nc, flate.BestCompression)
+		must(c.t, err)
+		cl.nc = deflateConn{cl.nc, w}
+		cl.r = bufio.NewReader(flate.NewReader(cl.r))
 	case "D":
 		c.world.do(text)
 	case "T":
@@ -194,6 +202,19 @@ func (c *conversation) play(line string) {
 		time.Sleep(d)
 		synctest.Wait()
 	}
+}
+
+// deflateConn compresses what a client sends.
+type deflateConn struct {
+	net.Conn
+	w *flate.Writer
+}
+
+func (d deflateConn) Write(p []byte) (int, error) {
+	if _, err := d.w.Write(p); err != nil {
+		return 0, err
+	}
+	return len(p), d.w.Flush()
 }
 
 var (

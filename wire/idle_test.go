@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"bytes"
+	"compress/flate"
 	"context"
 	"crypto/tls"
 	"io"
@@ -13,21 +15,34 @@ import (
 // idleConns is how many connections the idle benchmarks hold.
 const idleConns = 1000
 
-func BenchmarkIdlePlain(b *testing.B) { benchmarkIdle(b, false, false, "NOOP") }
-func BenchmarkIdleTLS(b *testing.B)   { benchmarkIdle(b, true, false, "NOOP") }
+func BenchmarkIdlePlain(b *testing.B) { benchmarkIdle(b, false, idleSession(false), "NOOP\r\n") }
+func BenchmarkIdleTLS(b *testing.B)   { benchmarkIdle(b, true, idleSession(false), "NOOP\r\n") }
+
+// BenchmarkIdleCompressed is for a session that has begun to compress.
+func BenchmarkIdleCompressed(b *testing.B) {
+	var command bytes.Buffer
+	w, _ := flate.NewWriter(&command, 6)
+	io.WriteString(w, strings.Repeat("NOOP", 500)+"\r\n")
+	w.Flush()
+	session := idleSession(false)
+	benchmarkIdle(b, false, func(ctx context.Context, c *Conn) {
+		c.Compress()
+		session(ctx, c)
+	}, command.String())
+}
 
 // BenchmarkIdleWake is for a session that waits on a channel too.
-func BenchmarkIdleWake(b *testing.B) { benchmarkIdle(b, false, true, "NOOP") }
+func BenchmarkIdleWake(b *testing.B) { benchmarkIdle(b, false, idleSession(true), "NOOP\r\n") }
 
 // BenchmarkIdleAfterLarge is for a client that has sent a full TLS record, for
 // which crypto/tls keeps the room until the connection ends.
 func BenchmarkIdleAfterLarge(b *testing.B) {
-	benchmarkIdle(b, true, false, strings.Repeat("x", 16000))
+	benchmarkIdle(b, true, idleSession(false), strings.Repeat("x", 16000)+"\r\n")
 }
 
 // benchmarkIdle reports the memory of a connection that has answered a command
 // and waits for the next: heap and stacks, without the kernel's part.
-func benchmarkIdle(b *testing.B, secure, wake bool, command string) {
+func benchmarkIdle(b *testing.B, secure bool, session func(context.Context, *Conn), command string) {
 	for b.Loop() {
 		ln, err := Listen("127.0.0.1:0")
 		if err != nil {
@@ -40,7 +55,7 @@ func benchmarkIdle(b *testing.B, secure, wake bool, command string) {
 		s := &Server{
 			Name: "POP", Channels: idleConns, PerAddress: idleConns,
 			Conn:    func() Config { return config },
-			Session: idleSession(wake),
+			Session: session,
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
@@ -98,7 +113,7 @@ func exchange(b *testing.B, peer net.Conn, secure bool, command string) {
 	if secure {
 		peer = tls.Client(peer, &tls.Config{InsecureSkipVerify: true})
 	}
-	if _, err := io.WriteString(peer, command+"\r\n"); err != nil {
+	if _, err := io.WriteString(peer, command); err != nil {
 		b.Fatal(err)
 	}
 	if _, err := io.ReadFull(peer, make([]byte, 5)); err != nil {

@@ -11,7 +11,7 @@ import (
 
 // TLS returns the state of the TLS connection, nil without TLS.
 func (c *Conn) TLS() *tls.ConnectionState {
-	t, ok := c.nc.(*tls.Conn)
+	t, ok := c.below().(*tls.Conn)
 	if !ok {
 		return nil
 	}
@@ -24,7 +24,7 @@ func (c *Conn) TLS() *tls.ConnectionState {
 func (c *Conn) CanTLS() bool { return c.config.TLS != nil && !c.isTLS() }
 
 func (c *Conn) isTLS() bool {
-	_, ok := c.nc.(*tls.Conn)
+	_, ok := c.below().(*tls.Conn)
 	return ok
 }
 
