@@ -124,11 +124,12 @@ func (a *API) operations() map[string]http.HandlerFunc {
 
 		"queue/list":    operation(a.QueueList),
 		"queue/show":    operation(a.QueueShow),
-		"queue/retry":   operation(a.QueueRetry),
-		"queue/hold":    operation(a.QueueHold),
-		"queue/release": operation(a.QueueRelease),
-		"queue/bounce":  operation(a.QueueBounce),
-		"queue/drop":    operation(a.QueueDrop),
+		"queue/retry":   operation(a.queueOrder("retry")),
+		"queue/hold":    operation(a.queueOrder("hold")),
+		"queue/release": operation(a.queueOrder("release")),
+		"queue/reroute": operation(a.queueOrder("reroute")),
+		"queue/bounce":  operation(a.queueOrder("bounce")),
+		"queue/drop":    operation(a.queueOrder("drop")),
 
 		"undelete/list":    operation(a.Expunged),
 		"undelete/restore": operation(a.Restore),

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,16 +17,16 @@ var ErrNoItem = errors.New("no such message in the queue")
 type Queue interface {
 	Items(ctx context.Context) iter.Seq2[QueueItem, error]
 	Item(ctx context.Context, id string) (QueueItem, error)
-	Retry(ctx context.Context, id string) error
-	Hold(ctx context.Context, id string, on bool) error
-	Bounce(ctx context.Context, id string) error
-	Drop(ctx context.Context, id string) error
+	// Steer carries out an order (retry, hold, release, reroute, bounce,
+	// drop) and returns how many messages it was about.
+	Steer(ctx context.Context, order string, q QueueRequest) (int, error)
 }
 
 // QueueItem is a queued message as commands show it.
 type QueueItem struct {
 	ID         string           `json:"id"`
-	From       string           `json:"from"` // reverse-path, empty for the null one
+	From       string           `json:"from"`              // reverse-path, empty for the null one
+	Account    string           `json:"account,omitempty"` // that submitted it
 	Recipients []QueueRecipient `json:"recipients"`
 	Size       int64            `json:"size"`
 	Created    time.Time        `json:"created"`
@@ -32,6 +34,7 @@ type QueueItem struct {
 	Attempts   int              `json:"attempts"`
 	Held       bool             `json:"held,omitempty"`
 	LastError  string           `json:"last_error,omitempty"`
+	Secured    string           `json:"secured,omitempty"` // how the last connection was secured: "TLS 1.3, DANE", "clear"
 }
 
 // QueueRecipient is one recipient that waits or has failed.
@@ -41,20 +44,32 @@ type QueueRecipient struct {
 	Status  string `json:"status,omitempty"`
 }
 
-// QueueRequest names a message in the queue.
+// QueueRequest selects messages in the queue: by id, or all of a sender, or all
+// that waits for a domain.
 type QueueRequest struct {
-	ID string `json:"id"`
+	ID     string `json:"id,omitempty"`
+	Sender string `json:"sender,omitempty"` // reverse-path or submitting account; "@domain": all of them; "<>": the null one
+	Domain string `json:"domain,omitempty"` // what of the messages goes there
+	Host   string `json:"host,omitempty"`   // of an order to reroute: where to, "host" or "host:port"
+}
+
+// QueueCount tells what an order was about.
+type QueueCount struct {
+	Messages int `json:"messages"`
 }
 
 // maxListed bounds what one queue listing returns.
 const maxListed = 10_000
 
-// QueueList lists the queue, at most 10,000 messages of it.
-func (a *API) QueueList(ctx context.Context, _ None) ([]QueueItem, error) {
+// QueueList lists the queue, or what of it is selected, at most 10,000 messages.
+func (a *API) QueueList(ctx context.Context, q QueueRequest) ([]QueueItem, error) {
 	list := []QueueItem{}
 	for item, err := range a.Queue.Items(ctx) {
 		if err != nil {
 			return nil, err
+		}
+		if !q.selects(&item) {
+			continue
 		}
 		if list = append(list, item); len(list) == maxListed {
 			break
@@ -63,32 +78,48 @@ func (a *API) QueueList(ctx context.Context, _ None) ([]QueueItem, error) {
 	return list, nil
 }
 
+// selects tells whether a listing shows an item.
+func (q *QueueRequest) selects(item *QueueItem) bool {
+	if q.ID != "" && item.ID != q.ID {
+		return false
+	}
+	if q.Sender != "" && !isSender(item.From, q.Sender) && (item.Account == "" || !isSender(item.Account, q.Sender)) {
+		return false
+	}
+	domain := strings.TrimSuffix(q.Domain, ".")
+	return domain == "" || slices.ContainsFunc(item.Recipients, func(r QueueRecipient) bool {
+		return strings.EqualFold(r.Host, domain)
+	})
+}
+
+// isSender compares an address with a sender as a request gives it.
+func isSender(addr, sender string) bool {
+	addr = strings.ToLower(addr)
+	sender = strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(sender, "<"), ">"))
+	return addr == sender || strings.HasPrefix(sender, "@") && strings.HasSuffix(addr, sender)
+}
+
 // QueueShow shows one message.
 func (a *API) QueueShow(ctx context.Context, q QueueRequest) (QueueItem, error) {
 	return a.Queue.Item(ctx, q.ID)
 }
 
-// QueueRetry makes a message due now.
-func (a *API) QueueRetry(ctx context.Context, q QueueRequest) (None, error) {
-	return None{}, a.Queue.Retry(ctx, q.ID)
-}
-
-// QueueHold keeps a message from being sent until it is released.
-func (a *API) QueueHold(ctx context.Context, q QueueRequest) (None, error) {
-	return None{}, a.Queue.Hold(ctx, q.ID, true)
-}
-
-// QueueRelease lets a held message go.
-func (a *API) QueueRelease(ctx context.Context, q QueueRequest) (None, error) {
-	return None{}, a.Queue.Hold(ctx, q.ID, false)
-}
-
-// QueueBounce gives up on a message and tells its sender.
-func (a *API) QueueBounce(ctx context.Context, q QueueRequest) (None, error) {
-	return None{}, a.Queue.Bounce(ctx, q.ID)
-}
-
-// QueueDrop removes a message and tells nobody.
-func (a *API) QueueDrop(ctx context.Context, q QueueRequest) (None, error) {
-	return None{}, a.Queue.Drop(ctx, q.ID)
+// queueOrder returns the operation that carries out one order.
+func (a *API) queueOrder(order string) func(context.Context, QueueRequest) (QueueCount, error) {
+	return func(ctx context.Context, q QueueRequest) (QueueCount, error) {
+		given := 0
+		for _, s := range []string{q.ID, q.Sender, q.Domain} {
+			if s != "" {
+				given++
+			}
+		}
+		switch {
+		case given > 1:
+			return QueueCount{}, refuse("one of id, sender and domain is enough")
+		case order == "reroute" && q.Host == "":
+			return QueueCount{}, refuse("the host is missing")
+		}
+		n, err := a.Queue.Steer(ctx, order, q)
+		return QueueCount{n}, err
+	}
 }

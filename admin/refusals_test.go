@@ -76,7 +76,8 @@ var refusals = map[string][]struct{ request, want string }{
 	"queue/hold":       {{`{"id": "8"}`, "no such message"}},
 	"queue/release":    {{`{"id": "8"}`, "no such message"}},
 	"queue/bounce":     {{`{"id": "8"}`, "no such message"}},
-	"queue/drop":       {{`{"id": "8"}`, "no such message"}},
+	"queue/drop":       {{`{"id": "8"}`, "no such message"}, {`{"id": "7", "sender": "a@b.test"}`, "one of id, sender and domain"}},
+	"queue/reroute":    {{`{"id": "7"}`, "the host is missing"}, {`{"id": "8", "host": "mx.test"}`, "no such message"}},
 	"undelete/list":    {{`{"account": "nobody"}`, "no such account"}, {`{"account": "ann", "uid": -1}`, "reading the request"}},
 	"undelete/restore": {{`{"account": "nobody"}`, "no such account"}, {`{"account": "ann", "uid": 4294967296}`, "reading the request"}},
 }

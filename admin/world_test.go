@@ -125,14 +125,9 @@ func (testQueue) Item(_ context.Context, id string) (QueueItem, error) {
 	return QueueItem{ID: id, From: "ann@company.test", Created: time.Unix(0, 0).UTC()}, nil
 }
 
-func (testQueue) change(id string) error {
-	if id != "7" {
-		return ErrNoItem
+func (testQueue) Steer(_ context.Context, _ string, q QueueRequest) (int, error) {
+	if q.ID != "7" {
+		return 0, ErrNoItem
 	}
-	return errDisk
+	return 0, errDisk
 }
-
-func (q testQueue) Retry(_ context.Context, id string) error        { return q.change(id) }
-func (q testQueue) Hold(_ context.Context, id string, _ bool) error { return q.change(id) }
-func (q testQueue) Bounce(_ context.Context, id string) error       { return q.change(id) }
-func (q testQueue) Drop(_ context.Context, id string) error         { return q.change(id) }

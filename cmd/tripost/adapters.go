@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
+	"strings"
 
 	"tripost/admin"
 	"tripost/pop"
@@ -70,24 +72,26 @@ func (a adminQueue) Item(ctx context.Context, id string) (admin.QueueItem, error
 	return adminItem(item), adminQueueError(err)
 }
 
-// Retry is [admin.Queue].
-func (a adminQueue) Retry(ctx context.Context, id string) error {
-	return adminQueueError(a.queue.Retry(ctx, id))
+// Steer is [admin.Queue].
+func (a adminQueue) Steer(ctx context.Context, order string, q admin.QueueRequest) (int, error) {
+	host := queue.Host{Name: q.Host}
+	if strings.Contains(q.Host, ":") {
+		var err error
+		if host.Name, host.Port, err = hostPort("host", q.Host); err != nil {
+			return 0, &admin.Refusal{Err: err}
+		}
+	}
+	if strings.ContainsFunc(host.Name, func(r rune) bool { return r <= ' ' || r >= 0x7f }) || len(host.Name) > 255 {
+		return 0, &admin.Refusal{Err: fmt.Errorf("%q is not a host", q.Host)}
+	}
+	n, err := a.queue.Steer(ctx, queue.Selection{ID: q.ID, Sender: q.Sender, Domain: q.Domain}, orders[order], host)
+	return n, adminQueueError(err)
 }
 
-// Hold is [admin.Queue].
-func (a adminQueue) Hold(ctx context.Context, id string, on bool) error {
-	return adminQueueError(a.queue.Hold(ctx, id, on))
-}
-
-// Bounce is [admin.Queue].
-func (a adminQueue) Bounce(ctx context.Context, id string) error {
-	return adminQueueError(a.queue.Bounce(ctx, id))
-}
-
-// Drop is [admin.Queue].
-func (a adminQueue) Drop(ctx context.Context, id string) error {
-	return adminQueueError(a.queue.Drop(ctx, id))
+// orders are the words of the administration for what can be done to messages.
+var orders = map[string]queue.Order{
+	"retry": queue.Retry, "hold": queue.Hold, "release": queue.Release,
+	"reroute": queue.Reroute, "bounce": queue.Bounce, "drop": queue.Drop,
 }
 
 func adminQueueError(err error) error {
@@ -100,7 +104,7 @@ func adminQueueError(err error) error {
 func adminItem(i queue.Item) admin.QueueItem {
 	item := admin.QueueItem{
 		ID: i.ID, From: i.From, Size: i.Size, Created: i.Created, Next: i.Next,
-		Attempts: i.Attempts, Held: i.Held, LastError: i.LastError,
+		Account: i.Account, Attempts: i.Attempts, Held: i.Held, LastError: i.LastError, Secured: i.Secured,
 		Recipients: make([]admin.QueueRecipient, 0, len(i.Recipients)),
 	}
 	for _, r := range i.Recipients {

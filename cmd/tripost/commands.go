@@ -83,13 +83,14 @@ var commands = []command{
 	{"alert seen", "ID", "list who was shown an alert for the server or a domain", alertSeen},
 	{"alert remove", "ID", "take an alert away", alertRemove},
 
-	{"queue list", "", "list the messages that wait to be sent", queueList},
+	{"queue list", "[--sender S] [--domain D]", "list the messages that wait to be sent", queueList},
 	{"queue show", "ID", "show one of them", queueShow},
-	{"queue retry", "ID", "try to send it now", queueVerb("queue/retry")},
-	{"queue hold", "ID", "keep it until it is released", queueVerb("queue/hold")},
-	{"queue release", "ID", "let it go", queueVerb("queue/release")},
-	{"queue bounce", "ID", "give up and tell the sender", queueVerb("queue/bounce")},
-	{"queue drop", "ID", "remove it and tell nobody", queueVerb("queue/drop")},
+	{"queue retry", "[ID] [--sender S] [--domain D]", "try to send it now, or all of a sender, or all for a domain", queueVerb("queue/retry")},
+	{"queue hold", "[ID] [--sender S] [--domain D]", "keep it until it is released", queueVerb("queue/hold")},
+	{"queue release", "[ID] [--sender S] [--domain D]", "let it go", queueVerb("queue/release")},
+	{"queue reroute", "HOST [ID] [--sender S] [--domain D]", "send it to a host, or host:port, whatever the MX says", queueVerb("queue/reroute")},
+	{"queue bounce", "[ID] [--sender S] [--domain D]", "give up and tell the sender", queueVerb("queue/bounce")},
+	{"queue drop", "[ID] [--sender S] [--domain D]", "remove it and tell nobody", queueVerb("queue/drop")},
 
 	{"log", "[--follow] [--tag T] [--session T-000123] [--level N] [--since T]", "print the System Log", showLog},
 

@@ -81,16 +81,24 @@ func routeTest(e *environment, args []string) error {
 }
 
 func queueList(e *environment, args []string) error {
+	args, q := takeSelection(args)
 	if err := need(args); err != nil {
 		return err
 	}
-	return ask(e, "queue/list", admin.None{}, func(list []admin.QueueItem) {
+	return ask(e, "queue/list", q, func(list []admin.QueueItem) {
 		e.table("ID|FROM|RECIPIENTS|SIZE|ARRIVED|NEXT|TRIED|STATE", func(row func(...any)) {
 			for _, m := range list {
 				row(m.ID, "<"+m.From+">", recipients(m), m.Size, when(m.Created), when(m.Next), m.Attempts, state(m))
 			}
 		})
 	})
+}
+
+// takeSelection takes --sender S and --domain D out of the arguments.
+func takeSelection(args []string) (rest []string, q admin.QueueRequest) {
+	args, q.Sender = takeValue(args, "--sender")
+	rest, q.Domain = takeValue(args, "--domain")
+	return rest, q
 }
 
 // recipients names the first recipient and counts the rest.
@@ -124,6 +132,8 @@ func queueShow(e *environment, args []string) error {
 			row("next attempt", when(m.Next))
 			row("attempts", m.Attempts)
 			row("state", state(m))
+			rowIfSet(row, "last connection", m.Secured)
+			rowIfSet(row, "account", m.Account)
 			for _, r := range m.Recipients {
 				row("to", fmt.Sprintf("<%s> by %s %s", r.Address, r.Host, r.Status))
 			}
@@ -131,13 +141,31 @@ func queueShow(e *environment, args []string) error {
 	})
 }
 
-// queueVerb is a command that does one thing to one queued message.
+// queueVerb is a command that does one thing to one queued message, or to those
+// that are selected, and then says how many that were.
 func queueVerb(operation string) func(*environment, []string) error {
 	return func(e *environment, args []string) error {
-		if err := need(args, "ID"); err != nil {
+		args, q := takeSelection(args)
+		var names []string
+		var into []*string
+		if operation == "queue/reroute" {
+			names, into = append(names, "HOST"), append(into, &q.Host)
+		}
+		several := q.Sender != "" || q.Domain != ""
+		if !several {
+			names, into = append(names, "ID"), append(into, &q.ID)
+		}
+		if err := need(args, names...); err != nil {
 			return err
 		}
-		return ask[admin.None](e, operation, admin.QueueRequest{ID: args[0]}, nil)
+		for i, to := range into {
+			*to = args[i]
+		}
+		return ask(e, operation, q, func(c admin.QueueCount) {
+			if several {
+				fmt.Fprintln(e.stdout, c.Messages, "messages")
+			}
+		})
 	}
 }
 

@@ -27,7 +27,7 @@ import (
 //	stdin: secret             a line of its standard input; \xe9 is that octet
 //	DOMAIN  MAIN              what it prints, standard output and error together
 //	exit 1                    its exit code, when that is not 0
-//	@ submit A B              puts a message from A to B into the queue
+//	@ submit A B              puts a message from A, or <>, to B into the queue
 //
 // In what is printed "..." stands for any text, alone on a line for any lines;
 // empty lines and the number of spaces do not count. $DIR is the directory of
@@ -185,7 +185,7 @@ func (s *script) submit(addresses []string) {
 	s.t.Helper()
 	put := func(q *queue.Queue) {
 		env := queue.Envelope{
-			From: addresses[0], Recipients: addresses[1:],
+			From: strings.Trim(addresses[0], "<>"), Recipients: addresses[1:],
 			Source: queue.Source{Protocol: "ESMTP", Module: "SMTP", Client: true, Log: syslog.Discard().Tag("TEST")},
 		}
 		receipt, err := q.Submit(s.t.Context(), env, strings.NewReader("Subject: a script\r\n\r\ntext\r\n"))

@@ -196,7 +196,7 @@ func TestSettleRemoved(t *testing.T) {
 	w := newWorld(t, Options{})
 	id := w.submit("ann@example.test", "joe@client.test").ID
 	a := w.attemptOf(id, failed, "550 5.1.1 no such user")
-	must(t, w.Drop(w.ctx, id))
+	must(t, w.steer(Drop, id))
 	if err := w.settle(w.ctx, a); err == nil {
 		t.Error("no error")
 	}

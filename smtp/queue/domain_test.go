@@ -16,7 +16,7 @@ func TestRetryDomain(t *testing.T) {
 		ids[host] = r.ID
 		must(t, w.settle(w.ctx, w.attemptOf(r.ID, deferred, "450 4.0.0 not yet")))
 	}
-	must(t, w.Hold(w.ctx, ids["held.test"], true))
+	must(t, w.steer(Hold, ids["held.test"]))
 	later := w.clock().Add(5 * time.Minute)
 	due := func(host string) bool {
 		it, err := w.Item(w.ctx, ids[host])

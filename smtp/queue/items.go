@@ -13,6 +13,7 @@ import (
 type Item struct {
 	ID         string
 	From       string // reverse-path; empty: null
+	Account    string // that submitted it; empty: none
 	Recipients []ItemRecipient
 	Size       int64     // octets that are sent
 	Created    time.Time // when it was submitted
@@ -98,7 +99,7 @@ func readItem(r *store.Snapshot, id uint64, record []byte) (Item, error) {
 }
 
 func item(m *message, dests []*destination) Item {
-	it := Item{ID: formatID(m.id), From: m.from, Size: m.size, Created: m.created}
+	it := Item{ID: formatID(m.id), From: m.from, Account: m.account, Size: m.size, Created: m.created}
 	var tried time.Time
 	for _, d := range dests {
 		it.Attempts = max(it.Attempts, d.attempts)
@@ -148,123 +149,6 @@ func (q *Queue) Item(ctx context.Context, id string) (it Item, err error) {
 		return err
 	})
 	return it, err
-}
-
-// Retry makes the next attempt of a message due now, for all destinations that
-// are not held.
-func (q *Queue) Retry(ctx context.Context, id string) error {
-	return q.change(ctx, id, "retried by an administrator", func(d *destination, now time.Time) {
-		d.next = now
-	})
-}
-
-// Hold keeps a message from being sent, or lets it go on. An attempt in flight
-// is not stopped. A message that is let go is due at once.
-func (q *Queue) Hold(ctx context.Context, id string, on bool) error {
-	text := "released by an administrator"
-	if on {
-		text = "held by an administrator"
-	}
-	return q.change(ctx, id, text, func(d *destination, now time.Time) {
-		if d.held && !on {
-			d.next = now
-		}
-		d.held = on
-	})
-}
-
-// change applies fn to all destinations of a message.
-func (q *Queue) change(ctx context.Context, id, text string, fn func(d *destination, now time.Time)) error {
-	n, err := parseID(id)
-	if err != nil {
-		return err
-	}
-	now := q.o.Now()
-	var due []notice
-	err = q.store.Update(ctx, func(tx *store.Tx) error {
-		due = nil
-		if _, err := getMessage(&tx.Snapshot, n); err != nil {
-			return err
-		}
-		dests, err := destinations(&tx.Snapshot, n)
-		if err != nil {
-			return err
-		}
-		for _, d := range dests {
-			tx.Delete(store.SpaceQueue, dueKey(d.next, d.id, d.name()))
-			fn(d, now)
-			putDestination(tx, d)
-			if !d.held {
-				due = append(due, notice{work{d.id, d.name()}, d.next, true})
-			}
-		}
-		return wakeSender(tx)
-	})
-	if err == nil {
-		q.notices.tell(due...)
-		q.log.changed(id, text)
-	}
-	return err
-}
-
-// Drop removes a message from the queue without telling the sender.
-func (q *Queue) Drop(ctx context.Context, id string) error {
-	n, err := parseID(id)
-	if err != nil {
-		return err
-	}
-	err = q.store.Update(ctx, func(tx *store.Tx) error {
-		dests, err := destinations(&tx.Snapshot, n)
-		if err != nil {
-			return err
-		}
-		if len(dests) == 0 {
-			m, err := getMessage(&tx.Snapshot, n)
-			if err != nil {
-				return err
-			}
-			return removeMessage(tx, m)
-		}
-		for _, d := range dests {
-			if err := removeDestination(tx, d); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		q.log.changed(id, "dropped by an administrator")
-	}
-	return err
-}
-
-// Bounce gives a message up and tells its sender so.
-func (q *Queue) Bounce(ctx context.Context, id string) error {
-	n, err := parseID(id)
-	if err != nil {
-		return err
-	}
-	var dests []*destination
-	err = q.store.View(ctx, func(r *store.Snapshot) (err error) {
-		if _, err = getMessage(r, n); err == nil {
-			dests, err = destinations(r, n)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, d := range dests {
-		a := &attempt{id: n, name: d.name(), when: q.o.Now(), administrative: true}
-		for _, r := range d.recipients {
-			a.results = append(a.results, result{recipient: r, state: failed,
-				enhanced: "5.0.0", reply: "given up by an administrator"})
-		}
-		if err := q.settle(ctx, a); err != nil && !errors.Is(err, ErrNoItem) {
-			return err
-		}
-	}
-	return nil
 }
 
 // Bodies yields every body to which the queue holds a reference, for the check

@@ -60,20 +60,20 @@ func TestHoldAndRetry(t *testing.T) {
 	if got := w.dueNow(); len(got) != 0 {
 		t.Errorf("due while waiting: %q", got)
 	}
-	must(t, w.Retry(w.ctx, id))
+	must(t, w.steer(Retry, id))
 	if got := w.dueNow(); !slices.Equal(got, []string{id}) {
 		t.Errorf("due after Retry: %q", got)
 	}
-	must(t, w.Hold(w.ctx, id, true))
+	must(t, w.steer(Hold, id))
 	if it := w.only(); !it.Held || it.Recipients[0].Status != "held" || !it.Next.IsZero() {
 		t.Errorf("held: %+v", it)
 	}
-	must(t, w.Retry(w.ctx, id))
+	must(t, w.steer(Retry, id))
 	w.pass(48 * time.Hour)
 	if got := w.dueNow(); len(got) != 0 {
 		t.Errorf("due while held: %q", got)
 	}
-	must(t, w.Hold(w.ctx, id, false))
+	must(t, w.steer(Release, id))
 	if got := w.dueNow(); !slices.Equal(got, []string{id}) {
 		t.Errorf("due after release: %q", got)
 	}
@@ -85,8 +85,8 @@ func TestDropAndBounce(t *testing.T) {
 	before := w.blobs()
 	dropped := w.submit("ann@example.test", "joe@client.test", "eve@other.test").ID
 	bounced := w.submit("bob@example.test", "joe@client.test", "eve@other.test").ID
-	must(t, w.Drop(w.ctx, dropped))
-	must(t, w.Bounce(w.ctx, bounced))
+	must(t, w.steer(Drop, dropped))
+	must(t, w.steer(Bounce, bounced))
 	if items := w.items(); len(items) != 0 {
 		t.Errorf("still there: %+v", items)
 	}
@@ -110,10 +110,10 @@ func TestNoItem(t *testing.T) {
 	w := newWorld(t, Options{})
 	for _, id := range []string{"99", "0", "-1", "x", "", "99999999999999999999999"} {
 		for name, err := range map[string]error{
-			"Retry":  w.Retry(w.ctx, id),
-			"Hold":   w.Hold(w.ctx, id, true),
-			"Drop":   w.Drop(w.ctx, id),
-			"Bounce": w.Bounce(w.ctx, id),
+			"Retry":  w.steer(Retry, id),
+			"Hold":   w.steer(Hold, id),
+			"Drop":   w.steer(Drop, id),
+			"Bounce": w.steer(Bounce, id),
 		} {
 			if !errors.Is(err, ErrNoItem) {
 				t.Errorf("%s(%q): %v, want ErrNoItem", name, id, err)
@@ -190,7 +190,7 @@ func TestDueLimits(t *testing.T) {
 		for _, j := range w.jobs(s) {
 			for _, id := range j.ids {
 				seen[work{id, j.lane.name}]++
-				must(t, w.Drop(w.ctx, formatID(id)))
+				must(t, w.steer(Drop, formatID(id)))
 			}
 			s.schedule.release(j)
 		}

@@ -194,7 +194,7 @@ func TestSenderAgainstStoppingPeer(t *testing.T) {
 				mu.Lock()
 				stops = false
 				mu.Unlock()
-				must(t, w.Retry(w.ctx, id))
+				must(t, w.steer(Retry, id))
 			}
 			w.until("all is sent", w.empty)
 			if got := s.Wait(1); len(got) != 1 || !strings.HasSuffix(got[0].Data, hello) {
@@ -409,14 +409,14 @@ func TestSenderHeld(t *testing.T) {
 	s := sinktest.New(t, sinktest.Options{})
 	n.host("client.test", "192.0.2.1", s)
 	held := w.submit("ann@example.test", "held@client.test").ID
-	must(t, w.Hold(w.ctx, held, true))
+	must(t, w.steer(Hold, held))
 	w.submit("ann@example.test", "joe@client.test")
 	w.run(n, SenderOptions{})
 	w.until("the other is sent", func() bool { return len(w.items()) == 1 })
 	if it := w.only(); it.ID != held || it.Attempts != 0 {
 		t.Errorf("left: %+v", it)
 	}
-	must(t, w.Hold(w.ctx, held, false))
+	must(t, w.steer(Release, held))
 	w.until("it is sent", w.empty)
 	if got := s.Wait(2); got[1].To[0] != "<held@client.test>" {
 		t.Errorf("taken %+v", got)
@@ -448,7 +448,7 @@ func TestSenderMany(t *testing.T) {
 	w.until("all is sent", func() bool {
 		w.pass(time.Millisecond)
 		for _, it := range w.items() {
-			_ = w.Retry(w.ctx, it.ID) // wakes the sender, whose clock stands still
+			_ = w.steer(Retry, it.ID) // wakes the sender, whose clock stands still
 			break
 		}
 		return w.empty()

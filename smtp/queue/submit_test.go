@@ -119,7 +119,7 @@ func TestSubmitLimits(t *testing.T) {
 	if !errors.Is(err, ErrQueueFull) {
 		t.Errorf("full: %v", err)
 	}
-	must(t, w.Drop(w.ctx, w.only().ID))
+	must(t, w.steer(Drop, w.only().ID))
 	w.submit("ann@example.test", "joe@client.test")
 }
 

@@ -165,6 +165,12 @@ func (w *world) attemptOf(id string, s state, reply string) *attempt {
 	return a
 }
 
+// steer carries out an order about one message.
+func (w *world) steer(o Order, id string) error {
+	_, err := w.Steer(w.ctx, Selection{ID: id}, o, Host{})
+	return err
+}
+
 // cut is a body that fails after some octets.
 type cut struct {
 	r   io.Reader
