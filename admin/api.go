@@ -23,6 +23,7 @@ import (
 	"tripost/accounts"
 	"tripost/alerts"
 	"tripost/router"
+	"tripost/rules"
 	"tripost/store"
 )
 
@@ -36,6 +37,7 @@ type API struct {
 	Router    *router.Router
 	Queue     Queue
 	Alerts    *alerts.Alerts
+	Rules     *rules.Rules
 	// References is what the store's check counts beside its own.
 	References References
 	// Backups copies the data directory.
@@ -121,6 +123,12 @@ func (a *API) operations() map[string]http.HandlerFunc {
 		"alert/list":   operation(a.ListAlerts),
 		"alert/seen":   operation(a.AlertSeen),
 		"alert/remove": operation(a.RemoveAlert),
+
+		"rule/list":   operation(a.ListRules),
+		"rule/add":    operation(a.AddRule),
+		"rule/remove": operation(a.RemoveRule),
+		"rule/set":    operation(a.SetRules),
+		"rule/test":   operation(a.TestRules),
 
 		"queue/list":    operation(a.QueueList),
 		"queue/show":    operation(a.QueueShow),
@@ -219,6 +227,7 @@ func isRefusal(err error) bool {
 		store.ErrOverQuota, store.ErrBadName, store.ErrInbox, store.ErrNoAccount,
 		store.ErrHasChildren, store.ErrTooManyMailboxes, store.ErrBadACL, store.ErrUIDs,
 		alerts.ErrNoAlert, alerts.ErrBadText, alerts.ErrTooMany, alerts.ErrBadID,
+		rules.ErrNoRule, rules.ErrBadRule,
 		ErrNoItem,
 	} {
 		if errors.Is(err, e) {

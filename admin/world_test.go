@@ -16,6 +16,7 @@ import (
 	"tripost/accounts"
 	"tripost/alerts"
 	"tripost/router"
+	"tripost/rules"
 	"tripost/store"
 	"tripost/store/storetest"
 )
@@ -38,7 +39,7 @@ func newWorld(t testing.TB) *world {
 	})
 	w := &world{t: t, api: &API{
 		Directory: dir, Store: st, Router: router.New(dir, router.Options{Hostname: "mail.company.test"}),
-		Queue: testQueue{}, Alerts: alerts.New(st, dir, alerts.Options{}), MaxMessage: maxTestMessage,
+		Queue: testQueue{}, Rules: rules.New(st, dir, rules.Options{}), Alerts: alerts.New(st, dir, alerts.Options{}), MaxMessage: maxTestMessage,
 	}}
 	server := httptest.NewServer(w.api.Handler())
 	t.Cleanup(server.Close)

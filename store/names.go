@@ -56,6 +56,15 @@ func canonicalName(name string) (canonical string, directory bool, err error) {
 	return canonicalInbox(name), directory, nil
 }
 
+// CheckName says with [ErrBadName] why a mailbox cannot have a name.
+func CheckName(name string) error {
+	_, directory, err := canonicalName(name)
+	if err == nil && directory {
+		err = fmt.Errorf("%w: it ends in '/'", ErrBadName)
+	}
+	return err
+}
+
 // forbiddenInName tells the characters that RFC 9051 section 5.1 rules out:
 // controls, and the line and paragraph separators.
 func forbiddenInName(r rune) bool {

@@ -22,11 +22,12 @@ const (
 	SpaceHistory   Space = 'H' // what became of messages
 	SpaceScreen    Space = 'G' // smtp/screen
 	SpaceKeys      Space = 'K' // smtp/dkim
+	SpaceRules     Space = 'U' // rules
 )
 
 func (sp Space) check() error {
 	switch sp {
-	case SpaceDirectory, SpaceQueue, SpaceRouter, SpaceAlerts, SpaceHistory, SpaceScreen, SpaceKeys:
+	case SpaceDirectory, SpaceQueue, SpaceRouter, SpaceAlerts, SpaceHistory, SpaceScreen, SpaceKeys, SpaceRules:
 		return nil
 	}
 	return fmt.Errorf("%q is not a space of the key space", rune(sp))

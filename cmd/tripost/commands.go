@@ -83,6 +83,12 @@ var commands = []command{
 	{"alert seen", "ID", "list who was shown an alert for the server or a domain", alertSeen},
 	{"alert remove", "ID", "take an alert away", alertRemove},
 
+	{"rule list", "ADDR", "list an account's rules for mail that arrives", ruleList},
+	{"rule add", "ADDR RULE [--before NAME]", "add a rule, at the end or before another", ruleAdd},
+	{"rule remove", "ADDR NAME", "remove a rule", ruleRemove},
+	{"rule set", "ADDR FILE", "replace all rules, one a line (- for standard input)", ruleSet},
+	{"rule test", "ADDR FILE [--from ADDR]", "say what they would do with a message", ruleTest},
+
 	{"queue list", "[--sender S] [--domain D]", "list the messages that wait to be sent", queueList},
 	{"queue show", "ID", "show one of them", queueShow},
 	{"queue retry", "[ID] [--sender S] [--domain D]", "try to send it now, or all of a sender, or all for a domain", queueVerb("queue/retry")},

@@ -35,6 +35,7 @@ type Config struct {
 	Queue      QueueConfig      `toml:"queue"`
 	Alerts     AlertsConfig     `toml:"alerts"`
 	Backup     BackupConfig     `toml:"backup"`
+	Rules      RulesConfig      `toml:"rules"`
 	Admin      AdminConfig      `toml:"admin"`
 }
 
@@ -181,6 +182,13 @@ type BackupConfig struct {
 	Report    bool     `toml:"report" comment:"mail the postmaster about every backup, not only about those that failed"`
 }
 
+// RulesConfig is the part of what accounts want done with mail that arrives.
+type RulesConfig struct {
+	Limit        int    `toml:"limit" comment:"most rules of one account"`
+	VacationDays int    `toml:"vacation_days" comment:"after which a sender is told again that an account is away, where its rule does not say"`
+	ForwardFrom  string `toml:"forward_from" comment:"reverse-path of what rules forward to other hosts: account, or sender to leave it"`
+}
+
 // AdminConfig is the part of the HTTP listener.
 type AdminConfig struct {
 	Listen string `toml:"listen" comment:"answers /health; empty: off"`
@@ -232,6 +240,7 @@ func defaultConfig() Config {
 		},
 		Alerts: AlertsConfig{QuotaPercent: 90, Limit: 100},
 		Backup: BackupConfig{Every: days(1), Keep: 14, Verify: true},
+		Rules:  RulesConfig{Limit: 100, VacationDays: 7, ForwardFrom: "account"},
 		Admin:  AdminConfig{Listen: "127.0.0.1:8010"},
 	}
 }

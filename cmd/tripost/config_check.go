@@ -58,7 +58,7 @@ func (c *Config) check() error {
 // logTags lists the tags that records can have.
 func logTags() []string {
 	return []string{
-		"POP", "IMAP", "SMTPI", "SMTP", "LMTP", "QUEUE", "LOCAL", "ROUTER", "SCREEN",
+		"POP", "IMAP", "SMTPI", "SMTP", "LMTP", "QUEUE", "LOCAL", "LOCALRULES", "ROUTER", "SCREEN",
 		"ACCOUNT", "STORE", "ALERT", "ADMIN", "SYSTEM",
 	}
 }
@@ -93,6 +93,8 @@ func (c *Config) checkNumbers() error {
 		{"smtp.hops", int64(c.SMTP.Hops), 10},
 		{"alerts.quota_percent", int64(c.Alerts.QuotaPercent), 0},
 		{"alerts.limit", int64(c.Alerts.Limit), 1},
+		{"rules.limit", int64(c.Rules.Limit), 1},
+		{"rules.vacation_days", int64(c.Rules.VacationDays), 1},
 		{"submission.flow_recipients", int64(c.Submission.FlowRecipients), 0},
 		{"submission.flow_period", int64(c.Submission.FlowPeriod.Duration), int64(time.Second)},
 		{"backup.every", int64(c.Backup.Every.Duration), int64(time.Second)},
@@ -119,6 +121,9 @@ func (c *Config) checkNumbers() error {
 		if n.v < n.least {
 			return fmt.Errorf("%s: %d is below the least value, %d", n.key, n.v, n.least)
 		}
+	}
+	if f := c.Rules.ForwardFrom; f != "account" && f != "sender" {
+		return fmt.Errorf("rules.forward_from: %q is neither account nor sender", f)
 	}
 	if p := c.Alerts.QuotaPercent; p > 100 {
 		return fmt.Errorf("alerts.quota_percent: %d is above 100", p)

@@ -30,6 +30,7 @@ var floors = map[string]int{
 	"smtp/screen":             5,
 	"router":                  5,
 	"alerts":                  5,
+	"rules":                   5,
 	"accounts":                4,
 	"store/storetest":         3,
 	"store":                   2,

@@ -12,6 +12,7 @@ import (
 	"tripost/alerts"
 	"tripost/message"
 	"tripost/router"
+	"tripost/rules"
 	"tripost/smtp/queue"
 	"tripost/smtp/resolve"
 	"tripost/store"
@@ -33,6 +34,7 @@ type rooms struct {
 	resolver  *resolve.Resolver
 	queue     *queue.Queue
 	alerts    *alerts.Alerts
+	rules     *rules.Rules
 	api       *admin.API
 }
 
@@ -60,11 +62,12 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 		Log:           log.Tag("ROUTER"),
 	})
 	r.resolver = newResolver(cfg)
-	r.queue = queue.New(st, r.router, r.directory, queueOptions(cfg, log))
+	r.rules = rules.New(st, r.directory, ruleOptions(cfg, log))
+	r.queue = queue.New(st, r.router, r.directory, queueOptions(cfg, log, r.rules))
 	r.alerts = alerts.New(st, r.directory, alertOptions(cfg, log))
 	r.api = &admin.API{
 		Backups:   &backups{cfg: cfg, store: st},
-		Directory: r.directory, Store: st, Router: r.router, Queue: adminQueue{r.queue}, Alerts: r.alerts,
+		Directory: r.directory, Store: st, Router: r.router, Queue: adminQueue{r.queue}, Alerts: r.alerts, Rules: r.rules,
 		References: queue.Bodies, MaxMessage: int64(cfg.Message.Size),
 	}
 	return r, nil

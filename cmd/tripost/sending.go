@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tripost/rules"
 	"tripost/smtp/mtasts"
 	"tripost/smtp/queue"
 	"tripost/smtp/resolve"
@@ -17,7 +18,7 @@ import (
 	"tripost/syslog"
 )
 
-func queueOptions(cfg Config, log *syslog.Log) queue.Options {
+func queueOptions(cfg Config, log *syslog.Log, r *rules.Rules) queue.Options {
 	retry := make([]time.Duration, len(cfg.Queue.Retry))
 	for i, d := range cfg.Queue.Retry {
 		retry[i] = d.Duration
@@ -27,8 +28,16 @@ func queueOptions(cfg Config, log *syslog.Log) queue.Options {
 		Individual: cfg.Local.IndividualField, MaxItems: cfg.Queue.Limit,
 		Retry: retry, WarnAfter: cfg.Queue.WarnAfter.Duration, ExpireAfter: cfg.Queue.ExpireAfter.Duration,
 		OwnAddresses: cfg.Submission.OwnAddresses, SpoolDirectory: cfg.Data,
-		Flow: queue.Flow{Recipients: cfg.Submission.FlowRecipients, Period: cfg.Submission.FlowPeriod.Duration},
-		Log:  log,
+		Flow:  queue.Flow{Recipients: cfg.Submission.FlowRecipients, Period: cfg.Submission.FlowPeriod.Duration},
+		Rules: r, ForwardKeepsSender: cfg.Rules.ForwardFrom == "sender",
+		Log: log,
+	}
+}
+
+func ruleOptions(cfg Config, log *syslog.Log) rules.Options {
+	return rules.Options{
+		Limit: cfg.Rules.Limit, VacationDays: cfg.Rules.VacationDays,
+		Logf: func(format string, args ...any) { log.Tag("LOCALRULES").Logf(syslog.Problem, format, args...) },
 	}
 }
 

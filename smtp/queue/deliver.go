@@ -14,10 +14,15 @@ func deliver(tx *store.Tx, c *copyTo, body store.Body) error {
 	if ref.Name == "" {
 		ref.Name = "INBOX"
 	}
-	_, err := tx.Append(store.System(), ref, store.NewMessage{Body: body})
-	if c.junk && errors.Is(err, store.ErrNoMailbox) {
-		if err = tx.CreateMailbox(store.System(), ref, store.CreateOptions{SpecialUse: `\Junk`}); err == nil {
-			_, err = tx.Append(store.System(), ref, store.NewMessage{Body: body})
+	message := store.NewMessage{Body: body, Flags: store.FlagSet{System: c.flags}}
+	_, err := tx.Append(store.System(), ref, message)
+	if (c.junk || c.create) && (errors.Is(err, store.ErrNoMailbox) || errors.Is(err, store.ErrNotSelectable)) {
+		var o store.CreateOptions
+		if c.junk {
+			o.SpecialUse = `\Junk`
+		}
+		if err = tx.CreateMailbox(store.System(), ref, o); err == nil {
+			_, err = tx.Append(store.System(), ref, message)
 		}
 	}
 	if c.stray(err) || c.refusal(err) != nil {
@@ -38,7 +43,8 @@ func (e *copyError) Unwrap() error { return e.err }
 // stray tells that the mailbox of a copy does not exist, or holds no messages.
 func (c *copyTo) stray(err error) bool {
 	return c.mailbox != "" &&
-		(errors.Is(err, store.ErrNoMailbox) || errors.Is(err, store.ErrNotSelectable) || errors.Is(err, store.ErrBadName))
+		(errors.Is(err, store.ErrNoMailbox) || errors.Is(err, store.ErrNotSelectable) || errors.Is(err, store.ErrBadName) ||
+			errors.Is(err, store.ErrTooManyMailboxes))
 }
 
 // refusal turns a failure that is about the recipient into its refusal, nil for
@@ -73,25 +79,40 @@ func (q *Queue) commit(ctx context.Context, fn func(*store.Tx) error, parcels ..
 // mend changes the parcel of a copy so that it can be recorded without that
 // copy. It returns an error when it cannot.
 func mend(ctx context.Context, parcels []*parcel, failed *copyError) error {
-	c := failed.copy
 	for _, p := range parcels {
-		if r := p.reportTo(c); r != nil && !c.stray(failed.err) {
-			p.loseReport(r, failed.err)
-			return nil
-		} else if r != nil {
-			r.toInbox(c)
-			return nil
+		if found, err := p.mendOwn(ctx, failed); found {
+			return err
 		}
-		if !slices.Contains(p.plan.copies, c) {
-			continue
-		}
-		if c.stray(failed.err) {
-			p.toInbox(c)
-			return nil
-		}
-		return p.without(ctx, c, c.refusal(failed.err))
 	}
 	return failed
+}
+
+// mendOwn is mend for one parcel. found tells that the copy is one of it.
+func (p *parcel) mendOwn(ctx context.Context, failed *copyError) (found bool, err error) {
+	c := failed.copy
+	if r := p.reportTo(c); r != nil && !c.stray(failed.err) {
+		p.loseReport(r, failed.err)
+		return true, nil
+	} else if r != nil {
+		r.toInbox(c)
+		return true, nil
+	}
+	for _, r := range p.reports {
+		if found, err := r.mendRuled(ctx, failed); found {
+			return true, err
+		}
+	}
+	if found, err := p.mendRuled(ctx, failed); found {
+		return true, err
+	}
+	if !slices.Contains(p.plan.copies, c) {
+		return false, nil
+	}
+	if c.stray(failed.err) {
+		p.toInbox(c)
+		return true, nil
+	}
+	return true, p.without(ctx, c, c.refusal(failed.err))
 }
 
 // reportTo finds the report to which a copy belongs.
@@ -118,7 +139,7 @@ func (p *parcel) toInbox(c *copyTo) {
 		if !slices.Contains(v.copies, c) {
 			continue
 		}
-		c.mailbox = ""
+		c.mailbox, c.create = "", false
 		i := slices.IndexFunc(v.copies, func(o *copyTo) bool {
 			return o != c && o.account.ID == c.account.ID && o.mailbox == ""
 		})

@@ -30,11 +30,15 @@ type Source struct {
 	// unknown. Check holds it against quotas.
 	Size int64
 	Log  *syslog.Logger // the session's
+
+	stranger bool // a rule passes on what came from one
 }
 
 // ours tells that this server answers for what the source sends: it is from a
 // user or a client address, or made here.
-func (s *Source) ours() bool { return s.Account != nil || s.Client || s.Internal }
+func (s *Source) ours() bool {
+	return (s.Account != nil || s.Client || s.Internal) && !s.stranger
+}
 
 // Envelope is an SMTP envelope with its source.
 type Envelope struct {

@@ -2,18 +2,20 @@ package queue
 
 import (
 	"strconv"
+	"strings"
 
+	"tripost/rules"
 	"tripost/syslog"
 )
 
 // events writes the System Log of the queue: one function for each thing that
 // can happen to a message.
 type events struct {
-	queue, local *syslog.Logger
+	queue, local, rules *syslog.Logger
 }
 
 func newEvents(l *syslog.Log) events {
-	return events{queue: l.Tag("QUEUE"), local: l.Tag("LOCAL")}
+	return events{queue: l.Tag("QUEUE"), local: l.Tag("LOCAL"), rules: l.Tag("LOCALRULES")}
 }
 
 // maxListed is how many recipients one line names.
@@ -24,6 +26,14 @@ const maxListed = 50
 //
 //	QUEUE([1134]) from <a@b>, 4310 bytes, to LOCAL(ann@c) SMTP(d.test)<x@d.test>, Message-ID <...>, SMTPI-000007
 func (e *events) enqueued(p *parcel) {
+	for _, f := range p.rules.forwards {
+		e.enqueued(f.parcel)
+	}
+	for _, r := range p.rules.replies {
+		if r.sent {
+			e.enqueued(r.parcel)
+		}
+	}
 	if !e.queue.On(syslog.Major) && !e.local.On(syslog.Major) {
 		return
 	}
@@ -158,6 +168,30 @@ func (e *events) outcome(log *syslog.Logger, l syslog.Level, event string, d *de
 		syslog.Field{Key: "secured", Value: a.secured},
 		syslog.Field{Key: "reply", Value: r.reply},
 		syslog.Field{Key: "attempts", Value: d.attempts + 1})
+}
+
+// ruled tells which rules of an account were met, and what they ask for.
+//
+//	LOCALRULES([ann@c]) [1134] rules invoices: file "Invoices"
+func (e *events) ruled(id uint64, c *copyTo, v *rules.Verdict) {
+	if len(v.Rules) == 0 || !e.rules.On(syslog.Major) {
+		return
+	}
+	e.rules.Named(c.account.Address()).Log(syslog.Major, "["+formatID(id)+"] rules "+strings.Join(v.Rules, ", ")+": "+v.String(),
+		syslog.Field{Key: "event", Value: "ruled"},
+		syslog.Field{Key: "id", Value: formatID(id)},
+		syslog.Field{Key: "rules", Value: strings.Join(v.Rules, ",")})
+}
+
+// notForwarded tells of an address that a rule does not reach. The account keeps
+// a copy.
+func (e *events) notForwarded(id uint64, c *copyTo, addr, why string) {
+	e.rules.Named(c.account.Address()).Logf(syslog.Problem, "[%d] is not forwarded to <%s>, and kept: %s", id, clean(addr, maxPath), clean(why, 256))
+}
+
+// notAnswered tells why there is no vacation reply.
+func (e *events) notAnswered(id uint64, c *copyTo, sender, why string) {
+	e.rules.Named(c.account.Address()).Logf(syslog.Protocol, "[%d] from <%s> is not answered: %s", id, sender, clean(why, 256))
 }
 
 // memberRefused tells of a member that a list has lost.

@@ -21,6 +21,7 @@ type plan struct {
 	refused map[string]*RecipientError // of them, where the others get the message all the same
 	lost    []result                   // members of lists that cannot be reached now
 	listed  bool                       // a list was expanded
+	ruled   bool                       // rules have said what becomes of copies
 
 	seen    map[string]visit        // addresses routed, against loops and doubles
 	byPlace map[place]*copyTo       // copies
@@ -54,6 +55,9 @@ type copyTo struct {
 	address     string   // one that led here, for refusals
 	owners      []string // recipients of the envelope that led here
 	members     []origin // likewise, by way of a list
+
+	flags  store.Flags // by a rule
+	create bool        // the mailbox is made when it is missing, for a rule has named it
 }
 
 // origin is the recipient of the envelope that led to an address.
@@ -258,7 +262,7 @@ func (p *plan) addRemote(res *router.Result, from origin) {
 
 // empty tells that nobody is left to get the message.
 func (p *plan) empty() bool {
-	return len(p.copies) == 0 && len(p.dests) == 0 && len(p.discarded) == 0
+	return len(p.copies) == 0 && len(p.dests) == 0 && len(p.discarded) == 0 && !p.ruled
 }
 
 // remove takes a copy out.

@@ -44,8 +44,12 @@ type Options struct {
 	OwnAddresses bool
 	Identities   Identities // nil: none
 	Flow         Flow       // what an account may send to other hosts
-	Now          func() time.Time
-	Log          *syslog.Log // tags QUEUE, LOCAL and SMTP; nil: silent
+	Rules        Rules      // of accounts, for what is delivered to them; nil: none
+	// ForwardKeepsSender leaves the sender's reverse-path on what rules forward to
+	// other hosts; else it is the account's.
+	ForwardKeepsSender bool
+	Now                func() time.Time
+	Log                *syslog.Log // tags QUEUE, LOCAL and SMTP; nil: silent
 }
 
 func (o *Options) defaults() {

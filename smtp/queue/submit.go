@@ -74,6 +74,8 @@ type parcel struct {
 
 	reporting bool      // the sender may have to be told something at once
 	reports   []*parcel // to the sender, about recipients whose way ends here
+
+	rules ruling
 }
 
 // version is one body. There is more than one only when several accounts get
@@ -88,13 +90,44 @@ type version struct {
 
 // prepare does everything that needs no transaction. The parcel must be closed.
 func (q *Queue) prepare(ctx context.Context, env *Envelope, body io.Reader, plan planner) (p *parcel, err error) {
+	return q.prepareAt(ctx, env, body, plan, 0)
+}
+
+// prepareAt is prepare for what rules have passed on so many times.
+func (q *Queue) prepareAt(ctx context.Context, env *Envelope, body io.Reader, plan planner, depth int) (p *parcel, err error) {
+	if p, err = q.open(ctx, env, plan, depth); err != nil {
+		return nil, err
+	}
+	if body, err = p.inspect(ctx, body); err == nil {
+		err = p.arrange(ctx)
+	}
+	if err == nil {
+		err = p.write(ctx, body)
+	}
+	if err == nil {
+		err = p.identity.checkHeader(ctx, p.head)
+	}
+	if err == nil {
+		err = p.count()
+	}
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	p.notify(ctx)
+	return p, nil
+}
+
+// open does what comes before the body: it checks the envelope, routes the
+// recipients and takes an id.
+func (q *Queue) open(ctx context.Context, env *Envelope, plan planner, depth int) (p *parcel, err error) {
 	if err := env.check(); err != nil {
 		return nil, err
 	}
 	if env.Size > q.o.MaxSize {
 		return nil, ErrTooLong
 	}
-	p = &parcel{q: q, env: env, identity: q.identityOf(&env.Source)}
+	p = &parcel{q: q, env: env, identity: q.identityOf(&env.Source), rules: ruling{depth: depth}}
 	if err := q.checkAccount(ctx, &env.Source); err != nil {
 		return nil, err
 	}
@@ -112,34 +145,22 @@ func (q *Queue) prepare(ctx context.Context, env *Envelope, body io.Reader, plan
 	if p.id, err = q.ids.take(ctx, q.store); err != nil {
 		return nil, err
 	}
-	if body, err = p.inspect(ctx, body); err != nil {
-		p.close()
-		return nil, err
-	}
+	return p, nil
+}
+
+// arrange sorts the copies, and says how much of the header is needed.
+func (p *parcel) arrange(ctx context.Context) error {
 	if err := p.sort(); err != nil {
-		p.close()
-		return nil, err
+		return err
 	}
-	p.reporting = env.From != "" && (p.plan.listed || len(p.notices()) > 0)
+	p.reporting = p.env.From != "" && (p.plan.listed || len(p.notices()) > 0)
 	if p.reporting {
 		p.keep = maxReturned
 	}
 	if p.identity != nil {
 		p.keep = holdAt
 	}
-	err = p.write(ctx, body)
-	if err == nil {
-		err = p.identity.checkHeader(ctx, p.head)
-	}
-	if err == nil {
-		err = p.count()
-	}
-	if err != nil {
-		p.close()
-		return nil, err
-	}
-	p.notify(ctx)
-	return p, nil
+	return p.loadRules(ctx)
 }
 
 // count charges the account with the recipients elsewhere.
@@ -197,22 +218,18 @@ func (p *parcel) version(individuals []string) *version {
 
 // write streams the body into the drafts.
 func (p *parcel) write(ctx context.Context, body io.Reader) error {
-	now := p.q.o.Now()
-	received := append(p.fields, p.q.received(&p.env.Source, p.id, now)...)
-	for _, v := range p.versions {
-		if err := p.begin(ctx, v, received); err != nil {
-			return err
-		}
+	if err := p.begin(ctx); err != nil {
+		return err
 	}
 	f := &filter{
-		w:          p,
+		w:          writerFunc(func(b []byte) (int, error) { return p.take(ctx, b) }),
 		individual: []byte(p.q.o.Individual),
 		results:    p.q.resultsOf(&p.env.Source),
 		maxHops:    p.q.o.MaxHops,
 		complete:   p.env.Submission,
 		watch:      p.env.SMTPUTF8,
 		missing: func(date, messageID bool) []byte {
-			return p.q.missing(p.id, now, date, messageID)
+			return p.q.missing(p.id, p.q.o.Now(), date, messageID)
 		},
 	}
 	m := meter{w: f, max: p.q.o.MaxSize}
@@ -222,6 +239,14 @@ func (p *parcel) write(ctx context.Context, body io.Reader) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
+	return p.finish(ctx, f)
+}
+
+// finish comes behind the last octet. f has seen the header.
+func (p *parcel) finish(ctx context.Context, f *filter) error {
+	if err := p.decide(ctx); err != nil { // the message is nothing but a header
+		return err
+	}
 	for i, v := range p.versions {
 		s := v.draft.Finish()
 		if i == 0 {
@@ -229,11 +254,32 @@ func (p *parcel) write(ctx context.Context, body io.Reader) error {
 			p.outgoing(v, s.Size-v.offset, s.EightBit, f)
 		}
 	}
+	for _, child := range p.rules.forwards {
+		if err := child.finish(ctx, f); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// begin opens the draft of a version with the fields that are ours.
-func (p *parcel) begin(ctx context.Context, v *version, received []byte) (err error) {
+// writerFunc is a function as an io.Writer.
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+// begin opens the drafts.
+func (p *parcel) begin(ctx context.Context) error {
+	received := append(p.fields, p.q.received(&p.env.Source, p.id, p.q.o.Now())...)
+	for _, v := range p.versions {
+		if err := p.beginVersion(ctx, v, received); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beginVersion opens the draft of a version with the fields that are ours.
+func (p *parcel) beginVersion(ctx context.Context, v *version, received []byte) (err error) {
 	head := p.q.localFields(p.env.From, v.individuals)
 	v.offset = int64(len(head))
 	head = append(head, received...)
@@ -254,17 +300,39 @@ func (p *parcel) begin(ctx context.Context, v *version, received []byte) (err er
 	return err
 }
 
-// Write gives the octets to all versions.
-func (p *parcel) Write(b []byte) (int, error) {
+// take gives octets to all versions, and to what rules pass on. Rules are looked
+// at as soon as the header is there.
+func (p *parcel) take(ctx context.Context, b []byte) (int, error) {
+	n := 0
+	if p.undecided() {
+		n = min(len(b), p.keep-len(p.head)) // head is all there is so far
+		if err := p.put(ctx, b[:n]); err != nil {
+			return 0, err
+		}
+		if p.headerRead() {
+			if err := p.decide(ctx); err != nil {
+				return n, err
+			}
+		}
+	}
+	return len(b), p.put(ctx, b[n:])
+}
+
+func (p *parcel) put(ctx context.Context, b []byte) error {
 	if room := p.keep - len(p.head); room > 0 {
 		p.head = append(p.head, b[:min(len(b), room)]...)
 	}
 	for _, v := range p.versions {
-		if n, err := v.draft.Write(b); err != nil {
-			return n, err
+		if _, err := v.draft.Write(b); err != nil {
+			return err
 		}
 	}
-	return len(b), nil
+	for _, f := range p.rules.forwards {
+		if _, err := f.take(ctx, b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // outgoing makes the record for the remote recipients, if there are any.
@@ -320,7 +388,7 @@ func (p *parcel) record(tx *store.Tx) error {
 			return err
 		}
 	}
-	return nil
+	return p.recordRuled(tx)
 }
 
 // receipt is what the submitter is told.
@@ -336,6 +404,7 @@ func (p *parcel) receipt() Receipt {
 func (p *parcel) close() {
 	closeAll(p.reports)
 	p.spool.close()
+	p.closeRuled()
 	for _, v := range p.versions {
 		if v.draft != nil {
 			_ = v.draft.Close() // a draft that is kept, or was never wanted

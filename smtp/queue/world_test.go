@@ -11,6 +11,7 @@ import (
 
 	"tripost/accounts"
 	"tripost/router"
+	"tripost/rules"
 	"tripost/store"
 	"tripost/store/storetest"
 )
@@ -22,6 +23,7 @@ type world struct {
 	t   testing.TB
 	ctx context.Context
 	dir *accounts.Directory
+	ask *rules.Rules
 
 	mu  sync.Mutex
 	now time.Time
@@ -30,7 +32,7 @@ type world struct {
 func newWorld(t testing.TB, o Options) *world {
 	t.Helper()
 	w := &world{t: t, ctx: context.Background(), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	st := storetest.New(t, Bodies)
+	st := storetest.Open(t, t.TempDir(), store.Options{Undelete: 24 * time.Hour, Now: w.clock}, Bodies)
 	w.dir = accounts.New(st, accounts.Options{})
 	_, err := w.dir.AddDomain(w.ctx, "example.test")
 	must(t, err)
@@ -39,6 +41,8 @@ func newWorld(t testing.TB, o Options) *world {
 	}
 	o.Hostname, o.Product, o.Now = "mail.example.test", "tripost 0.1", w.clock
 	r := router.New(w.dir, router.Options{DirectMailbox: true, Subaddress: "+", Hostname: "mail.example.test"})
+	w.ask = rules.New(st, w.dir, rules.Options{Now: w.clock})
+	o.Rules = w.ask
 	w.Queue = New(st, r, w.dir, o)
 	return w
 }
@@ -183,4 +187,16 @@ func (c *cut) Read(p []byte) (int, error) {
 		err = c.err
 	}
 	return n, err
+}
+
+// view opens a mailbox.
+func (w *world) view(name, mailbox string) *store.View {
+	w.t.Helper()
+	a, err := w.dir.Account(w.ctx, name+"@example.test")
+	must(w.t, err)
+	v, err := w.store.Open(w.ctx, store.System(), store.MailboxRef{Account: a.ID, Name: mailbox}, true)
+	must(w.t, err)
+	w.t.Cleanup(v.Close)
+	must(w.t, v.Load(w.ctx))
+	return v
 }
