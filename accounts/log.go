@@ -12,6 +12,7 @@ import (
 // shortened; a password never.
 
 func (e *exchange) logSignIn(in *SignedIn) {
+	e.auth.signedIn.Add(1)
 	e.logger().Log(syslog.Major, fmt.Sprintf("'%s' connected(%s) [%s]->[%s]", clip(e.login), e.mechanism, shown(e.at.Remote), shown(e.at.Local)),
 		syslog.Field{Key: "event", Value: "login"},
 		syslog.Field{Key: "login", Value: clip(e.login)},
@@ -21,6 +22,7 @@ func (e *exchange) logSignIn(in *SignedIn) {
 }
 
 func (e *exchange) logRefusal(err error) {
+	e.auth.refused.Add(1)
 	reason := err.Error()
 	if e.detail != "" && (errors.Is(err, ErrCredentials) || errors.Is(err, ErrService) || errors.Is(err, ErrInsecure)) {
 		reason = e.detail // the client is told less

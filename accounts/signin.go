@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"net/netip"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"tripost/store"
@@ -57,6 +58,14 @@ type Authenticator struct {
 	hashing    chan struct{} // holds one for every password being hashed
 	nobody     argonHash     // hashed for names that do not exist: it takes as long
 	spare      []byte        // stands for the directory's secret while there is none
+
+	signedIn, refused atomic.Uint64
+}
+
+// Totals returns how many sign-ins were accepted and how many refused since the
+// process began.
+func (a *Authenticator) Totals() (accepted, refused uint64) {
+	return a.signedIn.Load(), a.refused.Load()
 }
 
 // NewAuthenticator returns an authenticator of the accounts in d, which finds

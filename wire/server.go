@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tripost/syslog"
@@ -30,12 +31,18 @@ type Server struct {
 
 	limits limits
 	busy   busyLog
+
+	taken, refused atomic.Uint64 // connections
 }
 
 const (
 	defaultGrace = 10 * time.Second
 	busyWrite    = 100 * time.Millisecond // a line fits into the buffer of a new socket
 )
+
+// Totals returns how many connections were taken and how many were refused
+// because of a limit, since the server began.
+func (s *Server) Totals() (taken, refused uint64) { return s.taken.Load(), s.refused.Load() }
 
 // Count returns the number of connections at the moment.
 func (s *Server) Count() int { return s.limits.count() }
@@ -101,6 +108,7 @@ func (l *listener) accept(ln net.Listener) error {
 func (l *listener) admit(nc net.Conn) {
 	s := l.server
 	if !s.limits.enter(s.Channels) {
+		s.refused.Add(1)
 		s.refuse(nc, addrPort(nc.RemoteAddr()), l.implicitTLS, "too many connections")
 		return
 	}
@@ -133,11 +141,13 @@ func (l *listener) serve(nc net.Conn) {
 	}
 	if host := from.remote.Addr(); s.counts(host) {
 		if !s.limits.enterAddress(hostOf(host), s.PerAddress) {
+			s.refused.Add(1)
 			s.refuse(nc, from.remote, l.implicitTLS, "too many connections from your address")
 			return
 		}
 		defer s.limits.leaveAddress(hostOf(host))
 	}
+	s.taken.Add(1)
 	l.converse(nc, config, from)
 }
 

@@ -191,7 +191,7 @@ type RulesConfig struct {
 
 // AdminConfig is the part of the HTTP listener.
 type AdminConfig struct {
-	Listen string `toml:"listen" comment:"answers /health; empty: off"`
+	Listen string `toml:"listen" comment:"answers /health and /metrics; empty: off"`
 }
 
 // defaultConfig is what holds for every key that the file does not set.

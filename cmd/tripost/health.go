@@ -41,10 +41,9 @@ func listenControl(data string) (net.Listener, error) {
 	return ln, nil
 }
 
-// serveHealth answers GET /health for monitoring: 200 while the server can
-// store mail, 503 with the reason while it cannot.
-func (r *rooms) serveHealth(ctx context.Context, ln net.Listener) error {
-	mux := http.NewServeMux()
+// serveHealth answers GET /health for monitoring, beside what mux has: 200 while
+// the server can store mail, 503 while it cannot.
+func (r *rooms) serveHealth(ctx context.Context, ln net.Listener, mux *http.ServeMux) error {
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
 		if err := r.store.Engine().Status().ReadOnly; err != nil {
 			http.Error(w, "the store takes no mail", http.StatusServiceUnavailable)

@@ -58,7 +58,7 @@ func TestHealthWhenFull(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- (&rooms{store: st}).serveHealth(ctx, ln) }()
+	go func() { done <- (&rooms{store: st}).serveHealth(ctx, ln, http.NewServeMux()) }()
 	if status, text := health(t, ln.Addr().String()); status != http.StatusServiceUnavailable || !strings.Contains(text, "takes no mail") {
 		t.Errorf("a server with a full disk answers %d, %q", status, text)
 	}

@@ -101,6 +101,7 @@ func (s *server) moduleSpecs() ([]moduleSpec, error) {
 		return nil, fmt.Errorf("security.client_addresses: %w", err)
 	}
 	auth := s.authenticator(proxies)
+	s.auth = auth
 	mx, submission := s.smtpServer(smtp.MX, auth, clients), s.smtpServer(smtp.Submission, auth, nil)
 	lmtp := s.smtpServer(smtp.LMTP, nil, clients)
 	users := s.certificates.Config(true)

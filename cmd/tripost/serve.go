@@ -117,6 +117,7 @@ type server struct {
 	sender       *queue.Sender
 	checker      *mailauth.Checker // nil: off
 	screen       *screen.Screen
+	auth         *accounts.Authenticator
 }
 
 // newServer opens every listener, so that a port in use or an unreadable
@@ -178,7 +179,7 @@ func (s *server) run(ctx context.Context) error {
 	}
 	g.Go(func() error { return s.serveControl(ctx, s.control) })
 	if s.health != nil {
-		g.Go(func() error { return s.serveHealth(ctx, s.health) })
+		g.Go(func() error { return s.serveStatus(ctx) })
 	}
 	g.Go(func() error { return s.store.Run(ctx) })
 	g.Go(func() error { return s.sender.Run(ctx) })

@@ -67,6 +67,7 @@ func (n *notices) hear() (list []notice, lost bool) {
 
 // entered tells of a message that is recorded now.
 func (q *Queue) entered(p *parcel) {
+	q.submitted.Add(1)
 	q.log.enqueued(p)
 	if p.message == nil {
 		return

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"tripost/accounts"
@@ -106,6 +107,21 @@ type Queue struct {
 	flow   *meterOfFlow
 
 	notices *notices
+
+	submitted atomic.Uint64
+}
+
+// Submitted returns how many messages were taken since the process began.
+func (q *Queue) Submitted() uint64 { return q.submitted.Load() }
+
+// Len returns how many messages wait for other hosts.
+func (q *Queue) Len(ctx context.Context) (n int, err error) {
+	err = q.store.View(ctx, func(r *store.Snapshot) error {
+		waiting, err := count(r)
+		n = int(waiting)
+		return err
+	})
+	return n, err
 }
 
 // New returns the queue of a store.
