@@ -51,18 +51,20 @@ var (
 func (s *session) run(ctx context.Context) {
 	defer s.leave()
 	s.restart()
-	wire.Apart(func() error { return s.greet(ctx) })
-	for {
-		err := s.waitInput(ctx)
-		if err == nil {
-			err = s.conn.Converse(ctx, func() error { return s.answer(ctx) })
-		}
-		if err != nil {
-			s.recordSeen(ctx)
-			s.logClosing(err)
-			return
+	next := s.greet
+	answer := func() error {
+		now := next
+		next = s.answer
+		return now(ctx)
+	}
+	err := s.conn.Converse(ctx, answer)
+	for err == nil {
+		if err = s.waitInput(ctx); err == nil {
+			err = s.conn.Converse(ctx, answer)
 		}
 	}
+	s.recordSeen(ctx)
+	s.logClosing(err)
 }
 
 // greet writes the greeting, with a stamp at its end where APOP is offered.

@@ -6,9 +6,9 @@ import (
 )
 
 // soonWait is how long a session that has answered waits for the next command
-// where it is: programs send theirs in much less, people's programs poll in
-// much more.
-const soonWait = time.Second
+// where it is. Programs send theirs in much less. It is longer than the poller
+// of the runtime sleeps on a busy server, which a nearer deadline would wake.
+const soonWait = 10 * time.Second
 
 // Converse runs fn, which answers what has arrived, apart (see [Apart]), and
 // again as long as more arrives soon. To hand each command of a busy client to

@@ -91,12 +91,16 @@ func popMeasures(match string) []popMeasure {
 			return s.retrieve(box, connections, pipelined, d)
 		}
 	}
+	sessions := func(atOnce int) func(*popServer, int, time.Duration) (popResult, error) {
+		return func(s *popServer, box int, d time.Duration) (popResult, error) { return s.sessions(box, atOnce, d) }
+	}
 	listing := func(command string) func(*popServer, int, time.Duration) (popResult, error) {
 		return func(s *popServer, box int, d time.Duration) (popResult, error) { return s.listings(box, command, d) }
 	}
 	all := []popMeasure{
-		{"sign-in, STAT, QUIT of 2,000 messages", 0, (*popServer).sessions},
-		{"sign-in, STAT, QUIT of 100,000 messages", 3, (*popServer).sessions},
+		{"sign-in, STAT, QUIT of 2,000 messages", 0, sessions(1)},
+		{"sign-in, STAT, QUIT, 10 at once", 0, sessions(10)},
+		{"sign-in, STAT, QUIT of 100,000 messages", 3, sessions(1)},
 		{"LIST of 100,000 messages", 3, listing("LIST")},
 		{"UIDL of 100,000 messages", 3, listing("UIDL")},
 		{"RETR of 4 KB, 1 connection, one by one", 0, retr(1, false)},
@@ -152,25 +156,38 @@ func (s *popServer) timed(d time.Duration, what func(until time.Time) (done, oct
 	return r, err
 }
 
-// sessions polls a mailbox again and again.
-func (s *popServer) sessions(box int, d time.Duration) (popResult, error) {
-	return s.timed(d, func(until time.Time) (n, _ int64, err error) {
-		for ; time.Now().Before(until); n++ {
-			c, err := s.signIn(box)
-			if err != nil {
-				return n, 0, err
-			}
-			_, err = c.do("STAT")
-			if err == nil {
-				_, err = c.do("QUIT")
-			}
-			c.nc.Close()
-			if err != nil {
-				return n, 0, err
-			}
+// sessions has some clients poll a mailbox again and again.
+func (s *popServer) sessions(box, atOnce int, d time.Duration) (popResult, error) {
+	return s.timed(d, func(until time.Time) (int64, int64, error) {
+		var done atomic.Int64
+		var all sync.WaitGroup
+		errs := make([]error, atOnce)
+		for i := range atOnce {
+			all.Go(func() {
+				for errs[i] == nil && time.Now().Before(until) {
+					errs[i] = s.poll(box)
+					done.Add(1)
+				}
+			})
 		}
-		return n, 0, nil
+		all.Wait()
+		return done.Load(), 0, errors.Join(errs...)
 	})
+}
+
+// poll is one short session.
+func (s *popServer) poll(box int) error {
+	c, err := s.signIn(box)
+	if err != nil {
+		return err
+	}
+	defer c.nc.Close()
+	for _, command := range []string{"STAT", "QUIT"} {
+		if _, err := c.do(command); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // listings reads a listing of a mailbox again and again in one session.
