@@ -43,11 +43,16 @@ var capabilities = []capability{
 	{"ESEARCH", late},            // RFC 4731
 	{"SEARCHRES", late},          // RFC 5182
 	{"WITHIN", late},             // RFC 5032
-	{"INPROGRESS", late},         // RFC 9585
-	{"I18NLEVEL=1", late},        // RFC 5255
-	{"ACL", late},                // RFC 4314
-	{"RIGHTS=kxte", late},        // RFC 4314 section 5.1.1
-	{"QUOTA", late},              // RFC 9208
+	{"SORT", late},               // RFC 5256
+	{"SORT=DISPLAY", late},       // RFC 5957
+	{"ESORT", late},              // RFC 5267 section 3
+	{"THREAD=REFERENCES", late},  // RFC 5256
+	{"THREAD=ORDEREDSUBJECT", late},
+	{"INPROGRESS", late},  // RFC 9585
+	{"I18NLEVEL=1", late}, // RFC 5255
+	{"ACL", late},         // RFC 4314
+	{"RIGHTS=kxte", late}, // RFC 4314 section 5.1.1
+	{"QUOTA", late},       // RFC 9208
 	{"QUOTA=RES-STORAGE", late},
 	{"QUOTA=RES-MESSAGE", late},
 	{"QUOTA=RES-MAILBOX", late},

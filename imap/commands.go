@@ -59,6 +59,10 @@ func commands() map[string]*row {
 		"UNSELECT":    {states: selected, run: (*session).unselect}, // RFC 3691
 		"EXPUNGE":     {states: selected, run: (*session).expunge},
 		"SEARCH":      {states: selected, run: (*session).search, hold: true},
+		"SORT":        {states: selected, run: (*session).sort, hold: true},   // RFC 5256
+		"THREAD":      {states: selected, run: (*session).thread, hold: true}, // RFC 5256
+		"UID SORT":    {states: selected, run: (*session).sort},
+		"UID THREAD":  {states: selected, run: (*session).thread},
 		"FETCH":       {states: selected, run: (*session).fetch, hold: true},
 		"STORE":       {states: selected, run: (*session).store, hold: true},
 		"COPY":        {states: selected, run: (*session).copy},

@@ -114,7 +114,8 @@ func (g *page) append(b []byte) []byte {
 
 // findings are what a search came to.
 type findings struct {
-	seqs     []int        // all messages, ascending, if all had to be found; else the page
+	seqs     []int        // all messages, if all had to be found
+	page     []int        // those of PARTIAL
 	min, max int          // 0: none, or not asked for
 	modSeq   store.ModSeq // the highest of the messages that are told
 }
@@ -129,9 +130,7 @@ func (f *findings) search(ctx context.Context, e *search.Search, ret *returns) e
 			take(seq, m)
 			return true
 		})
-		if n := len(f.seqs); n > 0 {
-			f.min, f.max = f.seqs[0], f.seqs[n-1]
-		}
+		f.parts(ret)
 		return err
 	case ret.page != nil:
 		if err := f.onePage(ctx, e, ret.page, take); err != nil {
@@ -149,18 +148,28 @@ func (f *findings) search(ctx context.Context, e *search.Search, ret *returns) e
 	return nil
 }
 
+// parts takes out of a whole result what else is asked for.
+func (f *findings) parts(ret *returns) {
+	if n := len(f.seqs); n > 0 {
+		f.min, f.max = f.seqs[0], f.seqs[n-1]
+	}
+	if ret.page != nil {
+		f.page = ret.page.cut(f.seqs)
+	}
+}
+
 // onePage finds a page, and nothing behind it.
 func (f *findings) onePage(ctx context.Context, e *search.Search, g *page, take func(int, *store.Message)) error {
 	n := 0
 	err := e.Run(ctx, g.last, func(seq int, m *store.Message) bool {
 		if n++; n >= g.lo && n <= g.hi {
-			f.seqs = append(f.seqs, seq)
+			f.page = append(f.page, seq)
 			take(seq, m)
 		}
 		return n < g.hi
 	})
 	if g.last {
-		slices.Reverse(f.seqs)
+		slices.Reverse(f.page)
 	}
 	return err
 }
@@ -178,32 +187,28 @@ func (g *page) cut(seqs []int) []int {
 	return seqs[g.lo-1 : hi]
 }
 
-func (f *findings) paged(ret *returns) []int {
-	if ret.whole() {
-		return ret.page.cut(f.seqs)
-	}
-	return f.seqs
-}
-
 // kept are the messages that SAVE saves: all, or those that are told where only
 // some had to be found. RFC 5182 section 2.4, RFC 9394 section 3.2.
 func (f *findings) kept(ret *returns) seqSet {
+	seqs := f.seqs
+	if !ret.whole() {
+		seqs = slices.Clone(f.page)
+		if ret.min && f.min > 0 {
+			seqs = append(seqs, f.min)
+		}
+		if ret.max && f.max > 0 {
+			seqs = append(seqs, f.max)
+		}
+	}
 	var q seqSet
-	for _, seq := range f.seqs {
+	for _, seq := range seqs {
 		if n := len(q); n > 0 && q[n-1].hi == seq-1 {
 			q[n-1].hi = seq
 			continue
 		}
 		q = append(q, seqRange{seq, seq})
 	}
-	if !ret.whole() {
-		for _, seq := range []int{f.min, f.max} {
-			if seq > 0 {
-				q = append(q, seqRange{seq, seq})
-			}
-		}
-	}
-	return q
+	return merged(q)
 }
 
 // searchCorrelator says to which command an ESEARCH response belongs.
@@ -232,8 +237,8 @@ func (s *session) tellExtended(correlator []byte, uid bool, ret *returns, f *fin
 	}
 	if ret.page != nil {
 		b = append(ret.page.append(append(b, " PARTIAL ("...)), ' ')
-		if found := f.paged(ret); len(found) > 0 {
-			b = append(s.appendNumbers(b, found, number), ')')
+		if len(f.page) > 0 {
+			b = append(s.appendNumbers(b, f.page, number), ')')
 		} else {
 			b = append(b, "NIL)"...)
 		}

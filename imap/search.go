@@ -38,27 +38,44 @@ func (s *session) searched(ret *returns, err error) (completion, error) {
 
 // find searches the selected mailbox and tells what it found.
 func (s *session) find(ctx context.Context, cmd *command, ret *returns, root *search.Key) error {
+	e, err := s.searching(ctx, cmd, root)
+	if err != nil {
+		return err
+	}
+	var f findings
+	if err := f.search(ctx, e, ret); err != nil {
+		return err
+	}
+	s.tellResult("SEARCH", cmd, ret, root, &f)
+	return nil
+}
+
+// searching prepares a search of the selected mailbox.
+func (s *session) searching(ctx context.Context, cmd *command, root *search.Key) (*search.Search, error) {
 	if err := s.view.Load(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	f := findings{}
-	if err := f.search(ctx, search.New(s.view, root, s.searchOptions(cmd, s.view.Len())), ret); err != nil {
-		return err
+	if root.Has(search.ModSeq) {
+		s.enableCondstore()
 	}
+	return search.New(s.view, root, s.searchOptions(cmd, s.view.Len())), nil
+}
+
+// tellResult writes the answer of SEARCH or SORT, and keeps the result for "$".
+func (s *session) tellResult(name string, cmd *command, ret *returns, root *search.Key, f *findings) {
 	if ret.save {
-		s.saved = uidSet(merged(f.kept(ret)), s.view)
+		s.saved = uidSet(f.kept(ret), s.view)
 	}
 	modSeq := store.ModSeq(0)
 	if root.Has(search.ModSeq) {
-		s.enableCondstore()
 		modSeq = f.modSeq
 	}
-	if !ret.asked {
-		s.tellFound("SEARCH", f.seqs, s.numbering(cmd.uid), modSeq)
-	} else if ret.tells() {
-		s.tellExtended(searchCorrelator(cmd), cmd.uid, ret, &f, s.numbering(cmd.uid), modSeq)
+	switch {
+	case !ret.asked:
+		s.tellFound(name, f.seqs, s.numbering(cmd.uid), modSeq)
+	case ret.tells():
+		s.tellExtended(searchCorrelator(cmd), cmd.uid, ret, f, s.numbering(cmd.uid), modSeq)
 	}
-	return nil
 }
 
 // numbering gives messages their number in an answer: the UID or the sequence

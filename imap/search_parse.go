@@ -50,6 +50,18 @@ func (p *parser) searchProgram(terms searchTerms) (*search.Key, error) {
 	return sp.program()
 }
 
+// charsetProgram consumes what SORT and THREAD end in: a charset, which must be
+// there, and the keys. RFC 5256 section 5, search-criteria.
+func (p *parser) charsetProgram(terms searchTerms) (*search.Key, error) {
+	sp := p.searching(terms)
+	p.space()
+	if err := sp.use(); err != nil {
+		return nil, err
+	}
+	p.space()
+	return sp.program()
+}
+
 func (p *parser) searching(terms searchTerms) *searchParser {
 	return &searchParser{parser: p, searchTerms: terms, keys: terms.limits.SearchKeys, depth: terms.limits.SearchDepth}
 }

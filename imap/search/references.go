@@ -1,0 +1,347 @@
+package search
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"slices"
+
+	"tripost/message"
+	"tripost/store"
+)
+
+// References makes threads of messages and the answers to them, by the identifiers
+// that answers name and, for the heads of threads, by subject. RFC 5256 section 3,
+// REFERENCES: the numbers of steps in this file are those there.
+func (e *Search) References(ctx context.Context, seqs []int) ([]*Thread, error) {
+	t := threader{ids: make(map[string]*node), memory: e.o.Memory, steps: maxAncestors}
+	if err := t.gather(ctx, e, seqs); err != nil {
+		return nil, err
+	}
+	if err := t.linkAll(ctx, e); err != nil {
+		return nil, err
+	}
+	heads := t.mergeSubjects(sorted(t.prune()))
+	t.sortSiblings(heads)
+	return threadsOf(heads), nil
+}
+
+// node is a message, or with seq 0 a dummy.
+type node struct {
+	seq      int
+	date     int64 // sent
+	subject  string
+	reply    bool // by its subject
+	parent   *node
+	children []*node
+	place    int // among the children of parent
+}
+
+// threader puts the nodes together.
+type threader struct {
+	messages []*node
+	all      []*node // dummies too, in the order of their making
+	ids      map[string]*node
+	memory   int64 // octets left
+	steps    int   // left for looking for loops
+}
+
+// maxAncestors bounds the steps that are spent on looking for loops. Mail that is
+// made to need more gets links fewer.
+const maxAncestors = 50_000_000
+
+// gather makes a node of every message, the first with an identifier under it.
+func (t *threader) gather(ctx context.Context, e *Search, seqs []int) error {
+	return e.records(ctx, seqs, true, func(seq int, m *store.Message, r message.Record) error {
+		n := &node{seq: seq, date: sentDate(m, r)}
+		n.subject, n.reply = e.baseSubject(r)
+		id := normalID(r.MessageID())
+		if !spend(&t.memory, len(n.subject)+len(id)+threadOverhead) {
+			return ErrTooMuch
+		}
+		t.messages = append(t.messages, n)
+		t.all = append(t.all, n)
+		if id != "" && t.ids[id] == nil {
+			t.ids[id] = n
+		}
+		return nil
+	})
+}
+
+// linkAll is step 1.
+func (t *threader) linkAll(ctx context.Context, e *Search) error {
+	next := 0
+	seqs := make([]int, len(t.messages))
+	for i, n := range t.messages {
+		seqs[i] = n.seq
+	}
+	return e.records(ctx, seqs, true, func(_ int, _ *store.Message, r message.Record) error {
+		n := t.messages[next]
+		next++
+		return t.link(n, r)
+	})
+}
+
+// link links the messages that one names, and then the last of them with it.
+func (t *threader) link(n *node, r message.Record) error {
+	var last *node
+	for ref := range r.References() {
+		id := normalID(ref)
+		if id == "" {
+			continue
+		}
+		at, err := t.find(id)
+		if err != nil {
+			return err
+		}
+		if last != nil && at.parent == nil && !t.loops(last, at) {
+			adopt(last, at)
+		}
+		last = at
+	}
+	if last == nil {
+		if id := normalID(r.InReplyTo()); id != "" {
+			at, err := t.find(id)
+			if err != nil {
+				return err
+			}
+			last = at
+		}
+	}
+	if n.parent == last {
+		return nil
+	}
+	if n.parent != nil {
+		abandon(n)
+	}
+	if last != nil && !t.loops(last, n) {
+		adopt(last, n)
+	}
+	return nil
+}
+
+// find returns the message with an identifier, or a dummy that stands for it.
+func (t *threader) find(id string) (*node, error) {
+	if n := t.ids[id]; n != nil {
+		return n, nil
+	}
+	if !spend(&t.memory, len(id)+threadOverhead) {
+		return nil, ErrTooMuch
+	}
+	n := &node{}
+	t.ids[id] = n
+	t.all = append(t.all, n)
+	return n, nil
+}
+
+// loops says whether a node that has no parent is the other or above it. Where
+// that cannot be found out within the steps left, it is taken to be.
+func (t *threader) loops(parent, child *node) bool {
+	if len(child.children) == 0 {
+		return parent == child
+	}
+	for n := parent; n != nil; n = n.parent {
+		if n == child {
+			return true
+		}
+		if t.steps--; t.steps < 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func adopt(parent, child *node) {
+	child.parent, child.place = parent, len(parent.children)
+	parent.children = append(parent.children, child)
+}
+
+// abandon takes a node from its parent. The order of those left is of no matter:
+// they will be sorted.
+func abandon(child *node) {
+	p := child.parent
+	last := len(p.children) - 1
+	p.children[child.place] = p.children[last]
+	p.children[child.place].place = child.place
+	p.children = p.children[:last]
+	child.parent = nil
+}
+
+// prune is steps 2 and 3: it returns the heads of threads, and takes the dummies
+// out but for heads with several children.
+func (t *threader) prune() []*node {
+	var heads []*node
+	for _, n := range t.all {
+		if n.parent == nil {
+			heads = append(heads, n)
+		}
+	}
+	order := topDown(heads)
+	for _, n := range slices.Backward(order) { // below n there are no dummies any more
+		if !slices.ContainsFunc(n.children, (*node).dummy) {
+			continue
+		}
+		var kept []*node
+		for _, c := range n.children {
+			if c.dummy() {
+				kept = append(kept, c.children...)
+			} else {
+				kept = append(kept, c)
+			}
+		}
+		n.children = kept
+	}
+	kept := heads[:0]
+	for _, n := range heads {
+		switch {
+		case !n.dummy() || len(n.children) > 1:
+			kept = append(kept, n)
+		case len(n.children) == 1:
+			n.children[0].parent = nil
+			kept = append(kept, n.children[0])
+		}
+	}
+	return kept
+}
+
+func (n *node) dummy() bool { return n.seq == 0 }
+
+// topDown returns all nodes from some on, each before its children.
+func topDown(from []*node) []*node {
+	order := slices.Clone(from)
+	for i := 0; i < len(order); i++ {
+		order = append(order, order[i].children...)
+	}
+	return order
+}
+
+// sorted is step 4: heads by sent date, dummies by that of their first child.
+func sorted(heads []*node) []*node {
+	for _, n := range heads {
+		if n.dummy() {
+			sortNodes(n.children)
+		}
+	}
+	sortNodes(heads)
+	return heads
+}
+
+// sortNodes sorts siblings by sent date, then by sequence number. The children of
+// dummies have been sorted.
+func sortNodes(list []*node) {
+	slices.SortFunc(list, func(a, b *node) int {
+		a, b = a.first(), b.first()
+		return cmp.Or(cmp.Compare(a.date, b.date), a.seq-b.seq)
+	})
+}
+
+// first is the message that a node is sorted by and has its subject from.
+func (n *node) first() *node {
+	if n.dummy() && len(n.children) > 0 {
+		return n.children[0]
+	}
+	return n
+}
+
+// mergeSubjects is step 5: it gathers the heads with the same subject.
+func (t *threader) mergeSubjects(heads []*node) []*node {
+	table := make(map[string]*node)
+	for _, n := range heads {
+		subject := n.first().subject
+		if subject == "" {
+			continue
+		}
+		if old := table[subject]; old == nil || !old.dummy() && (n.dummy() || old.reply && !n.reply) {
+			table[subject] = n
+		}
+	}
+	order := heads[:0:0]
+	for _, n := range heads {
+		subject := n.first().subject
+		old := table[subject]
+		switch {
+		case n.parent != nil: // merged already
+		case subject == "" || old == n:
+			order = append(order, n)
+		default:
+			if dummy := merge(old, n); dummy != nil {
+				table[subject] = dummy
+				order = append(order, dummy)
+			}
+		}
+	}
+	return slices.DeleteFunc(order, func(n *node) bool { return n.parent != nil })
+}
+
+// merge makes one thread of two with the same subject, old being that of the
+// table. A dummy that it made to hold both is returned.
+func merge(old, n *node) *node {
+	switch {
+	case old.dummy() && n.dummy():
+		for _, c := range n.children {
+			c.parent = old
+		}
+		old.children = append(old.children, n.children...)
+		n.parent = old // it is gone
+	case old.dummy(), n.reply && !old.reply:
+		n.parent = old
+		old.children = append(old.children, n)
+	default:
+		dummy := &node{children: []*node{old, n}}
+		old.parent, n.parent = dummy, dummy
+		return dummy
+	}
+	return nil
+}
+
+// sortSiblings is step 6: all sets of siblings, those far down first.
+func (t *threader) sortSiblings(heads []*node) {
+	for _, n := range slices.Backward(topDown(heads)) {
+		sortNodes(n.children)
+	}
+	sortNodes(heads)
+}
+
+// threadsOf returns the trees as the caller sees them.
+func threadsOf(heads []*node) []*Thread {
+	order := topDown(heads)
+	made := make(map[*node]*Thread, len(order))
+	for _, n := range order {
+		made[n] = &Thread{Seq: n.seq}
+	}
+	for _, n := range order {
+		for _, c := range n.children {
+			made[n].Children = append(made[n].Children, made[c])
+		}
+	}
+	threads := make([]*Thread, len(heads))
+	for i, n := range heads {
+		threads[i] = made[n]
+	}
+	return threads
+}
+
+// normalID returns an identifier in the form in which two that mean the same are
+// alike: without the quoting of its local part (RFC 5256 section 3). It is "" for
+// what is none.
+func normalID(id []byte) string {
+	if len(id) < 3 || id[0] != '<' || id[len(id)-1] != '>' {
+		return ""
+	}
+	id = id[1 : len(id)-1]
+	if id[0] != '"' {
+		return string(id)
+	}
+	end := bytes.LastIndex(id, []byte(`"@`))
+	if end < 1 {
+		return string(id)
+	}
+	b := make([]byte, 0, len(id))
+	for i := 1; i < end; i++ {
+		if id[i] == '\\' && i+1 < end {
+			i++
+		}
+		b = append(b, id[i])
+	}
+	return string(append(b, id[end+1:]...))
+}
