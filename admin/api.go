@@ -24,6 +24,7 @@ import (
 	"tripost/alerts"
 	"tripost/router"
 	"tripost/rules"
+	"tripost/smtp/dkim"
 	"tripost/store"
 )
 
@@ -37,6 +38,7 @@ type API struct {
 	Router    *router.Router
 	Queue     Queue
 	Alerts    *alerts.Alerts
+	Keys      *dkim.Keys
 	Rules     *rules.Rules
 	// References is what the store's check counts beside its own.
 	References References
@@ -93,6 +95,11 @@ func (a *API) operations() map[string]http.HandlerFunc {
 		"domain/show":   operation(a.Domain),
 		"domain/set":    operation(a.SetDomain),
 		"domain/remove": operation(a.RemoveDomain),
+
+		"domain/dkim-add":    operation(a.AddDKIMKeys),
+		"domain/dkim-list":   operation(a.DKIMKeys),
+		"domain/dkim-rotate": operation(a.RotateDKIMKeys),
+		"domain/dkim-remove": operation(a.RemoveDKIMKey),
 
 		"account/add":      operation(a.AddAccount),
 		"account/list":     operation(a.Accounts),

@@ -119,7 +119,13 @@ func parseAddresses(value string) ([]netip.Addr, error) {
 	return all, nil
 }
 
-// RemoveDomain removes a domain that has no accounts and aliases left.
+// RemoveDomain removes a domain that has no accounts and aliases left, with its
+// keys.
 func (a *API) RemoveDomain(ctx context.Context, q NameRequest) (None, error) {
-	return None{}, a.Directory.RemoveDomain(ctx, q.Name)
+	dom, unknown := a.Directory.Domain(ctx, q.Name)
+	err := a.Directory.RemoveDomain(ctx, q.Name)
+	if err == nil && unknown == nil {
+		err = a.Keys.Remove(ctx, dom.Name, "")
+	}
+	return None{}, err
 }

@@ -17,6 +17,7 @@ import (
 	"tripost/alerts"
 	"tripost/router"
 	"tripost/rules"
+	"tripost/smtp/dkim"
 	"tripost/store"
 	"tripost/store/storetest"
 )
@@ -39,7 +40,7 @@ func newWorld(t testing.TB) *world {
 	})
 	w := &world{t: t, api: &API{
 		Directory: dir, Store: st, Router: router.New(dir, router.Options{Hostname: "mail.company.test"}),
-		Queue: testQueue{}, Rules: rules.New(st, dir, rules.Options{}), Alerts: alerts.New(st, dir, alerts.Options{}), MaxMessage: maxTestMessage,
+		Queue: testQueue{}, Rules: rules.New(st, dir, rules.Options{}), Alerts: alerts.New(st, dir, alerts.Options{}), Keys: dkim.New(st, nil), MaxMessage: maxTestMessage,
 	}}
 	server := httptest.NewServer(w.api.Handler())
 	t.Cleanup(server.Close)

@@ -7,7 +7,7 @@ set -u
 if [ $# -gt 0 ]; then
 	packages="$*"
 else
-	packages="curl swaks libnet-ssleay-perl python3 fetchmail mpop getmail6 isync mutt strace"
+	packages="curl swaks libnet-ssleay-perl python3 fetchmail mpop getmail6 isync mutt strace python3-dkim python3-nacl"
 fi
 
 # present PACKAGE: whether what the package brings is there
@@ -16,6 +16,8 @@ present() {
 	getmail6) command -v getmail ;;
 	isync) command -v mbsync ;;
 	libnet-ssleay-perl) perl -MNet::SSLeay -e 1 ;;
+	python3-dkim) /usr/bin/python3 -c 'import dkim' ;;
+	python3-nacl) /usr/bin/python3 -c 'import nacl' ;;
 	*) command -v "$1" ;;
 	esac >/dev/null 2>&1
 }

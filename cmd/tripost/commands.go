@@ -52,6 +52,7 @@ var commands = []command{
 	{"domain show", "NAME", "show a domain", domainShow},
 	{"domain set", "NAME KEY=VALUE ...", "services, aliases, addresses, secure_method_required, pop_expire, pop_login_delay, pop_hold, quota_alert, dmarc, spam", domainSet},
 	{"domain remove", "NAME", "remove a domain without accounts", domainRemove},
+	{"domain dkim", "NAME add [rsa|ed25519] | list | rotate [--overlap 72h] | remove SELECTOR", "make and change the keys that sign what a domain sends, and tell what the DNS must have", domainDKIM},
 
 	{"account add", "ADDR [--password-stdin]", "add an account", accountAdd},
 	{"account list", "[DOMAIN]", "list accounts", accountList},

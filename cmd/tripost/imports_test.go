@@ -28,6 +28,7 @@ var floors = map[string]int{
 	"smtp/resolve":            3,
 	"smtp/mailauth":           5,
 	"smtp/screen":             5,
+	"smtp/dkim":               5,
 	"router":                  5,
 	"alerts":                  5,
 	"rules":                   5,

@@ -13,6 +13,7 @@ import (
 	"tripost/message"
 	"tripost/router"
 	"tripost/rules"
+	"tripost/smtp/dkim"
 	"tripost/smtp/queue"
 	"tripost/smtp/resolve"
 	"tripost/store"
@@ -34,6 +35,7 @@ type rooms struct {
 	resolver  *resolve.Resolver
 	queue     *queue.Queue
 	alerts    *alerts.Alerts
+	keys      *dkim.Keys
 	rules     *rules.Rules
 	api       *admin.API
 }
@@ -65,9 +67,10 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 	r.rules = rules.New(st, r.directory, ruleOptions(cfg, log))
 	r.queue = queue.New(st, r.router, r.directory, queueOptions(cfg, log, r.rules))
 	r.alerts = alerts.New(st, r.directory, alertOptions(cfg, log))
+	r.keys = dkim.New(st, nil)
 	r.api = &admin.API{
 		Backups:   &backups{cfg: cfg, store: st},
-		Directory: r.directory, Store: st, Router: r.router, Queue: adminQueue{r.queue}, Alerts: r.alerts, Rules: r.rules,
+		Directory: r.directory, Store: st, Router: r.router, Queue: adminQueue{r.queue}, Alerts: r.alerts, Keys: r.keys, Rules: r.rules,
 		References: queue.Bodies, MaxMessage: int64(cfg.Message.Size),
 	}
 	return r, nil

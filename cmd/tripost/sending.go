@@ -71,7 +71,7 @@ func (s *server) newSender() (*queue.Sender, error) {
 	}
 	return queue.NewSender(s.queue, queue.SenderOptions{
 		Port: s.cfg.Queue.SMTPPort, Smarthost: smarthost, Routes: routes,
-		DNS: s.resolver, RootCAs: authorities,
+		DNS: s.resolver, RootCAs: authorities, Signer: signer{s.keys, s.directory},
 		Policies: mtasts.New(s.resolver, s.queue, mtasts.Options{
 			Port: s.cfg.Queue.PolicyPort, RootCAs: authorities, Log: s.rooms.log.Tag("SMTP"),
 		}),
