@@ -56,6 +56,7 @@ var capabilities = []capability{
 	{"QUOTA=RES-STORAGE", late},
 	{"QUOTA=RES-MESSAGE", late},
 	{"QUOTA=RES-MAILBOX", late},
+	{"METADATA", late},                 // RFC 5464
 	{"COMPRESS=DEFLATE", compressible}, // RFC 4978
 }
 

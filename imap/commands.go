@@ -43,6 +43,8 @@ func commands() map[string]*row {
 		"IDLE":        {states: signedIn, run: (*session).idle}, // RFC 2177
 
 		// Authenticated, extensions.
+		"GETMETADATA":  {states: signedIn, run: (*session).getMetadata}, // RFC 5464
+		"SETMETADATA":  {states: signedIn, run: (*session).setMetadata},
 		"COMPRESS":     {states: signedIn, run: (*session).compress}, // RFC 4978
 		"SETACL":       {states: signedIn, run: (*session).setACL},   // RFC 4314
 		"DELETEACL":    {states: signedIn, run: (*session).deleteACL},

@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"tripost/accounts"
 	"tripost/store"
@@ -76,6 +77,9 @@ var responses = []struct {
 	{store.ErrInbox, "CANNOT", "INBOX cannot be removed"},
 	{store.ErrHasChildren, "HASCHILDREN", "The name has children"},
 	{store.ErrTooManyMailboxes, "LIMIT", "Too many mailboxes"},
+	{store.ErrMetadataValue, fmt.Sprintf("METADATA MAXSIZE %d", store.MaxMetadataValue), "The value is too large"},
+	{store.ErrMetadataFull, "METADATA TOOMANY", "There is too much metadata"},
+	{store.ErrBadMetadata, "CANNOT", "That entry cannot be set"},
 	{store.ErrUIDs, "LIMIT", "The mailbox has no UIDs left"},
 	{store.ErrKeywords, "LIMIT", "The mailbox cannot hold such a keyword, or no more of them"},
 	{store.ErrTooLate, "CLOSED", "The mailbox has changed too much since it was selected"},

@@ -247,9 +247,18 @@ func (p *parser) escaped(start int) []byte {
 	return nil
 }
 
+// value consumes a string, or a literal8 (RFC 3516), which may hold NUL.
+func (p *parser) value() []byte {
+	if p.peek() == '~' {
+		return p.literal()
+	}
+	return p.str()
+}
+
 // literal consumes a literal that was read with the command.
 func (p *parser) literal() []byte {
 	rest := p.b[p.i:]
+	binary := p.peek() == '~'
 	lit, n, ok := literalHead(rest)
 	if !ok || !strings.HasPrefix(string(rest[n:min(n+2, len(rest))]), "\r\n") || lit.size > int64(len(rest)-n-2) {
 		p.fail("Malformed literal")
@@ -259,7 +268,7 @@ func (p *parser) literal() []byte {
 	p.i = start + int(lit.size)
 	s := p.b[start:p.i]
 	for _, c := range s {
-		if c == 0 {
+		if c == 0 && !binary {
 			p.fail("NUL in a literal")
 			return nil
 		}

@@ -80,7 +80,7 @@ func (tx *Tx) RemoveAccount(a AccountID) error {
 			return err
 		}
 	}
-	for _, part := range []byte{partName, partSubscription} {
+	for _, part := range []byte{partName, partSubscription, partMetadata} {
 		if err := tx.deletePart(a, part); err != nil {
 			return err
 		}

@@ -12,7 +12,7 @@ import (
 // CheckResult is what Check counted.
 type CheckResult struct {
 	engine.CheckResult
-	Accounts, Mailboxes, Messages, Expunged int64
+	Accounts, Mailboxes, Messages, Expunged, Metadata int64
 }
 
 // Check verifies the engine, and then on one state of the store that all
@@ -134,7 +134,7 @@ func (c *checker) account(a AccountID) error {
 			c.fault(accountKey(a), "%v", err)
 		}
 	}
-	for _, part := range []func(*checkedAccount) error{c.names, c.mailboxes, c.trash, c.contents} {
+	for _, part := range []func(*checkedAccount) error{c.names, c.mailboxes, c.metadata, c.trash, c.contents} {
 		if err := part(&acct); err != nil {
 			return err
 		}

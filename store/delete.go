@@ -107,6 +107,9 @@ func (tx *Tx) dropName(a AccountID, acct *account, name string) error {
 		return err
 	}
 	tx.tx.Delete(mailboxKey(a, id))
+	if err := tx.dropMetadata(acct, k); err != nil {
+		return err
+	}
 	return tx.dropName(a, acct, p)
 }
 
@@ -115,6 +118,9 @@ func (tx *Tx) dropName(a AccountID, acct *account, name string) error {
 // contents are to be cleared away.
 func (tx *Tx) dropContents(acct *account, k boxKey, m *mailbox) error {
 	tx.tx.Delete(mailboxKey(k.account, k.mailbox))
+	if err := tx.dropMetadata(acct, k); err != nil {
+		return err
+	}
 	st, found, err := readState(tx.r, k)
 	if err != nil || !found {
 		return err

@@ -49,6 +49,12 @@ var (
 	ErrTooLate = errors.New("the mailbox has changed too much since it was opened")
 	// ErrUIDs is returned when a mailbox has given out its last UID.
 	ErrUIDs = errors.New("mailbox has no UIDs left")
+	// ErrBadMetadata is returned for a name of metadata that breaks the rules.
+	ErrBadMetadata = errors.New("not a valid metadata entry")
+	// ErrMetadataValue is returned for a value above [MaxMetadataValue].
+	ErrMetadataValue = errors.New("the metadata value is too large")
+	// ErrMetadataFull is returned where an account has as much metadata as it may.
+	ErrMetadataFull = errors.New("too much metadata")
 	// ErrBadACL is returned for an ACL entry that breaks the rules of entries.
 	ErrBadACL = errors.New("not a valid access control entry")
 )

@@ -21,6 +21,7 @@ const (
 	partSubscription = 0x03 // + name
 	partMailbox      = 0x04 // + mailbox
 	partTrash        = 0x05 // + modseq, mailbox, UID: an expunged message
+	partMetadata     = 0x06 // + mailbox, owner, name: an annotation
 	partContents     = 0x10 // + mailbox + one of the items below
 )
 

@@ -124,9 +124,10 @@ type account struct {
 	nextMailbox  MailboxID
 	lastValidity uint32 // the last UIDVALIDITY given out
 	names        uint32 // mailboxes, directory-only names too
+	metadata     int64  // what its metadata counts
 }
 
-const maxAccountRecord = 1 + 5*binary.MaxVarintLen64 + 3*binary.MaxVarintLen32
+const maxAccountRecord = 1 + 6*binary.MaxVarintLen64 + 3*binary.MaxVarintLen32
 
 func (a *account) append(b []byte) []byte {
 	b = append(b, recordVersion)
@@ -137,7 +138,11 @@ func (a *account) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(a.messageLimit))
 	b = binary.AppendUvarint(b, uint64(a.nextMailbox))
 	b = binary.AppendUvarint(b, uint64(a.lastValidity))
-	return binary.AppendUvarint(b, uint64(a.names))
+	b = binary.AppendUvarint(b, uint64(a.names))
+	if a.metadata != 0 { // few accounts have any
+		b = binary.AppendUvarint(b, uint64(a.metadata))
+	}
+	return b
 }
 
 func (a *account) decode(b []byte) error {
@@ -150,6 +155,9 @@ func (a *account) decode(b []byte) error {
 	a.nextMailbox = MailboxID(d.uint())
 	a.lastValidity = uint32(d.uint())
 	a.names = uint32(d.uint())
+	if a.metadata = 0; len(d.b) > 0 {
+		a.metadata = int64(d.uint())
+	}
 	return d.err("account record")
 }
 

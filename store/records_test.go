@@ -10,7 +10,7 @@ import (
 
 // Every record reads back as it was written, with the largest values too.
 func TestRecordsReadBack(t *testing.T) {
-	acct := account{math.MaxUint64, math.MaxInt64, 2, 3, math.MaxInt64, math.MaxUint32, math.MaxUint32, math.MaxUint32}
+	acct := account{math.MaxUint64, math.MaxInt64, 2, 3, math.MaxInt64, math.MaxUint32, math.MaxUint32, math.MaxUint32, math.MaxInt64}
 	if b := acct.append(nil); len(b) > maxAccountRecord {
 		t.Errorf("account record of %d octets, at most %d are foreseen", len(b), maxAccountRecord)
 	} else {
@@ -21,7 +21,7 @@ func TestRecordsReadBack(t *testing.T) {
 	}
 	st := state{State: State{
 		UIDValidity: math.MaxUint32, UIDNext: math.MaxUint32, Exists: math.MaxUint32, Unseen: math.MaxUint32,
-		Deleted: math.MaxUint32, Octets: math.MaxInt64, RecentBase: math.MaxUint32, Recent: math.MaxUint32, Unended: math.MaxUint32, UTF8Headers: math.MaxUint32,
+		Deleted: math.MaxUint32, Octets: math.MaxInt64, DeletedOctets: math.MaxInt64, RecentBase: math.MaxUint32, Recent: math.MaxUint32, Unended: math.MaxUint32, UTF8Headers: math.MaxUint32,
 		HighestModSeq: math.MaxUint64, Floor: math.MaxUint64,
 	}, keywords: math.MaxUint32, changes: math.MaxUint32}
 	if b := st.append(nil); len(b) > maxStateRecord {
