@@ -235,7 +235,12 @@ func (s *session) myRights(ctx context.Context, cmd *command) (completion, error
 	if err != nil {
 		return completion{}, err
 	}
-	b := s.appendMailbox(append(s.c.Out(), "* MYRIGHTS "...), name)
-	s.c.Done(fmt.Appendf(b, " %s\r\n", rightsText(box.Rights)))
+	s.tellMyRights(name, box.Rights)
 	return ok("Done"), nil
+}
+
+// tellMyRights writes MYRIGHTS.
+func (s *session) tellMyRights(name string, rights store.Rights) {
+	b := s.appendMailbox(append(s.c.Out(), "* MYRIGHTS "...), name)
+	s.c.Done(fmt.Appendf(b, " %s\r\n", rightsText(rights)))
 }

@@ -77,6 +77,7 @@ const (
 	formLiteral  uploadForm = iota
 	formBinary              // literal8, RFC 3516 section 4.4
 	formCatenate            // in pieces, RFC 4469
+	formUTF8                // literal8, internationalized: RFC 6855 section 4
 )
 
 func (u *uploads) close() {
@@ -103,6 +104,11 @@ func (u *uploads) head() error {
 		u.form = formCatenate
 		p.space()
 		p.expect('(')
+	case p.acceptWord("UTF8"):
+		u.form = formUTF8
+		p.space()
+		p.expect('(')
+		u.announced()
 	case p.peek() == '~':
 		u.form = formBinary
 		u.announced()
@@ -203,10 +209,15 @@ func (u *uploads) take(ctx context.Context) error {
 	} else {
 		err = u.s.receive(u.cmd, draft)
 	}
+	if u.form == formUTF8 && err == nil {
+		draft.International()
+		u.cmd.args.expect(')')
+		err = u.cmd.args.err
+	}
 	if err != nil {
 		return err
 	}
-	if draft.Finish().NUL && u.form == formBinary {
+	if draft.Finish().NUL && (u.form == formBinary || u.form == formUTF8) {
 		return refuse(no("UNKNOWN-CTE", "Messages with NUL octets are not kept"))
 	}
 	if hint < maxHeld {

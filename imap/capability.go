@@ -2,6 +2,7 @@ package imap
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -18,6 +19,7 @@ type capability struct {
 // stands here only when it is whole.
 var capabilities = []capability{
 	{"IMAP4rev1", always},
+	{"IMAP4rev2", always}, // RFC 9051
 	{"LITERAL+", always},  // RFC 7888
 	{"SASL-IR", early},    // RFC 4959
 	{"ID", always},        // RFC 2971
@@ -33,6 +35,12 @@ var capabilities = []capability{
 	{"CREATE-SPECIAL-USE", late}, // RFC 6154
 	{"MOVE", late},               // RFC 6851
 	{"STATUS=SIZE", late},        // RFC 8438
+	{"LIST-EXTENDED", late},      // RFC 5258
+	{"LIST-STATUS", late},        // RFC 5819
+	{"LIST-MYRIGHTS", late},      // RFC 8440
+	{"UTF8=ACCEPT", late},        // RFC 9755
+	{"OBJECTID", late},           // RFC 8474
+	{"SAVEDATE", late},           // RFC 8514
 	{"CONDSTORE", late},          // RFC 7162
 	{"QRESYNC", late},            // RFC 7162
 	{"MULTIAPPEND", late},        // RFC 3502
@@ -76,6 +84,9 @@ func (s *session) capabilities() string {
 			b.WriteString(" " + c.name)
 		}
 	}
+	if late(s) { // RFC 7889
+		fmt.Fprintf(&b, " APPENDLIMIT=%d", s.srv.cfg.Limits.Message)
+	}
 	if early(s) {
 		for _, m := range s.srv.cfg.Auth.Mechanisms(s.attempt()) {
 			b.WriteString(" AUTH=" + m)
@@ -84,9 +95,13 @@ func (s *session) capabilities() string {
 	return b.String()[1:]
 }
 
-// offers tells whether the session has a capability now.
-func (s *session) offers(name string) bool {
-	return slices.ContainsFunc(capabilities, func(c capability) bool { return c.name == name && c.when(s) })
+// offers finds a capability that the session has now.
+func (s *session) offers(name string) (c capability, offered bool) {
+	i := slices.IndexFunc(capabilities, func(c capability) bool { return strings.EqualFold(c.name, name) })
+	if i < 0 {
+		return c, false
+	}
+	return capabilities[i], capabilities[i].when(s)
 }
 
 // attempt describes the connection to those who decide about a sign-in.

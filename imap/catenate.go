@@ -22,6 +22,18 @@ func (u *uploads) catenate(draft *store.Draft) error {
 			if err := u.piece(draft); err != nil {
 				return err
 			}
+		case p.acceptWord("UTF8"): // RFC 6855 section 4
+			p.space()
+			p.expect('(')
+			u.announced()
+			if p.err != nil {
+				return p.err
+			}
+			if err := u.piece(draft); err != nil {
+				return err
+			}
+			draft.International()
+			p.expect(')')
 		case p.acceptWord("URL"):
 			return u.refuseURL()
 		default:

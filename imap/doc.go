@@ -1,6 +1,6 @@
-// Package imap serves IMAP4rev1 (RFC 3501) with the extensions listed in
-// capability.go. It holds sessions only: mailboxes, rights and messages are the
-// store's, names of people the directory's.
+// Package imap serves IMAP4rev1 (RFC 3501) and IMAP4rev2 (RFC 9051) with the
+// extensions listed in capability.go. It holds sessions only: mailboxes, rights and
+// messages are the store's, names of people the directory's.
 //
 // # Promises
 //

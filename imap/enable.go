@@ -10,12 +10,17 @@ type features uint8
 const (
 	featureCondstore features = 1 << iota // mod-sequences in FETCH responses, RFC 7162 section 3.1
 	featureQresync                        // VANISHED in place of EXPUNGE, RFC 7162 section 3.2.3
+	featureUTF8                           // UTF-8 in names and quoted strings, RFC 9755
+	featureRev2                           // what is new in IMAP4rev2, RFC 9051
 )
 
 // enableable are the capabilities that ENABLE can switch on, with what that is.
 var enableable = map[string]features{
 	"CONDSTORE": featureCondstore,
 	"QRESYNC":   featureQresync | featureCondstore,
+
+	"UTF8=ACCEPT": featureUTF8,
+	"IMAP4REV2":   featureRev2 | featureUTF8,
 }
 
 // has tells whether a feature is on.
@@ -36,9 +41,11 @@ func (s *session) enable(_ context.Context, cmd *command) (completion, error) {
 	enabled := "ENABLED"
 	var on features
 	for _, name := range names {
-		if f := enableable[name]; f != 0 && s.offers(name) && on|f != on {
-			on |= f
-			enabled += " " + name
+		if f := enableable[name]; f != 0 && on|f != on {
+			if c, offered := s.offers(name); offered {
+				on |= f
+				enabled += " " + c.name
+			}
 		}
 	}
 	s.line(enabled)

@@ -108,7 +108,8 @@ type fetcher struct {
 	plan   *fetchPlan
 	marked []int // ascending
 
-	seqs    []int // of the batch
+	seqs    []int               // of the batch
+	saved   map[store.UID]int64 // save dates of the batch
 	bodies  []store.Body
 	records [][]byte // of the batch, pieces of arena; nil: none
 	arena   []byte
@@ -133,7 +134,7 @@ func (f *fetcher) done() completion {
 }
 
 func (f *fetcher) run(ctx context.Context, q seqSet) error {
-	simple := !f.plan.record && len(f.plan.sections) == 0
+	simple := !f.plan.record && len(f.plan.sections) == 0 && f.plan.items&fetchSaveDate == 0
 	if !simple { // what follows is nobody's business, at no level of the log
 		f.s.c.Opaque(true)
 		defer f.s.c.Opaque(false)
@@ -184,7 +185,17 @@ func (f *fetcher) batch(ctx context.Context) error {
 // some writes the lines of the batch, or of its first messages where that is much,
 // and returns how many messages it has dealt with.
 func (f *fetcher) some(ctx context.Context) (n int, err error) {
+	if f.plan.items&fetchSaveDate != 0 {
+		if err := f.readSaveDates(ctx); err != nil {
+			return 0, err
+		}
+	}
 	switch {
+	case len(f.plan.sections) == 0 && !f.plan.record:
+		for _, seq := range f.seqs {
+			f.s.c.Done(append(f.start(f.s.c.Out(), seq, f.s.view.At(seq)), ")\r\n"...))
+		}
+		return len(f.seqs), nil
 	case len(f.plan.sections) == 0:
 		return f.recordLines(ctx)
 	case f.plan.record:
@@ -298,7 +309,11 @@ func (f *fetcher) start(b []byte, seq int, m store.Message) []byte {
 			items = f.s.withModSeq(items | fetchFlags)
 		}
 	}
-	return f.s.appendFetch(b, seq, m, items)
+	b = f.s.appendFetch(b, seq, m, items)
+	if items&fetchSaveDate != 0 {
+		b = f.appendSaveDate(spaced(b), m.UID)
+	}
+	return b
 }
 
 // appendFetch appends "* seq FETCH (" and the items that a view's message has.
@@ -339,6 +354,12 @@ func spaced(b []byte) []byte {
 
 // fromRecord appends the items that stand ready in the stored record.
 func (f *fetcher) fromRecord(b []byte, r message.Record) []byte {
+	if f.plan.items&fetchEmailID != 0 {
+		b = append(append(append(spaced(b), "EMAILID ("...), emailID(r)...), ')')
+	}
+	if f.plan.items&fetchThreadID != 0 {
+		b = appendThreadID(spaced(b), r)
+	}
 	if f.plan.items&fetchEnvelope != 0 {
 		b = append(spaced(b), "ENVELOPE "...)
 		b = append(b, r.Envelope()...)

@@ -15,6 +15,9 @@ const (
 	fetchDate
 	fetchSize
 	fetchModSeq
+	fetchSaveDate
+	fetchEmailID
+	fetchThreadID
 	fetchEnvelope
 	fetchBody
 	fetchStructure
@@ -23,13 +26,14 @@ const (
 	fetchAll  = fetchFast | fetchEnvelope
 	fetchFull = fetchAll | fetchBody
 
-	ofRecord = fetchEnvelope | fetchBody | fetchStructure // stand in the stored record
+	ofRecord = fetchEnvelope | fetchBody | fetchStructure | fetchEmailID | fetchThreadID // stand in the stored record
 )
 
 // fetchNames are the items by name; macros have an entry in fetchMacros.
 var fetchNames = map[string]fetchItems{
 	"UID": fetchUID, "FLAGS": fetchFlags, "INTERNALDATE": fetchDate, "RFC822.SIZE": fetchSize,
-	"MODSEQ": fetchModSeq, "ENVELOPE": fetchEnvelope, "BODY": fetchBody, "BODYSTRUCTURE": fetchStructure,
+	"MODSEQ": fetchModSeq, "SAVEDATE": fetchSaveDate, "EMAILID": fetchEmailID, "THREADID": fetchThreadID,
+	"ENVELOPE": fetchEnvelope, "BODY": fetchBody, "BODYSTRUCTURE": fetchStructure,
 }
 
 var fetchMacros = map[string]fetchItems{"ALL": fetchAll, "FAST": fetchFast, "FULL": fetchFull}

@@ -27,7 +27,7 @@ func (s *session) appendFlags(b []byte, m store.Message) []byte {
 			b = append(append(b, f.name...), ' ')
 		}
 	}
-	if s.view.IsRecent(m.UID) {
+	if !s.has(featureRev2) && s.view.IsRecent(m.UID) {
 		b = append(b, `\Recent `...)
 	}
 	if words := m.Flags >> store.FirstKeyword; words != 0 {

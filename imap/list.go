@@ -3,68 +3,221 @@ package imap
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
+	"tripost/accounts"
 	"tripost/store"
 )
 
 // list answers LIST. A pattern that begins with "~account/" lists that account's
 // mailboxes which the user may know of; others only the user's own, as other
-// accounts cannot be enumerated. RFC 3501 section 6.3.8.
+// accounts cannot be enumerated. RFC 3501 section 6.3.8, RFC 5258.
 func (s *session) list(ctx context.Context, cmd *command) (completion, error) {
-	pattern, done, err := s.listArguments(cmd, "LIST")
-	if err != nil || done {
-		return ok("Done"), err
+	r := cmd.args.listRequest(s.srv.cfg.Limits.Pattern)
+	if err := cmd.args.end(); err != nil {
+		return completion{}, err
 	}
-	owner, rest := foreign(pattern)
-	account := s.user.Account
-	if owner != "" {
-		ref, err := s.resolve(ctx, owner+"INBOX")
-		if errors.Is(err, store.ErrNoMailbox) {
-			return ok("Done"), nil
-		}
-		if err != nil {
-			return completion{}, err
-		}
-		account = ref.Account
+	if r.root() {
+		root, _ := foreign(r.reference)
+		s.listLine("LIST", `\Noselect`, root, "")
+		return ok("Done"), nil
 	}
-	boxes, err := s.srv.cfg.Store.Mailboxes(ctx, s.user, account)
+	if slices.Contains(r.status, "HIGHESTMODSEQ") {
+		s.enableCondstore()
+	}
+	names, err := s.listNames(ctx, &r)
 	if err != nil {
 		return completion{}, err
 	}
-	match := newPattern(rest)
-	for i := range boxes {
-		if match.match(boxes[i].Name) {
-			s.listLine("LIST", attributes(&boxes[i]), owner+boxes[i].Name)
-		}
+	names.choose(&r)
+	for _, n := range names.list {
 		if err := ctx.Err(); err != nil {
 			return completion{}, err
+		}
+		if n.told {
+			if err := s.tellListed(ctx, &r, names, n); err != nil {
+				return completion{}, err
+			}
 		}
 	}
 	return ok("Done"), nil
 }
 
-// listArguments parses a reference and a pattern and puts them together. done is
-// set when the pattern was empty, which asks for the delimiter and the root.
-func (s *session) listArguments(cmd *command, kind string) (pattern string, done bool, err error) {
-	p := &cmd.args
-	p.space()
-	reference := p.name(p.astring())
-	p.space()
-	raw := p.listMailbox()
-	pattern = p.name(raw)
-	if len(raw)+len(reference) > s.srv.cfg.Limits.Pattern {
-		p.limit("Pattern too long")
+// listed is a name that LIST looks at.
+type listed struct {
+	name       string
+	box        *store.Mailbox // nil: there is none
+	subscribed bool
+
+	selected bool
+	above    bool // a name below it is selected
+	told     bool
+}
+
+// listing is the names that LIST looks at, in the order in which they are told.
+type listing struct {
+	list   []*listed
+	byName map[string]*listed
+}
+
+func (l *listing) add(name string, box *store.Mailbox) *listed {
+	n := l.byName[name]
+	if n == nil {
+		n = &listed{name: name, box: box}
+		l.byName[name] = n
+		l.list = append(l.list, n)
 	}
-	if err := p.end(); err != nil {
-		return "", false, err
+	return n
+}
+
+// listNames gathers the mailboxes of the accounts that the patterns name, and the
+// user's subscriptions where they matter.
+func (s *session) listNames(ctx context.Context, r *listRequest) (*listing, error) {
+	l := &listing{byName: make(map[string]*listed)}
+	for _, owner := range r.owners() {
+		boxes, err := s.mailboxesOf(ctx, owner)
+		if err != nil {
+			return nil, err
+		}
+		for i := range boxes {
+			l.add(owner+boxes[i].Name, &boxes[i])
+		}
 	}
-	if pattern == "" {
-		root, _ := foreign(reference)
-		s.listLine(kind, `\Noselect`, root)
-		return "", true, nil
+	if !r.tellSubscribed {
+		return l, nil
 	}
-	return joinReference(reference, pattern), false, nil
+	names, err := s.srv.cfg.Store.Subscriptions(ctx, s.user.Account)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		n := l.byName[name]
+		if n == nil && r.subscribed && (r.recursive || r.matches(name, true)) {
+			box, err := s.lookUp(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			n = l.add(name, box)
+		}
+		if n != nil {
+			n.subscribed = true
+		}
+	}
+	return l, nil
+}
+
+// mailboxesOf lists the mailboxes of an account, "" for the user's own, as far as
+// the user may know of them.
+func (s *session) mailboxesOf(ctx context.Context, owner string) ([]store.Mailbox, error) {
+	account := s.user.Account
+	if owner != "" {
+		ref, err := s.resolve(ctx, owner+"INBOX")
+		if isMissing(err) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		account = ref.Account
+	}
+	return s.srv.cfg.Store.Mailboxes(ctx, s.user, account)
+}
+
+// lookUp finds a mailbox by its name, nil where there is none for the user.
+func (s *session) lookUp(ctx context.Context, name string) (*store.Mailbox, error) {
+	ref, err := s.resolve(ctx, name)
+	var box store.Mailbox
+	if err == nil {
+		box, _, err = s.srv.cfg.Store.Mailbox(ctx, s.user, ref)
+	}
+	if isMissing(err) {
+		return nil, nil
+	}
+	return &box, err
+}
+
+// isMissing tells whether an error says that there is no such mailbox or account.
+func isMissing(err error) bool {
+	return errors.Is(err, store.ErrNoMailbox) || errors.Is(err, accounts.ErrNoMailbox) || errors.Is(err, store.ErrBadName)
+}
+
+// choose finds which names are told: those that match and are selected, and with
+// RECURSIVEMATCH those that match and are above selected ones of which not all are
+// told. RFC 5258 sections 3.1, 3.3 and 3.5.
+func (l *listing) choose(r *listRequest) {
+	for _, n := range l.list {
+		n.selected = (!r.subscribed || n.subscribed) && (!r.specialUse || n.box != nil && n.box.SpecialUse != "")
+		n.told = n.selected && r.matches(n.name, n.subscribed && r.subscribed)
+	}
+	if !r.recursive {
+		return
+	}
+	for _, n := range slices.Clone(l.list) {
+		if !n.selected {
+			continue
+		}
+		for name := parentOf(n.name); name != ""; name = parentOf(name) {
+			above := l.byName[name]
+			if above == nil && n.told {
+				continue // which is not there, and need not be known
+			}
+			if above == nil {
+				above = l.add(name, nil)
+			}
+			above.above = true
+			if !n.told && r.matches(name, true) {
+				above.told = true
+			}
+		}
+	}
+}
+
+// children tells whether there are mailboxes below a name that is none itself.
+func (l *listing) children(name string) string {
+	below := func(n *listed) bool { return n.box != nil && strings.HasPrefix(n.name, name+"/") }
+	if slices.ContainsFunc(l.list, below) {
+		return `\HasChildren`
+	}
+	return `\HasNoChildren`
+}
+
+// parentOf returns the name of the level above, "" at the top.
+func parentOf(name string) string {
+	return name[:max(strings.LastIndexByte(name, '/'), 0)]
+}
+
+// tellListed tells of a name: LIST, and what else is asked for.
+func (s *session) tellListed(ctx context.Context, r *listRequest, names *listing, n *listed) error {
+	attrs := `\NonExistent ` + names.children(n.name)
+	if n.box != nil {
+		attrs = attributes(n.box)
+	}
+	if n.subscribed {
+		attrs += ` \Subscribed`
+	}
+	more := ""
+	if n.above {
+		more = `"CHILDINFO" (` + r.criteria() + ")"
+	}
+	s.listLine("LIST", attrs, n.name, more)
+	if n.box == nil {
+		return nil
+	}
+	if r.tellRights {
+		s.tellMyRights(n.name, n.box.Rights)
+	}
+	if r.status == nil || !n.box.Selectable || n.box.Rights&store.RightRead == 0 {
+		return nil
+	}
+	box, state, err := s.srv.cfg.Store.Mailbox(ctx, s.user, store.MailboxRef{Account: n.box.Account, Name: n.box.Name})
+	if isMissing(err) {
+		return nil // it has gone meanwhile
+	}
+	if err == nil && box.Selectable && box.Rights&store.RightRead != 0 {
+		s.tellStatus(n.name, &box, &state, r.status)
+	}
+	return err
 }
 
 // joinReference puts a reference before a pattern. A pattern that names another
@@ -92,50 +245,17 @@ func attributes(m *store.Mailbox) string {
 	return a
 }
 
-// listLine writes one LIST or LSUB response.
-func (s *session) listLine(kind, attributes, name string) {
+// listLine writes one LIST or LSUB response, with extended data items where there
+// are some.
+func (s *session) listLine(kind, attributes, name, extended string) {
 	b := append(s.c.Out(), "* "...)
 	b = append(b, kind...)
 	b = append(b, " ("...)
 	b = append(b, attributes...)
 	b = append(b, `) "/" `...)
 	b = s.appendMailbox(b, name)
+	if extended != "" {
+		b = append(append(append(b, " ("...), extended...), ')')
+	}
 	s.c.Done(append(b, "\r\n"...))
-}
-
-// lsub answers LSUB: subscribed names, of mailboxes that exist or not. With "%" a
-// level that is not subscribed but has subscribed ones below is told as \Noselect.
-// RFC 3501 section 6.3.9.
-func (s *session) lsub(ctx context.Context, cmd *command) (completion, error) {
-	text, done, err := s.listArguments(cmd, "LSUB")
-	if err != nil || done {
-		return ok("Done"), err
-	}
-	names, err := s.srv.cfg.Store.Subscriptions(ctx, s.user.Account)
-	if err != nil {
-		return completion{}, err
-	}
-	match := newPattern(text)
-	told := make(map[string]bool)
-	for _, name := range names {
-		if match.match(name) {
-			told[name] = true
-			s.listLine("LSUB", "", name)
-		}
-	}
-	if !strings.HasSuffix(text, "%") {
-		return ok("Done"), nil
-	}
-	for _, name := range names {
-		for i := strings.LastIndexByte(name, '/'); i > 0; i = strings.LastIndexByte(name, '/') {
-			if name = name[:i]; !told[name] && match.match(name) {
-				told[name] = true
-				s.listLine("LSUB", `\Noselect`, name)
-			}
-		}
-		if err := ctx.Err(); err != nil {
-			return completion{}, err
-		}
-	}
-	return ok("Done"), nil
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"strings"
 
+	"golang.org/x/text/unicode/norm"
+
 	"tripost/store"
 )
 
 // create makes a mailbox. A name that ends with "/" is made as a directory for
-// others only. RFC 3501 section 6.3.3; USE of RFC 6154 section 3.
+// others only. RFC 3501 section 6.3.3; USE of RFC 6154 section 3; MAILBOXID of RFC
+// 8474 section 4.1.
 func (s *session) create(ctx context.Context, cmd *command) (completion, error) {
 	p := &cmd.args
 	p.space()
@@ -24,6 +27,8 @@ func (s *session) create(ctx context.Context, cmd *command) (completion, error) 
 	if err != nil {
 		return completion{}, err
 	}
+	given := name
+	name = s.normalized(name)
 	ref, err := s.resolve(ctx, name)
 	if err != nil {
 		return completion{}, err
@@ -31,7 +36,31 @@ func (s *session) create(ctx context.Context, cmd *command) (completion, error) 
 	if err := s.srv.cfg.Store.Create(ctx, s.user, ref, store.CreateOptions{SpecialUse: use}); err != nil {
 		return completion{}, err
 	}
-	return ok("Created"), nil
+	box, err := s.lookUp(ctx, strings.TrimSuffix(name, "/"))
+	if err != nil || box == nil {
+		return ok("Created"), err // and removed by somebody, or made for others to see
+	}
+	if name != given {
+		s.tellOldName(name, given, box)
+	}
+	return okCode("MAILBOXID ("+mailboxID(box)+")", "Created"), nil
+}
+
+// normalized brings the name of a mailbox that is to be made to the form NFC, so
+// that what looks the same is the same. Clients that write modified UTF-7 are not
+// told of another name, so theirs stay as they are. RFC 9051 section 6.3.4.
+func (s *session) normalized(name string) string {
+	if !s.has(featureUTF8) {
+		return name
+	}
+	return norm.NFC.String(name)
+}
+
+// tellOldName writes under which name a mailbox is listed now that the client calls
+// something else. RFC 9051 section 6.3.9.7.
+func (s *session) tellOldName(name, old string, box *store.Mailbox) {
+	extended := append(s.appendMailbox([]byte(`"OLDNAME" (`), old), ')')
+	s.listLine("LIST", attributes(box), name, string(extended))
 }
 
 // createUses consumes (USE (\Sent)).
@@ -105,6 +134,8 @@ func (s *session) rename(ctx context.Context, cmd *command) (completion, error) 
 	if err != nil {
 		return completion{}, err
 	}
+	given := to
+	to = s.normalized(to)
 	target, err := s.resolve(ctx, to)
 	if err != nil {
 		return completion{}, err
@@ -115,6 +146,15 @@ func (s *session) rename(ctx context.Context, cmd *command) (completion, error) 
 	s.stale = true
 	if err := s.srv.cfg.Store.Rename(ctx, s.user, source, target.Name); err != nil {
 		return completion{}, err
+	}
+	if to != given {
+		box, err := s.lookUp(ctx, to)
+		if err != nil {
+			return completion{}, err
+		}
+		if box != nil {
+			s.tellOldName(to, from, box)
+		}
 	}
 	return ok("Renamed"), nil
 }

@@ -3,12 +3,15 @@ package imap
 import (
 	"context"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"tripost/store"
 )
 
 // Mailbox names are UTF-8 with "/" inside the server. On the wire they are
-// modified UTF-7. Those of other accounts begin with "~": "~boss/lists".
+// modified UTF-7, and UTF-8 to a client that has said that it understands it. Those
+// of other accounts begin with "~": "~boss/lists".
 
 // mailbox consumes a mailbox name. INBOX may be written in any case.
 func (p *parser) mailbox() string { return p.name(p.astring()) }
@@ -17,12 +20,24 @@ func (p *parser) name(raw []byte) string {
 	if p.err != nil {
 		return ""
 	}
+	if p.utf8 {
+		return p.utf8Name(raw)
+	}
 	name, err := decodeUTF7(raw)
 	if err != nil {
 		p.err = refuse(no("CANNOT", "The mailbox name is not modified UTF-7"))
 		return ""
 	}
 	return canonicalName(name)
+}
+
+// utf8Name takes a name in UTF-8.
+func (p *parser) utf8Name(raw []byte) string {
+	if !utf8.Valid(raw) {
+		p.err = refuse(no("CANNOT", "The mailbox name is not UTF-8"))
+		return ""
+	}
+	return canonicalName(string(raw))
 }
 
 // canonicalName writes INBOX in upper case, alone, as the first level of a name,
@@ -47,8 +62,28 @@ func canonicalName(name string) string {
 
 // appendMailbox appends a mailbox name as it goes out.
 func (s *session) appendMailbox(b []byte, name string) []byte {
+	if s.has(featureUTF8) {
+		return appendUTF8(b, name)
+	}
 	var buf [256]byte
 	return appendAstring(b, appendUTF7(buf[:0], name))
+}
+
+// appendUTF8 appends a name as an atom where it can be one, else as a string, in
+// which UTF-8 may stand as it is. RFC 9755 section 3, RFC 9051 section 9 (quoted).
+func appendUTF8(b []byte, name string) []byte {
+	ascii := strings.IndexFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
+	if ascii || strings.ContainsFunc(name, unicode.IsControl) {
+		return appendAstring(b, []byte(name))
+	}
+	b = append(b, '"')
+	for i := range len(name) {
+		if c := name[i]; c == '"' || c == '\\' {
+			b = append(b, '\\')
+		}
+		b = append(b, name[i])
+	}
+	return append(b, '"')
 }
 
 // resolve finds the account and the name there that a client's mailbox name means.

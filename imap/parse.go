@@ -24,9 +24,10 @@ func (e *syntaxError) Is(target error) bool { return target == errSyntax }
 // so that a handler may look at err once, by end. Loops must look at it in every
 // turn. Slices that are returned point into the command.
 type parser struct {
-	b   []byte
-	i   int
-	err error
+	b    []byte
+	i    int
+	err  error
+	utf8 bool // mailbox names are UTF-8
 }
 
 func (p *parser) fail(format string, args ...any) {

@@ -14,6 +14,9 @@ import (
 func (s *session) search(ctx context.Context, cmd *command) (completion, error) {
 	p := &cmd.args
 	ret := p.returns()
+	if s.has(featureRev2) && !ret.asked {
+		ret = returns{asked: true, all: true} // RFC 9051 section 6.4.4
+	}
 	root, err := p.searchProgram(s.searchTerms())
 	if err == nil {
 		err = s.find(ctx, cmd, &ret, root)

@@ -23,7 +23,7 @@ func (s *session) open(ctx context.Context, cmd *command, readOnly bool) (comple
 	p := &cmd.args
 	p.space()
 	name := p.mailbox()
-	params := selectParams{ranges: s.srv.cfg.Limits.SetRanges}
+	params := selectParams{name: name, ranges: s.srv.cfg.Limits.SetRanges}
 	if p.accept(' ') {
 		p.selectParams(&params)
 	}
@@ -90,9 +90,7 @@ func (s *session) tellSelected(ctx context.Context, params *selectParams) error 
 	state := s.view.State()
 	s.tellFlagNames()
 	s.counted(int(state.Exists), "EXISTS")
-	s.recent = s.view.Recent()
-	s.counted(s.recent, "RECENT")
-	if err := s.tellFirstUnseen(ctx, state); err != nil {
+	if err := s.tellByVersion(ctx, params.name, &state); err != nil {
 		return err
 	}
 	s.untagged("OK", "UIDVALIDITY "+strconv.FormatUint(uint64(state.UIDValidity), 10), "UIDs are valid")
@@ -103,11 +101,30 @@ func (s *session) tellSelected(ctx context.Context, params *selectParams) error 
 	if s.has(featureCondstore) {
 		s.tellHighestModSeq()
 	}
+	box := s.view.Mailbox()
+	s.untagged("OK", "MAILBOXID ("+mailboxID(&box)+")", "Of this mailbox for ever") // RFC 8474 section 4.2
 	return nil
+}
+
+// tellByVersion writes what SELECT tells to some clients only: RECENT and UNSEEN by
+// RFC 3501, the mailbox's line of LIST by RFC 9051 section 6.3.2.
+func (s *session) tellByVersion(ctx context.Context, name string, state *store.State) error {
+	s.recent = s.view.Recent()
+	if !s.has(featureRev2) {
+		s.counted(s.recent, "RECENT")
+		return s.tellFirstUnseen(ctx, *state)
+	}
+	box := s.view.Mailbox()
+	whole, _, err := s.srv.cfg.Store.Mailbox(ctx, s.user, store.MailboxRef{Account: box.Account, Name: box.Name})
+	if err == nil {
+		s.listLine("LIST", attributes(&whole), name, "")
+	}
+	return err
 }
 
 // selectParams are the parameters of SELECT and EXAMINE, RFC 4466 section 2.1.
 type selectParams struct {
+	name      string  // of the mailbox, as the client writes it
 	condstore bool    // RFC 7162 section 3.1.8
 	resync    *resync // nil: none
 	ranges    int     // allowed in a set

@@ -58,7 +58,7 @@ func (s *session) tell(c *store.Changes) {
 	if c.Exists {
 		s.counted(s.view.Len(), "EXISTS")
 	}
-	if recent := s.view.Recent(); recent != s.recent && c.Exists {
+	if recent := s.view.Recent(); recent != s.recent && c.Exists && !s.has(featureRev2) {
 		s.recent = recent
 		s.counted(recent, "RECENT")
 	}

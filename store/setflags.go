@@ -269,6 +269,25 @@ func (v *View) Detail(ctx context.Context, u UID) (Detail, error) {
 	return d, nil
 }
 
+// SaveDates calls fn with when each message of a set came into the mailbox, in Unix
+// seconds and by ascending UID. Those that are expunged are left out. It needs
+// [RightRead].
+func (v *View) SaveDates(ctx context.Context, set UIDSet, fn func(UID, int64)) error {
+	err := v.s.engine.View(ctx, func(r engine.Reader) error {
+		if _, _, err := v.enter(r); err != nil {
+			return err
+		}
+		return readEntries(r, v.key(), set, func(e *entry) error {
+			fn(e.UID, e.saved)
+			return nil
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("reading save dates in %q: %w", v.box.Name, err)
+	}
+	return nil
+}
+
 // readNow reads a message's record after asking for the right to.
 func (v *View) readNow(r engine.Reader, u UID) (entry, error) {
 	if _, _, err := enterByID(r, &v.id, v.key(), RightLookup|RightRead); err != nil {
