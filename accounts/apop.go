@@ -36,10 +36,10 @@ func (a *Authenticator) OffersAPOP(ctx context.Context) bool {
 func (a *Authenticator) APOP(ctx context.Context, at Attempt, stamp, login, digest string) (*SignedIn, error) {
 	e := a.begin(at, mechAPOP, login)
 	if stamp == "" {
-		return e.finish(nil, ErrMechanism)
+		return e.finish(ctx, nil, ErrMechanism)
 	}
 	in, err := e.legacy(ctx, digest, func(password string) []byte { return digestAPOP(stamp, password) })
-	return e.finish(in, err)
+	return e.finish(ctx, in, err)
 }
 
 func digestAPOP(stamp, password string) []byte {

@@ -225,7 +225,7 @@ func (a *Authenticator) secureMethodRequired(r signInRecord) bool {
 }
 
 // finish writes the one line that an attempt leaves in the log.
-func (e *exchange) finish(in *SignedIn, err error) (*SignedIn, error) {
+func (e *exchange) finish(ctx context.Context, in *SignedIn, err error) (*SignedIn, error) {
 	if err != nil {
 		if !e.logged {
 			e.logRefusal(err)
@@ -233,5 +233,6 @@ func (e *exchange) finish(in *SignedIn, err error) (*SignedIn, error) {
 		return nil, err
 	}
 	e.logSignIn(in)
+	signedIn(ctx, in.Account.ID)
 	return in, nil
 }

@@ -35,6 +35,10 @@ type Policy struct {
 	DMARC Setting[Handling]
 	// Spam is what is done with a message that is called unwanted.
 	Spam Setting[Handling]
+	// SendAs are further addresses that may be sent as, besides those that lead to
+	// the account: comma-separated addresses, "@domain" for all of one, or "*" for
+	// any; empty: none.
+	SendAs Setting[string]
 }
 
 // Hold is a share of a mailbox that is not to vanish without notice. The zero
@@ -61,6 +65,7 @@ func (p Policy) over(above Policy) Policy {
 		QuotaAlert:           p.QuotaAlert.over(above.QuotaAlert),
 		DMARC:                p.DMARC.over(above.DMARC),
 		Spam:                 p.Spam.over(above.Spam),
+		SendAs:               p.SendAs.over(above.SendAs),
 	}
 }
 
@@ -102,6 +107,7 @@ func policySettings() []policySetting {
 		settingOf("pop_hold", func(p *Policy) *Setting[Hold] { return &p.POPHold }, parseHold, Hold.String),
 		settingOf("quota_alert", func(p *Policy) *Setting[int] { return &p.QuotaAlert }, parsePercent, percentText),
 		handlingOf("dmarc", func(p *Policy) *Setting[Handling] { return &p.DMARC }),
+		settingOf("send_as", func(p *Policy) *Setting[string] { return &p.SendAs }, parseSendAs, func(s string) string { return s }),
 		handlingOf("spam", func(p *Policy) *Setting[Handling] { return &p.Spam }),
 	}
 }

@@ -187,11 +187,13 @@ func (r *record) policy(p Policy) *record {
 	delay, hasDelay := p.POPLoginDelay.Get()
 	hold, hasHold := p.POPHold.Get()
 	percent, hasPercent := p.QuotaAlert.Get()
+	sendAs, hasSendAs := p.SendAs.Get()
 	return r.choice(hasDays).number(uint64(days)).
 		choice(hasDelay).number(uint64(delay / time.Second)).
 		choice(hasHold).number(uint64(hold.Messages)).number(uint64(hold.Percent)).
 		choice(hasPercent).number(uint64(percent)).
-		number(uint64(p.DMARC.Or(0))).number(uint64(p.Spam.Or(0)))
+		number(uint64(p.DMARC.Or(0))).number(uint64(p.Spam.Or(0))).
+		choice(hasSendAs).text(sendAs)
 }
 
 // policy reads what [record.policy] added.
@@ -211,6 +213,11 @@ func (f *fields) policy(p *Policy) {
 	if f.more() {
 		f.handling(&p.DMARC)
 		f.handling(&p.Spam)
+	}
+	if f.more() {
+		if set, list := f.choice(), f.text(); set {
+			p.SendAs = Set(list)
+		}
 	}
 }
 

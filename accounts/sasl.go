@@ -40,7 +40,7 @@ func (c *conversation) Next(response []byte) (challenge []byte, done bool, err e
 	}
 	if err != nil || in != nil {
 		c.step = nil
-		in, err = c.exchange.finish(in, err)
+		in, err = c.exchange.finish(c.ctx, in, err)
 	}
 	if err != nil {
 		return nil, false, err

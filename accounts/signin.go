@@ -161,5 +161,5 @@ func (a *Authenticator) Allowed(at Attempt) bool {
 func (a *Authenticator) Password(ctx context.Context, at Attempt, mechanism, login, password string) (*SignedIn, error) {
 	e := a.begin(at, mechanism, login)
 	in, err := e.password(ctx, password)
-	return e.finish(in, err)
+	return e.finish(ctx, in, err)
 }

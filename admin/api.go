@@ -26,6 +26,7 @@ import (
 	"tripost/rules"
 	"tripost/smtp/dkim"
 	"tripost/store"
+	"tripost/syslog"
 )
 
 // maxRequest bounds a JSON request: a routing table or a password is far smaller.
@@ -40,6 +41,9 @@ type API struct {
 	Alerts    *alerts.Alerts
 	Keys      *dkim.Keys
 	Rules     *rules.Rules
+	// Sessions are those that users have now; nil where nobody can have any.
+	Sessions *accounts.Sessions
+	Log      *syslog.Logger // tag ADMIN; nil: silent
 	// References is what the store's check counts beside its own.
 	References References
 	// Backups copies the data directory.
@@ -107,6 +111,9 @@ func (a *API) operations() map[string]http.HandlerFunc {
 		"account/set":      operation(a.SetAccount),
 		"account/password": operation(a.SetPassword),
 		"account/remove":   operation(a.RemoveAccount),
+
+		"account/compromised": operation(a.Compromised),
+		"account/release":     operation(a.Release),
 
 		"alias/add":    operation(a.AddAlias),
 		"alias/list":   operation(a.Aliases),

@@ -110,14 +110,14 @@ func (s *server) moduleSpecs() ([]moduleSpec, error) {
 	}
 	return []moduleSpec{
 		{"POP", "POP", cfg.POP.Channels, cfg.POP.Listen, cfg.POP.ListenTLS, users,
-			popBusy, asSession(s.popServer(auth).Serve)},
+			popBusy, s.known(asSession(s.popServer(auth).Serve))},
 		{"IMAP", "IMAP", cfg.IMAP.Channels, cfg.IMAP.Listen, cfg.IMAP.ListenTLS, users,
-			imapBusy, asSession(s.imapServer(auth).Serve)},
+			imapBusy, s.known(asSession(s.imapServer(auth).Serve))},
 		// Other hosts are known to fail on session tickets, so the exchanger gives none.
 		{"SMTP", "SMTPI", cfg.SMTP.Channels, cfg.SMTP.Listen, nil, s.certificates.Config(false),
-			mx.Busy, mx.Serve},
+			mx.Busy, s.known(mx.Serve)},
 		{"submission", "SMTPI", cfg.SMTP.Channels, cfg.Submission.Listen, cfg.Submission.ListenTLS, users,
-			submission.Busy, submission.Serve},
+			submission.Busy, s.known(submission.Serve)},
 		{"LMTP", "LMTP", cfg.SMTP.Channels, cfg.LMTP.Listen, nil, s.certificates.Config(false),
 			lmtp.Busy, lmtp.Serve},
 	}, nil

@@ -65,12 +65,15 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 	})
 	r.resolver = newResolver(cfg)
 	r.rules = rules.New(st, r.directory, ruleOptions(cfg, log))
-	r.queue = queue.New(st, r.router, r.directory, queueOptions(cfg, log, r.rules))
+	options := queueOptions(cfg, log, r.rules)
+	options.Identities = identities{r.directory}
+	r.queue = queue.New(st, r.router, r.directory, options)
 	r.alerts = alerts.New(st, r.directory, alertOptions(cfg, log))
 	r.keys = dkim.New(st, nil)
 	r.api = &admin.API{
 		Backups:   &backups{cfg: cfg, store: st},
 		Directory: r.directory, Store: st, Router: r.router, Queue: adminQueue{r.queue}, Alerts: r.alerts, Keys: r.keys, Rules: r.rules,
+		Log:        log.Tag("ADMIN"),
 		References: queue.Bodies, MaxMessage: int64(cfg.Message.Size),
 	}
 	return r, nil

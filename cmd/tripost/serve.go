@@ -111,6 +111,7 @@ type server struct {
 	options      serverOptions
 	log          *syslog.Logger
 	certificates *wire.Certificates
+	sessions     *accounts.Sessions
 	modules      []module
 	control      net.Listener
 	health       net.Listener
@@ -123,7 +124,8 @@ type server struct {
 // newServer opens every listener, so that a port in use or an unreadable
 // certificate is an error before anything is served.
 func (r *rooms) newServer(o serverOptions) (s *server, err error) {
-	s = &server{rooms: r, options: o, log: r.log.Tag("SYSTEM")}
+	s = &server{rooms: r, options: o, log: r.log.Tag("SYSTEM"), sessions: new(accounts.Sessions)}
+	r.api.Sessions = s.sessions
 	defer func() {
 		if err != nil {
 			s.closeListeners()
