@@ -33,9 +33,10 @@ func popBoxes() []popBox {
 
 // popMeasure is one figure, taken of each server in turn.
 type popMeasure struct {
-	name string
-	box  int
-	run  func(s *popServer, box int, d time.Duration) (popResult, error)
+	name  string
+	box   int
+	large bool // beside a plain copy of as many octets
+	run   func(s *popServer, box int, d time.Duration) (popResult, error)
 }
 
 // popResult is what one run of a measure saw.
@@ -81,7 +82,7 @@ func pops(ctx context.Context, t *target) error {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
-	return plainCopies(t.length)
+	return nil
 }
 
 // popMeasures returns those with match in their names.
@@ -98,27 +99,39 @@ func popMeasures(match string) []popMeasure {
 		return func(s *popServer, box int, d time.Duration) (popResult, error) { return s.listings(box, command, d) }
 	}
 	all := []popMeasure{
-		{"sign-in, STAT, QUIT of 2,000 messages", 0, sessions(1)},
-		{"sign-in, STAT, QUIT, 10 at once", 0, sessions(10)},
-		{"sign-in, STAT, QUIT of 100,000 messages", 3, sessions(1)},
-		{"LIST of 100,000 messages", 3, listing("LIST")},
-		{"UIDL of 100,000 messages", 3, listing("UIDL")},
-		{"RETR of 4 KB, 1 connection, one by one", 0, retr(1, false)},
-		{"RETR of 4 KB, 10 connections, one by one", 0, retr(10, false)},
-		{"RETR of 4 KB, 1 connection, pipelined", 0, retr(1, true)},
-		{"RETR of 4 KB, 10 connections, pipelined", 0, retr(10, true)},
-		{"RETR of 1 MB, 1 connection", 1, retr(1, false)},
-		{"RETR of 10 MB, 1 connection", 2, retr(1, false)},
+		{"sign-in, STAT, QUIT of 2,000 messages", 0, false, sessions(1)},
+		{"sign-in, STAT, QUIT, 10 at once", 0, false, sessions(10)},
+		{"sign-in, STAT, QUIT of 100,000 messages", 3, false, sessions(1)},
+		{"LIST of 100,000 messages", 3, false, listing("LIST")},
+		{"UIDL of 100,000 messages", 3, false, listing("UIDL")},
+		{"RETR of 4 KB, 1 connection, one by one", 0, false, retr(1, false)},
+		{"RETR of 4 KB, 10 connections, one by one", 0, false, retr(10, false)},
+		{"RETR of 4 KB, 1 connection, pipelined", 0, false, retr(1, true)},
+		{"RETR of 4 KB, 10 connections, pipelined", 0, false, retr(10, true)},
+		{"RETR of 1 MB, 1 connection", 1, true, retr(1, false)},
+		{"RETR of 10 MB, 1 connection", 2, true, retr(1, false)},
 	}
 	return slices.DeleteFunc(all, func(m popMeasure) bool { return !strings.Contains(m.name, match) })
 }
 
 // compare takes a figure of all servers, twice in turns so that what else the
-// machine does hits all alike, and prints the better of each and the ratios to
-// the first.
+// machine does hits all alike, and prints the better of each, the ratios to the
+// first, and to a plain copy in the same turns.
 func compare(m popMeasure, servers []*popServer, length time.Duration) error {
 	best := make([]popResult, len(servers))
+	plain, err := startPlainCopy()
+	if err != nil {
+		return err
+	}
+	var most float64
 	for range 2 {
+		if size := popBoxes()[m.box].size; m.large {
+			mbs, err := plain.mbs(size, length/2)
+			if err != nil {
+				return err
+			}
+			most = max(most, mbs)
+		}
 		for i, s := range servers {
 			r, err := m.run(s, m.box, length/2)
 			if err != nil {
@@ -131,12 +144,15 @@ func compare(m popMeasure, servers []*popServer, length time.Duration) error {
 	}
 	for i, r := range best {
 		fmt.Printf("pop: %-42s %-16s %9.0f/s %7.0f MB/s %8.0f us of CPU each", m.name, servers[i].name, r.rate(), r.mbs(), r.each())
+		if m.large {
+			fmt.Printf("; %.0f %% of a plain copy", r.mbs()/most*100)
+		}
 		if i > 0 {
 			fmt.Printf("; tripost: %.1f times the rate, %.2f of the CPU", best[0].rate()/r.rate(), best[0].each()/r.each())
 		}
 		fmt.Println()
 	}
-	return nil
+	return plain.stop()
 }
 
 // timed runs what for about d and takes the server's CPU time with it.
@@ -352,40 +368,52 @@ func (c *popClient) message() (int64, error) {
 	return int64(size), err
 }
 
-// plainCopies measures what the machine can do at most: the same client reads
-// octets that are written as they are.
-func plainCopies(d time.Duration) error {
+// plainCopy is what the machine can do at most: the same client reads octets
+// that are written as they are.
+type plainCopy struct {
+	nc     net.Conn
+	r      *bufio.Reader
+	served chan error
+}
+
+func startPlainCopy() (*plainCopy, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer ln.Close()
-	served := make(chan error, 1)
-	go func() { served <- servePlain(ln) }()
-	nc, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		return err
+	p := &plainCopy{served: make(chan error, 1)}
+	accepted := make(chan struct{})
+	go func() { p.served <- servePlain(ln, accepted) }()
+	if p.nc, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+		return nil, err
 	}
-	r := bufio.NewReaderSize(nc, 256<<10)
-	for _, size := range []int{1 << 20, 10 << 20} {
-		begin, octets := time.Now(), 0
-		for time.Since(begin) < d/2 {
-			if _, err := fmt.Fprintf(nc, "%d\n", size); err != nil {
-				return err
-			}
-			if _, err := r.Discard(size); err != nil {
-				return err
-			}
-			octets += size
+	<-accepted
+	p.r = bufio.NewReaderSize(p.nc, 256<<10)
+	return p, nil
+}
+
+func (p *plainCopy) stop() error { return errors.Join(p.nc.Close(), <-p.served) }
+
+// mbs returns the millions of octets a second when they come in pieces of a size.
+func (p *plainCopy) mbs(size int, d time.Duration) (float64, error) {
+	begin, octets := time.Now(), 0
+	for time.Since(begin) < d {
+		if _, err := fmt.Fprintf(p.nc, "%d\n", size); err != nil {
+			return 0, err
 		}
-		fmt.Printf("pop: plain copy of %2d MB over loopback %49.0f MB/s\n", size>>20, float64(octets)/time.Since(begin).Seconds()/1e6)
+		if _, err := p.r.Discard(size); err != nil {
+			return 0, err
+		}
+		octets += size
 	}
-	return errors.Join(nc.Close(), <-served)
+	return float64(octets) / time.Since(begin).Seconds() / 1e6, nil
 }
 
 // servePlain writes as many octets as each line of one connection asks for.
-func servePlain(ln net.Listener) error {
+func servePlain(ln net.Listener, accepted chan<- struct{}) error {
 	nc, err := ln.Accept()
+	close(accepted)
 	if err != nil {
 		return err
 	}
