@@ -24,7 +24,6 @@ type Account struct {
 	Domain   string // canonical, "company.test"
 	RealName string
 	Services Service // its own; those that count are on in the domain too
-	Quota    int64   // octets of mail it may keep, 0 without limit
 	Locked   bool    // it receives mail, but nobody can sign in
 	Created  time.Time
 
@@ -89,7 +88,11 @@ func (w *writer) addAccount(addr string, cred *credentials, mailboxes []InitialM
 	if cred != nil {
 		w.put(idKey(keyPassword, id), encodeCredentials(*cred))
 	}
-	return acct, nil
+	of, err := w.Domain(dom)
+	if err != nil {
+		return Account{}, err
+	}
+	return acct, w.applyQuota(acct, of)
 }
 
 func (w *writer) addMailboxes(id store.AccountID, mailboxes []InitialMailbox) error {
@@ -243,9 +246,6 @@ func (w *writer) setAccount(addr string, change func(*Account) error, seal ciphe
 	if acct.ID != old.ID || acct.Address() != old.Address() || !acct.Created.Equal(old.Created) {
 		return Account{}, fmt.Errorf("id, name and time of creation stay: %w", ErrBadValue)
 	}
-	if acct.Quota < 0 {
-		return Account{}, fmt.Errorf("quota %d: %w: 0 is without limit", acct.Quota, ErrBadValue)
-	}
 	if !isRealName(acct.RealName) {
 		return Account{}, fmt.Errorf("real name: %w: one line of UTF-8, at most %d octets", ErrBadValue, maxRealName)
 	}
@@ -253,11 +253,6 @@ func (w *writer) setAccount(addr string, change func(*Account) error, seal ciphe
 		return Account{}, err
 	}
 	acct.Services &= AllServices
-	if acct.Quota != old.Quota {
-		if err := w.tx.SetQuota(acct.ID, acct.Quota, 0); err != nil {
-			return Account{}, err
-		}
-	}
 	if err := w.replaceCertificate(&acct, old.Certificate); err != nil {
 		return Account{}, err
 	}
@@ -266,7 +261,11 @@ func (w *writer) setAccount(addr string, change func(*Account) error, seal ciphe
 	}
 	w.replaceStrict(idKey(keyAccount, acct.ID), acct.Policy, old.Policy)
 	w.put(idKey(keyAccount, acct.ID), encodeAccount(acct))
-	return acct, nil
+	dom, err := w.Domain(acct.Domain)
+	if err != nil {
+		return Account{}, err
+	}
+	return acct, w.applyQuota(acct, dom)
 }
 
 func isRealName(s string) bool {
@@ -274,16 +273,18 @@ func isRealName(s string) bool {
 }
 
 // RemoveAccount removes an account, given by its own address, with its aliases,
-// mailboxes and messages.
+// mailboxes and messages. For as long as these can be restored so can the
+// account: see [Directory.RestoreAccount].
 func (d *Directory) RemoveAccount(ctx context.Context, addr string) error {
-	err := d.update(ctx, func(w *writer) error { return w.removeAccount(addr) })
+	now := d.now()
+	err := d.update(ctx, func(w *writer) error { return w.removeAccount(addr, now, d.store.Undelete()) })
 	if err != nil {
 		return fmt.Errorf("removing account %q: %w", clip(addr), err)
 	}
 	return nil
 }
 
-func (w *writer) removeAccount(addr string) error {
+func (w *writer) removeAccount(addr string, now time.Time, keep time.Duration) error {
 	obj, err := w.Lookup(splitAddress(addr))
 	if err != nil {
 		return err
@@ -295,6 +296,18 @@ func (w *writer) removeAccount(addr string) error {
 	aliases, err := w.aliasesOf(acct)
 	if err != nil {
 		return err
+	}
+	groups, err := w.groupsWith(acct.Address())
+	if err != nil {
+		return err
+	}
+	if err := w.forgetOld(now); err != nil {
+		return err
+	}
+	if keep > 0 {
+		if err := w.keepRemoved(acct, aliases, groups, w.tx.Now().Add(keep)); err != nil {
+			return err
+		}
 	}
 	for _, a := range aliases {
 		w.deleteAlias(a.Domain, a.Local, acct.ID)
@@ -308,5 +321,14 @@ func (w *writer) removeAccount(addr string) error {
 	w.delete(idKey(keyPassword, acct.ID))
 	w.delete(idKey(keyLegacy, acct.ID))
 	w.delete(idKey(keyAccount, acct.ID))
-	return w.tx.RemoveAccount(acct.ID)
+	if err := w.leaveGroups(acct.Address()); err != nil {
+		return err
+	}
+	if err := w.tx.RemoveAccount(acct.ID); err != nil {
+		return err
+	}
+	if keep <= 0 {
+		w.tx.ForgetAccount(acct.ID)
+	}
+	return nil
 }

@@ -46,7 +46,7 @@ func (w *writer) addAlias(alias, account string) error {
 	if obj.Account.Domain != dom {
 		return fmt.Errorf("the account is in domain %s, an alias has to be in the same: %w", obj.Account.Domain, ErrBadName)
 	}
-	w.put(objectKey(dom, local), encodeObject(object{alias: true, id: obj.Account.ID}))
+	w.put(objectKey(dom, local), encodeObject(object{kind: isAlias, id: obj.Account.ID}))
 	w.put(aliasOfKey(obj.Account.ID, local), newRecord().b)
 	return nil
 }
@@ -78,7 +78,7 @@ func (n *Names) aliases(domain string) ([]Alias, error) {
 	var targets []store.AccountID
 	err := n.each(prefix, func(key, value []byte) error {
 		obj, err := decodeObject(value)
-		if err != nil || !obj.alias {
+		if err != nil || obj.kind != isAlias {
 			return err
 		}
 		domain, local := splitObjectKey(key)
@@ -130,7 +130,7 @@ func (w *writer) removeAlias(alias string) error {
 	if err != nil {
 		return err
 	}
-	if !found || !obj.alias {
+	if !found || obj.kind != isAlias {
 		return ErrNoAlias
 	}
 	w.deleteAlias(dom.Name, local, obj.id)

@@ -341,7 +341,7 @@ func TestSetAccount(t *testing.T) {
 	d := openDirectory(t)
 	must(t)(d.AddAccount(ctx, "jsmith", ""))
 	acct, err := d.SetAccount(ctx, "jsmith", func(a *Account) error {
-		a.RealName, a.Services, a.Quota, a.Locked = "J. Smïth", POP|Mail, 1<<30, true
+		a.RealName, a.Services, a.MaxOctets, a.Locked = "J. Smïth", POP|Mail, Set[int64](1<<30), true
 		return nil
 	})
 	if err != nil {
@@ -357,7 +357,7 @@ func TestSetAccount(t *testing.T) {
 	for name, change := range map[string]func(*Account){
 		"name":       func(a *Account) { a.Local = "other" },
 		"id":         func(a *Account) { a.ID++ },
-		"quota":      func(a *Account) { a.Quota = -1 },
+		"quota":      func(a *Account) { a.MaxOctets = Set[int64](-1) },
 		"line end":   func(a *Account) { a.RealName = "a\nb" },
 		"long":       func(a *Account) { a.RealName = strings.Repeat("x", 256) },
 		"not UTF-8":  func(a *Account) { a.RealName = "\xff" },

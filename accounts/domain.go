@@ -24,6 +24,12 @@ type Domain struct {
 	// login name without a domain that comes in on one of them is one of this
 	// domain. No two domains have the same.
 	Addresses []netip.Addr
+	// Unknown says what becomes of mail to names that stand for nothing: "" it is
+	// refused, [UnknownDiscard] it is taken and thrown away; else the address
+	// that it goes to, in which an asterisk stands for the name.
+	Unknown string
+	// AllSenders may send to all@ this domain, which reaches all its accounts.
+	AllSenders Senders
 	// Policy is that of the accounts that leave it to the domain.
 	Policy
 }
@@ -214,6 +220,9 @@ func (w *writer) setDomain(name string, alter func(*Domain) error) (Domain, erro
 	if err := dom.Policy.check(); err != nil {
 		return Domain{}, err
 	}
+	if dom.Unknown != "" && dom.Unknown != UnknownDiscard && !isTarget(dom.Unknown) {
+		return Domain{}, fmt.Errorf("unknown: %w: use refuse, discard or an address, with at most one asterisk for the name", ErrBadValue)
+	}
 	dom.Services &= AllServices
 	if err := w.replaceDomainAliases(&dom, old.Aliases); err != nil {
 		return Domain{}, err
@@ -226,6 +235,9 @@ func (w *writer) setDomain(name string, alter func(*Domain) error) (Domain, erro
 	}
 	w.replaceStrict(domainKey(dom.Name), dom.Policy, old.Policy)
 	w.put(domainKey(dom.Name), encodeDomain(dom))
+	if dom.MaxOctets != old.MaxOctets || dom.MaxMessages != old.MaxMessages {
+		return dom, w.applyQuotas(dom)
+	}
 	return dom, nil
 }
 

@@ -16,6 +16,10 @@ var (
 	ErrNoAccount = errors.New("no such account")
 	// ErrNoAlias is returned when an alias is to be removed that is none.
 	ErrNoAlias = errors.New("no such alias")
+	// ErrNoForwarder is returned when a forwarder is wanted and there is none.
+	ErrNoForwarder = errors.New("no such forwarder")
+	// ErrNoGroup is returned when a group is wanted and there is none.
+	ErrNoGroup = errors.New("no such group")
 	// ErrExists is returned when a name is wanted that already stands for something.
 	ErrExists = errors.New("the name is taken")
 	// ErrBadName is returned for names that break the rules for names.
@@ -24,8 +28,8 @@ var (
 	ErrBadValue = errors.New("not a valid value")
 	// ErrBadPassword is returned for passwords that no client could send.
 	ErrBadPassword = errors.New("not a usable password")
-	// ErrNotEmpty is returned when a domain with accounts is to be removed.
-	ErrNotEmpty = errors.New("the domain still has accounts or aliases")
+	// ErrNotEmpty is returned when a domain with names is to be removed.
+	ErrNotEmpty = errors.New("the domain still has accounts, aliases, forwarders or groups")
 	// ErrMainDomain is returned when the Main Domain is to be removed while
 	// others exist, which need it for names without a domain.
 	ErrMainDomain = errors.New("the Main Domain is needed while there are others")

@@ -29,6 +29,7 @@ type signInRecord struct {
 	account     Account
 	domain      Domain
 	individual  string
+	groups      []string
 	credentials credentials
 }
 
@@ -116,6 +117,9 @@ func (d *Directory) signInRecord(ctx context.Context, route LoginRoute) (signInR
 		if rec.domain, err = n.Domain(rec.account.Domain); err != nil {
 			return err
 		}
+		if rec.groups, err = n.GroupsOf(rec.account); err != nil {
+			return err
+		}
 		rec.credentials, err = n.credentials(rec.account.ID)
 		return err
 	})
@@ -193,6 +197,7 @@ func (e *exchange) admit(ctx context.Context) (*SignedIn, error) {
 		Login:      e.login,
 		Mechanism:  e.mechanism,
 	}
+	in.Identity.Groups = e.record.groups
 	name := e.mailbox
 	if name == "" {
 		name = "INBOX"

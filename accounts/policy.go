@@ -39,6 +39,12 @@ type Policy struct {
 	// the account: comma-separated addresses, "@domain" for all of one, or "*" for
 	// any; empty: none.
 	SendAs Setting[string]
+	// MaxOctets and MaxMessages are what an account may keep; 0: no limit.
+	MaxOctets   Setting[int64]
+	MaxMessages Setting[int64]
+	// MailToAll lets an account get mail that was sent to all@ its domain; it
+	// does where nothing says otherwise.
+	MailToAll Setting[bool]
 }
 
 // Hold is a share of a mailbox that is not to vanish without notice. The zero
@@ -53,6 +59,7 @@ const (
 	maxExpire     = 36_500
 	maxLoginDelay = 24 * time.Hour
 	maxHold       = 1<<31 - 1
+	maxQuota      = 1 << 62
 )
 
 // over returns what counts where above is the policy of the next one up.
@@ -66,6 +73,9 @@ func (p Policy) over(above Policy) Policy {
 		DMARC:                p.DMARC.over(above.DMARC),
 		Spam:                 p.Spam.over(above.Spam),
 		SendAs:               p.SendAs.over(above.SendAs),
+		MaxOctets:            p.MaxOctets.over(above.MaxOctets),
+		MaxMessages:          p.MaxMessages.over(above.MaxMessages),
+		MailToAll:            p.MailToAll.over(above.MailToAll),
 	}
 }
 
@@ -86,6 +96,11 @@ func (p Policy) check() error {
 	for _, s := range []Setting[Handling]{p.DMARC, p.Spam} {
 		if h, set := s.Get(); set && (h < Mark || h > Refuse) {
 			return fmt.Errorf("handling %d: %w", h, ErrBadValue)
+		}
+	}
+	for name, n := range map[string]int64{"quota": p.MaxOctets.value, "quota_messages": p.MaxMessages.value} {
+		if n < 0 || n > maxQuota {
+			return fmt.Errorf("%s: %d: %w: at most %d", name, n, ErrBadValue, int64(maxQuota))
 		}
 	}
 	return nil
@@ -109,6 +124,9 @@ func policySettings() []policySetting {
 		handlingOf("dmarc", func(p *Policy) *Setting[Handling] { return &p.DMARC }),
 		settingOf("send_as", func(p *Policy) *Setting[string] { return &p.SendAs }, parseSendAs, func(s string) string { return s }),
 		handlingOf("spam", func(p *Policy) *Setting[Handling] { return &p.Spam }),
+		settingOf("quota", func(p *Policy) *Setting[int64] { return &p.MaxOctets }, ParseSize, FormatSize),
+		settingOf("quota_messages", func(p *Policy) *Setting[int64] { return &p.MaxMessages }, parseCount, countText),
+		settingOf("mail_to_all", func(p *Policy) *Setting[bool] { return &p.MailToAll }, parseOn, onText),
 	}
 }
 
@@ -240,6 +258,24 @@ func parsePercent(s string) (int, error) {
 	}
 	return n, nil
 }
+
+func parseCount(s string) (int64, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("%q: %w: use a number such as 10000, off or default", clip(s), ErrBadValue)
+	}
+	return n, nil
+}
+
+func countText(n int64) string { return strconv.FormatInt(n, 10) }
+
+// parseOn reads what is not off: see settingOf.
+func parseOn(s string) (bool, error) {
+	c, err := ParseChoice(s)
+	return c == On, err
+}
+
+func onText(bool) string { return "on" }
 
 func percentText(n int) string { return strconv.Itoa(n) + "%" }
 

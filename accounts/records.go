@@ -15,7 +15,7 @@ import (
 // end first. Every value begins with recordVersion.
 //
 //	D domain             a domain, or an alias name of one
-//	O domain 0 local     what a name stands for: account or alias, and the account's id
+//	O domain 0 local     what a name stands for: account, alias, forwarder or group, and which
 //	A id                 an account
 //	P id                 what checks its password
 //	B id local           an alias of the account
@@ -25,6 +25,8 @@ import (
 //	C fingerprint        the account that has this client certificate
 //	T address            the domain that a local IP address is assigned to, 16 octets
 //	L id                 an account's password, sealed: see legacy.go
+//	G member 0 group     a group that has the member, both as addresses
+//	X domain 0 local     an account that was removed and can be restored: see removed.go
 //	S kind value owner   a policy of an account or domain by strictness: see strictest.go
 const (
 	keyDomain      = 'D'
@@ -39,6 +41,8 @@ const (
 	keyAddress     = 'T'
 	keyLegacy      = 'L'
 	keyStrict      = 'S'
+	keyMember      = 'G'
+	keyRemoved     = 'X'
 )
 
 // recordVersion is the first octet of every value. A reader that meets another
@@ -193,7 +197,33 @@ func (r *record) policy(p Policy) *record {
 		choice(hasHold).number(uint64(hold.Messages)).number(uint64(hold.Percent)).
 		choice(hasPercent).number(uint64(percent)).
 		number(uint64(p.DMARC.Or(0))).number(uint64(p.Spam.Or(0))).
-		choice(hasSendAs).text(sendAs)
+		choice(hasSendAs).text(sendAs).
+		limit(p.MaxOctets).limit(p.MaxMessages).toggle(p.MailToAll)
+}
+
+func (r *record) limit(s Setting[int64]) *record {
+	n, set := s.Get()
+	return r.choice(set).number(uint64(n))
+}
+
+func (r *record) toggle(s Setting[bool]) *record {
+	on, set := s.Get()
+	return r.choice(set).choice(on)
+}
+
+func (f *fields) limit(s *Setting[int64]) {
+	if set, n := f.choice(), f.number(); set {
+		if n > maxQuota {
+			f.fail()
+		}
+		*s = Set(int64(n))
+	}
+}
+
+func (f *fields) toggle(s *Setting[bool]) {
+	if set, on := f.choice(), f.choice(); set {
+		*s = Set(on)
+	}
 }
 
 // policy reads what [record.policy] added.
@@ -218,6 +248,11 @@ func (f *fields) policy(p *Policy) {
 		if set, list := f.choice(), f.text(); set {
 			p.SendAs = Set(list)
 		}
+	}
+	if f.more() {
+		f.limit(&p.MaxOctets)
+		f.limit(&p.MaxMessages)
+		f.toggle(&p.MailToAll)
 	}
 }
 
@@ -265,7 +300,7 @@ func encodeDomain(d Domain) []byte {
 	for _, ip := range d.Addresses {
 		r.text(string(ip.AsSlice()))
 	}
-	return r.policy(d.Policy).b
+	return r.policy(d.Policy).text(d.Unknown).number(uint64(d.AllSenders)).b
 }
 
 func encodeDomainAlias(of string) []byte { return newRecord().number(1).text(of).b }
@@ -290,6 +325,9 @@ func decodeDomain(name string, b []byte) (d Domain, aliasOf string, err error) {
 	if f.more() {
 		f.policy(&d.Policy)
 	}
+	if f.more() {
+		d.Unknown, d.AllSenders = f.text(), Senders(f.upTo(int(lastSenders)))
+	}
 	return d, "", f.end(keyDomain)
 }
 
@@ -303,23 +341,52 @@ func (f *fields) address() netip.Addr {
 
 // object is what a name stands for.
 type object struct {
-	alias bool
-	id    store.AccountID
+	kind   objectKind
+	id     store.AccountID // of an account, or of the one that an alias is of
+	target string          // of a forwarder
+	group  Group           // its members and settings
 }
 
+// objectKind tells what has a name.
+type objectKind uint8
+
+const (
+	isAccount objectKind = iota
+	isAlias
+	isForwarder
+	isGroup
+)
+
 func encodeObject(o object) []byte {
-	return newRecord().choice(o.alias).number(uint64(o.id)).b
+	r := newRecord().number(uint64(o.kind))
+	switch o.kind {
+	case isForwarder:
+		r.text(o.target)
+	case isGroup:
+		r.group(o.group)
+	default:
+		r.number(uint64(o.id))
+	}
+	return r.b
 }
 
 func decodeObject(b []byte) (object, error) {
 	f := readRecord(b)
-	o := object{alias: f.choice(), id: store.AccountID(f.number())}
+	o := object{kind: objectKind(f.upTo(int(isGroup)))}
+	switch o.kind {
+	case isForwarder:
+		o.target = f.text()
+	case isGroup:
+		f.group(&o.group)
+	default:
+		o.id = store.AccountID(f.number())
+	}
 	return o, f.end(keyObject)
 }
 
 func encodeAccount(a Account) []byte {
 	return newRecord().text(a.Local).text(a.Domain).text(a.RealName).number(uint64(AllServices &^ a.Services)).
-		number(uint64(a.Quota)).choice(a.Locked).time(a.Created).
+		number(0).choice(a.Locked).time(a.Created).
 		choice(a.LegacyAuth).number(uint64(a.SecureMethodRequired)).text(a.Certificate).policy(a.Policy).b
 }
 
@@ -327,8 +394,12 @@ func decodeAccount(id store.AccountID, b []byte) (Account, error) {
 	f := readRecord(b)
 	a := Account{
 		ID: id, Local: f.text(), Domain: f.text(), RealName: f.text(),
-		Services: AllServices &^ Service(f.number()), Quota: int64(f.number()),
-		Locked: f.choice(), Created: f.time(),
+		Services: AllServices &^ Service(f.number()),
+	}
+	quota := f.number() // where it stood before domains had one
+	a.Locked, a.Created = f.choice(), f.time()
+	if quota > 0 && quota <= maxQuota {
+		a.MaxOctets = Set(int64(quota))
 	}
 	if f.more() {
 		a.LegacyAuth, a.SecureMethodRequired, a.Certificate = f.choice(), f.setting(), f.text()

@@ -22,14 +22,17 @@ func TestRecordsComeBack(t *testing.T) {
 	if _, of, err := decodeDomain("a.test", encodeDomainAlias("company.test")); err != nil || of != "company.test" {
 		t.Errorf("%q, %v", of, err)
 	}
-	acct := Account{ID: 7, Local: "jsmith", Domain: "company.test", RealName: "J. Smith", Services: IMAP, Quota: 1 << 40, Locked: true, Created: when,
+	acct := Account{ID: 7, Local: "jsmith", Domain: "company.test", RealName: "J. Smith", Services: IMAP, Locked: true, Created: when,
 		LegacyAuth: true, Certificate: strings.Repeat("0f", 32),
-		Policy: Policy{SecureMethodRequired: Off, POPExpire: Set(14), POPLoginDelay: Set(90 * time.Second), POPHold: Set(Hold{}), QuotaAlert: Set(75), DMARC: Set(Refuse), Spam: Set(Mark)}}
+		Policy: Policy{SecureMethodRequired: Off, POPExpire: Set(14), POPLoginDelay: Set(90 * time.Second), POPHold: Set(Hold{}), QuotaAlert: Set(75), MaxOctets: Set[int64](1 << 40), MaxMessages: Set[int64](0), MailToAll: Set(false), DMARC: Set(Refuse), Spam: Set(Mark)}}
 	if got, err := decodeAccount(7, encodeAccount(acct)); err != nil || got != acct {
 		t.Errorf("%+v, %v", got, err)
 	}
-	for _, obj := range []object{{id: 1}, {alias: true, id: 1 << 60}} {
-		if got, err := decodeObject(encodeObject(obj)); err != nil || got != obj {
+	for _, obj := range []object{
+		{id: 1}, {kind: isAlias, id: 1 << 60}, {kind: isForwarder, target: "x@y.test"},
+		{kind: isGroup, group: Group{Name: "All of us", Members: []string{"a@b.test", "c@d.test"}, Senders: SendersMembers, NoMail: true, Flat: true}},
+	} {
+		if got, err := decodeObject(encodeObject(obj)); err != nil || !reflect.DeepEqual(got, obj) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
@@ -44,7 +47,7 @@ func TestEarlierRecords(t *testing.T) {
 	t.Parallel()
 	when := time.Unix(1_800_000_000, 0).UTC()
 	b := newRecord().text("jsmith").text("company.test").text("").number(0).number(5).number(1).time(when).b
-	want := Account{ID: 7, Local: "jsmith", Domain: "company.test", Services: AllServices, Quota: 5, Locked: true, Created: when}
+	want := Account{ID: 7, Local: "jsmith", Domain: "company.test", Services: AllServices, Locked: true, Created: when, Policy: Policy{MaxOctets: Set[int64](5)}}
 	if got, err := decodeAccount(7, b); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -72,7 +75,7 @@ func TestEarlierRecords(t *testing.T) {
 func TestPolicyRecordOutOfRange(t *testing.T) {
 	t.Parallel()
 	before := encodeAccount(Account{Local: "a", Domain: "b"})
-	before = before[:len(before)-13] // without its policy
+	before = before[:len(before)-19] // without its policy
 	for policy, want := range map[string]error{
 		"":                                     nil,
 		"\x01\x1e\x00\x00\x00\x00\x00\x00\x00": nil,

@@ -15,10 +15,12 @@ type AccountInfo struct {
 	RealName string    `json:"name,omitempty"`
 	Services string    `json:"services"`
 	Locked   bool      `json:"locked,omitempty"`
-	Quota    int64     `json:"quota,omitempty"` // octets, 0 none
+	Quota    int64     `json:"quota,omitempty"` // octets, whoever sets it; 0 none
 	Octets   int64     `json:"octets"`
 	Messages int64     `json:"messages"`
 	Created  time.Time `json:"created"`
+
+	QuotaMessages int64 `json:"quota_messages,omitempty"` // 0 none
 
 	Certificate string `json:"certificate,omitempty"` // SHA-256 of a client certificate
 	// LegacyAuth is "on" where APOP and CRAM-MD5 work, "from the next password"
@@ -37,7 +39,7 @@ func (a *API) accountInfo(ctx context.Context, acc accounts.Account) (AccountInf
 	legacy, err := a.legacyAuth(ctx, acc)
 	return AccountInfo{
 		Address: acc.Address(), RealName: acc.RealName, Services: acc.Services.String(),
-		Locked: acc.Locked, Quota: acc.Quota, Octets: u.Octets, Messages: u.Messages, Created: acc.Created,
+		Locked: acc.Locked, Quota: u.OctetLimit, QuotaMessages: u.MessageLimit, Octets: u.Octets, Messages: u.Messages, Created: acc.Created,
 		Certificate: acc.Certificate, LegacyAuth: legacy,
 	}, err
 }
@@ -110,7 +112,7 @@ func (a *API) Account(ctx context.Context, q NameRequest) (AccountInfo, error) {
 	return a.wholeAccount(ctx, acc)
 }
 
-// SetAccount changes settings: name, quota, services, locked, certificate,
+// SetAccount changes settings: name, services, locked, certificate,
 // legacy_auth, and those of [accounts.Policy].
 func (a *API) SetAccount(ctx context.Context, q SettingsRequest) (AccountInfo, error) {
 	acc, err := a.Directory.SetAccount(ctx, q.Name, func(acc *accounts.Account) error {
@@ -131,8 +133,6 @@ func setAccount(acc *accounts.Account, key, value string) (err error) {
 	switch key {
 	case "name":
 		acc.RealName = value
-	case "quota":
-		acc.Quota, err = ParseSize(value)
 	case "services":
 		acc.Services, err = accounts.ParseServices(value)
 	case "locked":
@@ -142,7 +142,7 @@ func setAccount(acc *accounts.Account, key, value string) (err error) {
 	case "certificate":
 		acc.Certificate, err = accounts.ParseFingerprint(value)
 	default:
-		return changePolicy(&acc.Policy, key, value, "an account", "name, quota, services, locked, certificate, legacy_auth")
+		return changePolicy(&acc.Policy, key, value, "an account", "name, services, locked, certificate, legacy_auth")
 	}
 	if err != nil {
 		return refuse("%s: %w", key, err)
@@ -167,6 +167,38 @@ func parseSwitch(s string) (bool, error) {
 // SetPassword gives an account a new password.
 func (a *API) SetPassword(ctx context.Context, q PasswordRequest) (None, error) {
 	return None{}, a.Directory.SetPassword(ctx, q.Name, q.Password)
+}
+
+// RemovedInfo is an account that can be restored.
+type RemovedInfo struct {
+	Address string    `json:"address"`
+	Until   time.Time `json:"until"`
+}
+
+// RemovedAccounts lists the accounts that were removed and can be restored.
+func (a *API) RemovedAccounts(ctx context.Context, _ None) ([]RemovedInfo, error) {
+	all, err := a.Directory.RemovedAccounts(ctx)
+	list := make([]RemovedInfo, 0, len(all))
+	for _, r := range all {
+		list = append(list, RemovedInfo{r.Account.Address(), r.Until})
+	}
+	return list, err
+}
+
+// RestoredInfo tells what came back with an account.
+type RestoredInfo struct {
+	Account  AccountInfo `json:"account"`
+	Messages int         `json:"messages"`
+}
+
+// RestoreAccount makes an account again that was removed, with its mail.
+func (a *API) RestoreAccount(ctx context.Context, q NameRequest) (RestoredInfo, error) {
+	acc, n, err := a.Directory.RestoreAccount(ctx, q.Name)
+	if err != nil {
+		return RestoredInfo{}, err
+	}
+	info, err := a.wholeAccount(ctx, acc)
+	return RestoredInfo{info, n}, err
 }
 
 // RemoveAccount removes an account.

@@ -111,6 +111,8 @@ func (a *API) operations() map[string]http.HandlerFunc {
 		"account/set":      operation(a.SetAccount),
 		"account/password": operation(a.SetPassword),
 		"account/remove":   operation(a.RemoveAccount),
+		"account/removed":  operation(a.RemovedAccounts),
+		"account/restore":  operation(a.RestoreAccount),
 
 		"account/compromised": operation(a.Compromised),
 		"account/release":     operation(a.Release),
@@ -118,6 +120,18 @@ func (a *API) operations() map[string]http.HandlerFunc {
 		"alias/add":    operation(a.AddAlias),
 		"alias/list":   operation(a.Aliases),
 		"alias/remove": operation(a.RemoveAlias),
+
+		"forwarder/add":    operation(a.AddForwarder),
+		"forwarder/list":   operation(a.Forwarders),
+		"forwarder/show":   operation(a.Forwarder),
+		"forwarder/set":    operation(a.SetForwarder),
+		"forwarder/remove": operation(a.RemoveForwarder),
+
+		"group/add":    operation(a.AddGroup),
+		"group/list":   operation(a.Groups),
+		"group/show":   operation(a.Group),
+		"group/set":    operation(a.SetGroup),
+		"group/remove": operation(a.RemoveGroup),
 
 		"mailbox/list":    operation(a.Mailboxes),
 		"mailbox/create":  operation(a.CreateMailbox),

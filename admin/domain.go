@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -19,6 +20,10 @@ type DomainInfo struct {
 	Created  time.Time `json:"created"`
 
 	Addresses []netip.Addr `json:"addresses,omitempty"`
+	// Unknown is what becomes of mail to unknown names: refuse, discard, or the
+	// address that it goes to. AllSenders may send to all@ the domain.
+	Unknown    string `json:"unknown"`
+	AllSenders string `json:"all_senders"`
 	// Policy is what counts for accounts that leave it to the domain. It is not
 	// in lists.
 	Policy map[string]PolicyInfo `json:"policy,omitempty"`
@@ -27,7 +32,7 @@ type DomainInfo struct {
 func domainInfo(d accounts.Domain) DomainInfo {
 	return DomainInfo{
 		Name: d.Name, Main: d.Main, Aliases: d.Aliases, Services: d.Services.String(), Created: d.Created,
-		Addresses: d.Addresses,
+		Addresses: d.Addresses, Unknown: cmp.Or(d.Unknown, "refuse"), AllSenders: d.AllSenders.Or(accounts.SendersNobody).String(),
 	}
 }
 
@@ -73,7 +78,7 @@ func (a *API) Domain(ctx context.Context, q NameRequest) (DomainInfo, error) {
 }
 
 // SetDomain changes settings: services=LIST, aliases=NAME,NAME, addresses=IP,IP,
-// and those of [accounts.Policy].
+// unknown=refuse, discard or an address, all_senders=WHO, and those of [accounts.Policy].
 func (a *API) SetDomain(ctx context.Context, q SettingsRequest) (DomainInfo, error) {
 	return a.wholeDomain(a.Directory.SetDomain(ctx, q.Name, func(d *accounts.Domain) error {
 		for key, value := range q.Settings {
@@ -93,8 +98,15 @@ func setDomain(d *accounts.Domain, key, value string) (err error) {
 		d.Aliases = listed(value)
 	case "addresses":
 		d.Addresses, err = parseAddresses(value)
+	case "unknown":
+		d.Unknown = value
+		if value == "refuse" || value == "default" {
+			d.Unknown = ""
+		}
+	case "all_senders":
+		d.AllSenders, err = accounts.ParseSenders(value)
 	default:
-		return changePolicy(&d.Policy, key, value, "a domain", "services, aliases, addresses")
+		return changePolicy(&d.Policy, key, value, "a domain", "services, aliases, addresses, unknown, all_senders")
 	}
 	if err != nil {
 		return refuse("%s: %w", key, err)

@@ -184,7 +184,7 @@ func (w *world) fill(name string, octets int) {
 func (w *world) quota(name string, octets int64) {
 	w.t.Helper()
 	_, err := w.dir.SetAccount(w.t.Context(), name, func(a *accounts.Account) error {
-		a.Quota = octets
+		a.MaxOctets = accounts.Set(int64(octets))
 		return nil
 	})
 	if err != nil {

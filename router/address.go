@@ -69,6 +69,13 @@ func parseAddress(s string) (address, error) {
 	return parseRoute(route, mailbox)
 }
 
+// CheckAddress says what is wrong with an address that a name is to stand for,
+// nil for nothing. It does not ask where it leads.
+func CheckAddress(s string) error {
+	_, err := parseAddress(s)
+	return err
+}
+
 func parseRoute(route, mailbox string) (address, error) {
 	a, err := parseMailbox(mailbox)
 	if err != nil {

@@ -18,12 +18,17 @@ func (w *walk) lookUp(rule string, dom accounts.Domain) error {
 		w.unknown(dom)
 		return nil
 	}
-	obj, err := w.names.LookupIn(dom, local)
-	if err == nil {
+	obj, err := w.names.Find(dom, local)
+	switch {
+	case err == nil && obj.Account != nil:
 		w.found(obj, Result{Mailbox: mailbox})
 		return nil
-	}
-	if !absent(err) || w.purpose == ForLogin {
+	case err == nil && mailbox == "":
+		return w.stands(obj)
+	case err == nil: // a mailbox of what is no account
+		w.unknown(dom)
+		return nil
+	case !absent(err) || w.purpose == ForLogin:
 		return w.unknownUnless(err, dom)
 	}
 	if base, detail, ok := w.cutDetail(local); ok {
@@ -31,13 +36,137 @@ func (w *walk) lookUp(rule string, dom accounts.Domain) error {
 			w.found(obj, Result{Mailbox: mailbox, Detail: detail})
 			return nil
 		}
-		return w.unknownUnless(err, dom)
+		if !absent(err) {
+			return err
+		}
 	}
-	if isRole(local) && mailbox == "" {
+	switch {
+	case mailbox != "":
+		w.unknown(dom)
+	case isRole(local):
 		return w.reader(strings.ToLower(local), dom)
+	case strings.EqualFold(local, everybody):
+		return w.all(dom)
+	default:
+		return w.policy(local, dom)
 	}
-	w.unknown(dom)
 	return nil
+}
+
+// everybody is the name that reaches all accounts of its domain, where nothing
+// else has it.
+const everybody = "all"
+
+// stands decides for a name that stands for other addresses.
+func (w *walk) stands(obj accounts.Object) error {
+	if obj.Group != nil {
+		return w.group(obj.Group)
+	}
+	// What a forwarder leads to its administrator has chosen, for strangers too.
+	return w.follow("forwarder", obj.Target)
+}
+
+// follow makes the address that a name stands for the address.
+func (w *walk) follow(rule, target string) error {
+	next, err := parseAddress(target)
+	if err != nil {
+		w.refuse(rule, 550, "5.1.3", "it stands for what is no address")
+		return nil
+	}
+	w.open = true
+	w.rewrite(rule, next)
+	return nil
+}
+
+// group decides for a group: its members get the mail.
+func (w *walk) group(g *accounts.Group) error {
+	const rule = "group"
+	switch {
+	case w.purpose == ForLogin:
+		w.refuse(rule, 550, "5.1.1", "not an account here")
+		return nil
+	case g.NoMail:
+		w.refuse(rule, 550, "5.2.1", g.Address()+" does not receive mail")
+		return nil
+	case len(g.Members) == 0:
+		w.refuse(rule, 550, "5.1.1", g.Address()+" has no members")
+		return nil
+	}
+	members := g.Members
+	if g.Flat {
+		members = nil
+		for _, m := range g.Members {
+			inner, err := w.isGroup(m)
+			if err != nil {
+				return err
+			}
+			if !inner {
+				members = append(members, m)
+			}
+		}
+	}
+	w.decide(rule, Result{Kind: List, Addresses: members, List: *g, Senders: g.Senders.Or(accounts.SendersAnyone)})
+	return nil
+}
+
+// isGroup tells whether a member of a group is a group itself.
+func (w *walk) isGroup(member string) (bool, error) {
+	i := strings.LastIndexByte(member, '@')
+	dom, err := w.names.Domain(member[i+1:])
+	if err == nil {
+		var obj accounts.Object
+		obj, err = w.names.Find(dom, member[:i])
+		return obj.Group != nil, ignoreAbsent(err)
+	}
+	return false, ignoreAbsent(err)
+}
+
+func ignoreAbsent(err error) error {
+	if absent(err) {
+		return nil
+	}
+	return err
+}
+
+// all decides for all@ a domain.
+func (w *walk) all(dom accounts.Domain) error {
+	const rule = "all accounts"
+	senders := dom.AllSenders.Or(accounts.SendersNobody)
+	if senders == accounts.SendersNobody || w.purpose == ForLogin {
+		return w.policy(everybody, dom)
+	}
+	list, err := w.names.Everybody(dom)
+	if err != nil {
+		return err
+	}
+	w.decide(rule, Result{Kind: List, Addresses: list, List: accounts.Group{Local: everybody, Domain: dom.Name}, Senders: senders})
+	return nil
+}
+
+// policy decides for a name that stands for nothing, as its domain says. Nobody
+// signs in by such a name.
+func (w *walk) policy(local string, dom accounts.Domain) error {
+	switch {
+	case w.purpose == ForLogin || dom.Unknown == "":
+		w.unknown(dom)
+	case dom.Unknown == accounts.UnknownDiscard:
+		w.decide("unknown name", Result{Kind: Discard})
+	case w.caught:
+		w.refuse("unknown name", 550, "5.1.1", "what unknown names of "+dom.Name+" lead to is unknown too")
+	default:
+		w.caught = true
+		return w.follow("unknown name", strings.Replace(dom.Unknown, "*", written(local), 1))
+	}
+	return nil
+}
+
+// written returns a local part as it stands in an address, for the place of an
+// asterisk.
+func written(local string) string {
+	if isDotString(local) {
+		return local
+	}
+	return quote(local)
 }
 
 // found decides for an account, or for the one that an alias stands for.
@@ -93,6 +222,12 @@ func isRole(local string) bool {
 // account of the domain, and where it has none by the Main Domain's postmaster
 // or oldest account. A server without any account refuses with a temporary reply.
 func (w *walk) reader(role string, dom accounts.Domain) error {
+	if role != "postmaster" {
+		obj, err := w.names.Find(dom, "postmaster")
+		if err == nil && obj.Account == nil {
+			return w.stands(obj)
+		}
+	}
 	for _, domain := range []string{dom.Name, ""} {
 		obj, err := w.names.Lookup("postmaster", domain)
 		if absent(err) {

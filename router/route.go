@@ -51,6 +51,8 @@ type Result struct {
 
 	// Of List.
 	Addresses []string
+	List      accounts.Group   // the group, or all@ the domain, which has no Members
+	Senders   accounts.Senders // who may send to it; 0: anyone
 
 	// Of Refused: an SMTP reply code, an enhanced status code (RFC 3463), and a
 	// sentence for the client.
@@ -165,6 +167,9 @@ func (r *Router) RouteLogin(ctx context.Context, name string, local netip.Addr) 
 	}
 	return accounts.LoginRoute{Account: res.Account, Individual: res.Individual, Name: res.Account.Address()}, nil
 }
+
+// String says in words where the result leads.
+func (r Result) String() string { return r.describe() }
 
 // describe says in words where the result leads.
 func (r Result) describe() string {

@@ -45,6 +45,7 @@ type walk struct {
 	start  address // what it was, a bare login name with its domain
 	shown  string  // instead of addr, where it could not be parsed
 	open   bool    // a record lets strangers send it to another host
+	caught bool    // a domain's policy for unknown names has given it its address
 	result Result  // decided once its Kind is set
 
 	last domainAnswer // of domain

@@ -178,7 +178,7 @@ func (w *world) setup(line string) {
 		w.options.MaxHops = number(1)
 	case "quota":
 		_, err := w.dir.SetAccount(w.ctx, words[1], func(a *accounts.Account) error {
-			a.Quota = int64(number(2))
+			a.MaxOctets = accounts.Set(int64(number(2)))
 			return nil
 		})
 		must(w.t, err)

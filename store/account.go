@@ -1,9 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"tripost/store/engine"
 )
@@ -61,7 +65,8 @@ func (tx *Tx) CreateAccount() (AccountID, error) {
 
 // RemoveAccount takes an account away with all its mailboxes. Its messages are
 // kept for [Options.Undelete] like other expunged ones; they are moved there
-// after the transaction, by [Store.Run].
+// after the transaction, by [Store.Run]. Until [Tx.ForgetAccount] it is known
+// what [Tx.ReviveAccount] needs.
 func (tx *Tx) RemoveAccount(a AccountID) error {
 	acct, err := readAccount(tx.r, a)
 	if err != nil {
@@ -69,9 +74,13 @@ func (tx *Tx) RemoveAccount(a AccountID) error {
 	}
 	var boxes []namedMailbox
 	err = eachMailbox(tx.r, a, func(k boxKey, m *mailbox) error {
-		boxes = append(boxes, namedMailbox{k.mailbox, mailbox{name: m.name}})
+		boxes = append(boxes, namedMailbox{k.mailbox, *m})
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	subscribed, err := readSubscriptions(tx.r, a)
 	if err != nil {
 		return err
 	}
@@ -86,7 +95,76 @@ func (tx *Tx) RemoveAccount(a AccountID) error {
 		}
 	}
 	tx.tx.Delete(accountKey(a))
+	was := removedAccount{account: acct, boxes: boxes, subscribed: subscribed}
+	tx.tx.Put(removedAccountKey(a), was.append(nil))
 	return nil
+}
+
+// ReviveAccount makes an account that was removed again, with the names that its
+// mailboxes had, their access control lists and the subscriptions. They are empty
+// and have a new UIDVALIDITY; [Store.Restore] brings back what is kept of its
+// messages. ErrNoAccount: there is no such account, or it is forgotten.
+func (tx *Tx) ReviveAccount(a AccountID) error {
+	value, err := tx.r.Get(removedAccountKey(a))
+	if err == nil && value == nil {
+		err = ErrNoAccount
+	}
+	var was removedAccount
+	if err == nil {
+		err = was.decode(value)
+	}
+	if err != nil {
+		return fmt.Errorf("reviving account %d: %w", a, err)
+	}
+	acct := was.account
+	acct.octets, acct.messages, acct.names = 0, 0, 0
+	acct.modSeq++
+	slices.SortFunc(was.boxes, func(x, y namedMailbox) int { return cmp.Compare(x.name, y.name) })
+	for i := range was.boxes {
+		m := &was.boxes[i].mailbox
+		if _, err := tx.addMailbox(a, &acct, m.name, m.kind, m.acl, m.specialUse); err != nil {
+			return fmt.Errorf("reviving account %d: %w", a, err)
+		}
+	}
+	for _, name := range was.subscribed {
+		tx.tx.Put(subscriptionKey(a, name), []byte{recordVersion})
+	}
+	tx.putAccount(a, &acct)
+	tx.tx.Delete(removedAccountKey(a))
+	return nil
+}
+
+// ForgetAccount drops what is kept of an account for [Tx.ReviveAccount]. Its
+// messages go when their time is over.
+func (tx *Tx) ForgetAccount(a AccountID) { tx.tx.Delete(removedAccountKey(a)) }
+
+// removedAccount is what was known of an account that was removed.
+type removedAccount struct {
+	account    account
+	boxes      []namedMailbox // without their ids
+	subscribed []string
+}
+
+func (r *removedAccount) append(b []byte) []byte {
+	b = append(b, recordVersion)
+	b = appendText(b, string(r.account.append(nil)))
+	b = binary.AppendUvarint(b, uint64(len(r.boxes)))
+	for i := range r.boxes {
+		b = appendText(b, string(r.boxes[i].append(nil)))
+	}
+	return appendTexts(b, r.subscribed)
+}
+
+func (r *removedAccount) decode(b []byte) error {
+	d := newDecoder(b)
+	err := r.account.decode([]byte(d.text()))
+	for range d.count() {
+		var m namedMailbox
+		err = errors.Join(err, m.decode([]byte(d.text())))
+		r.boxes = append(r.boxes, m)
+	}
+	r.subscribed = d.texts()
+	return errors.Join(err, d.err("record of a removed account"))
 }
 
 // deletePart deletes an account's keys of one part.

@@ -40,6 +40,7 @@ const (
 	partFormat      = 0x00 // the schema's version
 	partNextAccount = 0x01 // the next account id
 	partRemoved     = 0x02 // + account, mailbox: contents still to be cleared away
+	partGone        = 0x03 // + account: what an account was that can be made again
 )
 
 // maxFixedKey is the length of the longest key without a name.
@@ -52,6 +53,10 @@ func appendRemovedKey(b []byte, a AccountID, m MailboxID) []byte {
 	b = append(b, spaceStore, partRemoved)
 	b = binary.BigEndian.AppendUint64(b, uint64(a))
 	return binary.BigEndian.AppendUint32(b, uint32(m))
+}
+
+func removedAccountKey(a AccountID) []byte {
+	return binary.BigEndian.AppendUint64([]byte{spaceStore, partGone}, uint64(a))
 }
 
 func appendAccountPart(b []byte, a AccountID, part byte) []byte {

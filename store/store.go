@@ -139,6 +139,9 @@ func (s *Store) Close() error { return s.engine.Close() }
 // Now tells the time that the store goes by: see [Options].
 func (s *Store) Now() time.Time { return s.o.Now() }
 
+// Undelete returns [Options.Undelete].
+func (s *Store) Undelete() time.Duration { return s.o.Undelete }
+
 // Engine returns the engine below.
 func (s *Store) Engine() engine.Engine { return s.engine }
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"unicode"
+
+	"tripost/accounts"
 )
 
 // command is one line of the command table.
@@ -40,6 +42,10 @@ func (c *command) checkFlags(args []string) error {
 	return nil
 }
 
+// cascading names the settings that an account may leave to its domain, and a
+// domain to the server.
+var cascading = strings.Join(accounts.PolicyNames(), ", ")
+
 // commands is the one table of the command line. A longer name stands before
 // its own beginning ("mailbox acl set" before "mailbox acl").
 var commands = []command{
@@ -50,22 +56,36 @@ var commands = []command{
 	{"domain add", "NAME", "add a domain; the first one is the Main Domain", domainAdd},
 	{"domain list", "", "list the domains", domainList},
 	{"domain show", "NAME", "show a domain", domainShow},
-	{"domain set", "NAME KEY=VALUE ...", "services, aliases, addresses, secure_method_required, pop_expire, pop_login_delay, pop_hold, quota_alert, dmarc, send_as, spam", domainSet},
+	{"domain set", "NAME KEY=VALUE ...", "services, aliases, addresses, unknown, all_senders, " + cascading, domainSet},
 	{"domain remove", "NAME", "remove a domain without accounts", domainRemove},
 	{"domain dkim", "NAME add [rsa|ed25519] | list | rotate [--overlap 72h] | remove SELECTOR", "make and change the keys that sign what a domain sends, and tell what the DNS must have", domainDKIM},
 
 	{"account add", "ADDR [--password-stdin]", "add an account", accountAdd},
 	{"account list", "[DOMAIN]", "list accounts", accountList},
 	{"account show", "ADDR", "show an account", accountShow},
-	{"account set", "ADDR KEY=VALUE ...", "name, quota, services, locked, certificate, legacy_auth, secure_method_required, pop_expire, pop_login_delay, pop_hold, quota_alert, dmarc, send_as, spam", accountSet},
+	{"account set", "ADDR KEY=VALUE ...", "name, services, locked, certificate, legacy_auth, " + cascading, accountSet},
 	{"account password", "ADDR [--password-stdin]", "set an account's password", accountPassword},
 	{"account compromised", "ADDR", "close an account in wrong hands: sign-in, sessions, its mail in the queue", accountCompromised},
 	{"account release", "ADDR", "give it back", accountRelease},
+	{"account removed", "", "list removed accounts that can be restored", accountRemoved},
 	{"account remove", "ADDR", "remove an account", accountRemove},
+	{"account restore", "ADDR", "make a removed account again, with its mail", accountRestore},
 
 	{"alias add", "ALIAS ACCOUNT", "give an account another name", aliasAdd},
 	{"alias list", "[DOMAIN]", "list aliases", aliasList},
 	{"alias remove", "ALIAS", "remove an alias", aliasRemove},
+
+	{"forwarder add", "NAME ADDRESS", "make a name stand for an address", forwarderAdd},
+	{"forwarder list", "[DOMAIN]", "list forwarders", forwarderList},
+	{"forwarder show", "NAME", "show a forwarder and where it leads", forwarderShow},
+	{"forwarder set", "NAME ADDRESS", "make a forwarder stand for another address", forwarderSet},
+	{"forwarder remove", "NAME", "remove a forwarder", forwarderRemove},
+
+	{"group add", "NAME [MEMBER ...]", "make a group", groupAdd},
+	{"group list", "[DOMAIN]", "list groups", groupList},
+	{"group show", "NAME", "show a group and its members", groupShow},
+	{"group set", "NAME KEY=VALUE ...", "name, members (+A,B and -A,B too), senders, mail, expand", groupSet},
+	{"group remove", "NAME", "remove a group", groupRemove},
 
 	{"mailbox list", "ADDR", "list an account's mailboxes", mailboxList},
 	{"mailbox create", "ADDR MAILBOX", "make a mailbox", mailboxCreate},

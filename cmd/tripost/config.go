@@ -135,6 +135,10 @@ type LocalConfig struct {
 	IndividualField         string `toml:"individual_field" comment:"header field that names the individual of a unified account"`
 	DirectMailboxAddressing bool   `toml:"direct_mailbox_addressing" comment:"mailbox#account@domain"`
 	Subaddress              string `toml:"subaddress" comment:"account+detail@domain; empty: off"`
+
+	Quota         Size     `toml:"quota" comment:"octets that an account may keep, where neither it nor its domain says otherwise; 0: no limit"`
+	QuotaMessages int      `toml:"quota_messages" comment:"messages, likewise"`
+	QuotaBounce   Duration `toml:"quota_bounce" comment:"mail for an account without room is refused as what may pass, and after that time for good; 0: never for good"`
 }
 
 // QueueConfig is the part of the outbound queue.
@@ -229,7 +233,7 @@ func defaultConfig() Config {
 		},
 		LMTP:     LMTPConfig{Listen: []string{}},
 		MailAuth: defaultMailAuth(), Screen: defaultScreen(),
-		Local: LocalConfig{IndividualField: "X-Real-To", DirectMailboxAddressing: true, Subaddress: "+"},
+		Local: LocalConfig{IndividualField: "X-Real-To", DirectMailboxAddressing: true, Subaddress: "+", QuotaBounce: days(3)},
 		Queue: QueueConfig{
 			Retry: []Duration{
 				Duration{5 * time.Minute}, Duration{10 * time.Minute}, Duration{30 * time.Minute},

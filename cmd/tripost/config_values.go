@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"tripost/admin"
+	"tripost/accounts"
 )
 
 // badValue is a value that its type could not read. For a
@@ -64,7 +64,7 @@ type Size int64
 
 // UnmarshalText reads a size.
 func (s *Size) UnmarshalText(text []byte) error {
-	v, err := admin.ParseSize(string(text))
+	v, err := accounts.ParseSize(string(text))
 	if err != nil {
 		return &badValue{string(text), aSize}
 	}
@@ -73,4 +73,4 @@ func (s *Size) UnmarshalText(text []byte) error {
 }
 
 // MarshalText writes a size in its largest whole unit.
-func (s Size) MarshalText() ([]byte, error) { return []byte(admin.FormatSize(int64(s))), nil }
+func (s Size) MarshalText() ([]byte, error) { return []byte(accounts.FormatSize(int64(s))), nil }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/term"
 
+	"tripost/accounts"
 	"tripost/admin"
 )
 
@@ -73,6 +74,8 @@ func (e *environment) showDomain(d admin.DomainInfo) {
 			row("addresses", strings.Trim(fmt.Sprint(d.Addresses), "[]"))
 		}
 		row("created", d.Created.Local().Format(day))
+		row("unknown", d.Unknown)
+		row("all_senders", d.AllSenders)
 		policyRows(row, d.Policy)
 	})
 }
@@ -185,7 +188,7 @@ func quota(n int64) string {
 	if n == 0 {
 		return "none"
 	}
-	return admin.FormatSize(n)
+	return accounts.FormatSize(n)
 }
 
 func accountShow(e *environment, args []string) error {
@@ -220,7 +223,6 @@ func (e *environment) showAccount(a admin.AccountInfo) {
 		row("locked", mark(a.Locked))
 		row("messages", a.Messages)
 		row("octets", a.Octets)
-		row("quota", quota(a.Quota))
 		rowIfSet(row, "legacy_auth", a.LegacyAuth)
 		rowIfSet(row, "certificate", a.Certificate)
 		row("created", a.Created.Local().Format(day))

@@ -27,6 +27,9 @@ func serverPolicy(cfg Config) accounts.Policy {
 		POPLoginDelay:        accounts.Set(cfg.POP.LoginDelay.Duration),
 		POPHold:              accounts.Set(accounts.Hold{Messages: cfg.POP.HoldMessages, Percent: cfg.POP.HoldPercent}),
 		QuotaAlert:           accounts.Set(cfg.Alerts.QuotaPercent),
+		MaxOctets:            accounts.Set(int64(cfg.Local.Quota)),
+		MaxMessages:          accounts.Set(int64(cfg.Local.QuotaMessages)),
+		MailToAll:            accounts.Set(true),
 		DMARC:                accounts.Set(handling(cfg.MailAuth.DMARC)),
 		Spam:                 accounts.Set(handling(cfg.Screen.Spam)),
 	}

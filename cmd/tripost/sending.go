@@ -25,7 +25,7 @@ func queueOptions(cfg Config, log *syslog.Log, r *rules.Rules) queue.Options {
 	}
 	return queue.Options{
 		Hostname: cfg.Hostname, Product: product(), MaxSize: int64(cfg.Message.Size), MaxHops: cfg.SMTP.Hops,
-		Individual: cfg.Local.IndividualField, MaxItems: cfg.Queue.Limit,
+		Individual: cfg.Local.IndividualField, QuotaBounce: cfg.Local.QuotaBounce.Duration, MaxItems: cfg.Queue.Limit,
 		Retry: retry, WarnAfter: cfg.Queue.WarnAfter.Duration, ExpireAfter: cfg.Queue.ExpireAfter.Duration,
 		OwnAddresses: cfg.Submission.OwnAddresses, SpoolDirectory: cfg.Data,
 		Flow:  queue.Flow{Recipients: cfg.Submission.FlowRecipients, Period: cfg.Submission.FlowPeriod.Duration},

@@ -78,6 +78,9 @@ func runServer(ctx context.Context, cfg Config, o serverOptions) (err error) {
 			return err
 		}
 	}
+	if err := r.directory.ApplyQuotas(ctx); err != nil {
+		return err
+	}
 	s, err := r.newServer(o)
 	if err != nil {
 		return err

@@ -168,7 +168,7 @@ func TestReportOverQuota(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.submit("ann@example.test", "joe@client.test")
 	_, err := w.dir.SetAccount(w.ctx, "ann@example.test", func(a *accounts.Account) error {
-		a.Quota = 1
+		a.MaxOctets = accounts.Set(int64(1))
 		return nil
 	})
 	must(t, err)

@@ -14,7 +14,7 @@ import (
 func (w *world) quota(name string, octets int64) {
 	w.t.Helper()
 	_, err := w.dir.SetAccount(w.ctx, name+"@example.test", func(a *accounts.Account) error {
-		a.Quota = octets
+		a.MaxOctets = accounts.Set(int64(octets))
 		return nil
 	})
 	must(w.t, err)

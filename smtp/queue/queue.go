@@ -37,6 +37,7 @@ type Options struct {
 	Retry       []time.Duration // pauses between attempts, the last one repeats; default 5m 10m 30m 1h 2h 4h
 	WarnAfter   time.Duration   // when the sender is told of a delay; default 4h; negative: never
 	ExpireAfter time.Duration   // when a message is given up; default 5 days
+	QuotaBounce time.Duration   // after how long without room an account's mail is refused for good; 0: never
 	// SpoolDirectory is where large messages wait while an Inspector judges them;
 	// empty: the system's directory for temporary files.
 	SpoolDirectory string
@@ -106,6 +107,8 @@ type Queue struct {
 	log    events
 	flow   *meterOfFlow
 
+	crowded crowded
+
 	notices *notices
 
 	submitted atomic.Uint64
@@ -134,6 +137,8 @@ func New(st *store.Store, r Router, d *accounts.Directory, o Options) *Queue {
 		o:      o,
 		log:    newEvents(o.Log),
 		flow:   newMeterOfFlow(o.Flow, o.Now),
+
+		crowded: crowded{after: o.QuotaBounce, now: o.Now},
 
 		notices: &notices{wake: make(chan struct{}, 1)},
 	}

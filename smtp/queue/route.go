@@ -62,7 +62,7 @@ func (q *Queue) admit(ctx context.Context, addr string, res *router.Result, src 
 	case router.Local:
 		return whyLocal, nil
 	case router.List:
-		return whyList, nil
+		return whyList, q.maySendTo(ctx, addr, res, src)
 	case router.Discard:
 		return whyDiscard, nil
 	default:
@@ -105,6 +105,22 @@ func (q *Queue) mayRelay(ctx context.Context, addr string, src *Source) (why str
 	}
 }
 
+// maySendTo refuses who may not send to a list. What the server itself sends
+// always may.
+func (q *Queue) maySendTo(ctx context.Context, addr string, res *router.Result, src *Source) error {
+	if src.Internal {
+		return nil
+	}
+	may, err := q.dir.MaySend(ctx, src.Account, res.List, res.Senders)
+	if err != nil {
+		return fmt.Errorf("who may send to %q: %w", addr, err)
+	}
+	if !may {
+		return &RecipientError{Address: addr, Code: 550, Enhanced: "5.7.2", Reason: "you may not send to this list"}
+	}
+	return nil
+}
+
 // mayUserRelay looks the account up again: a session may last longer than the
 // right to send, and a locked account must stop sending at once.
 func (q *Queue) mayUserRelay(ctx context.Context, addr string, a *accounts.Account) (why string, err error) {
@@ -136,8 +152,9 @@ func (q *Queue) room(ctx context.Context, addr string, res *router.Result, size 
 		return fmt.Errorf("quota of %q: %w", res.Account.Address(), err)
 	}
 	if u.OctetLimit > 0 && u.Octets+max(size, 1) > u.OctetLimit || u.MessageLimit > 0 && u.Messages >= u.MessageLimit {
-		return overQuota(addr)
+		return q.crowded.refusal(res.Account.ID, addr)
 	}
+	q.crowded.hasRoom(res.Account.ID)
 	return nil
 }
 

@@ -86,7 +86,7 @@ func TestSubmitOverQuota(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Options{})
 	_, err := w.dir.SetAccount(w.ctx, "bob@example.test", func(a *accounts.Account) error {
-		a.Quota = 10
+		a.MaxOctets = accounts.Set(int64(10))
 		return nil
 	})
 	must(t, err)

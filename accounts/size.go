@@ -1,4 +1,4 @@
-package admin
+package accounts
 
 import (
 	"fmt"
@@ -24,7 +24,7 @@ func ParseSize(s string) (int64, error) {
 	}
 	v, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
 	if err != nil || v < 0 || v > 1<<62>>shift {
-		return 0, fmt.Errorf("%q is not a size such as 64K, 50M or 1G", s)
+		return 0, fmt.Errorf("%q: %w: use a size such as 64K, 50M or 1G", clip(s), ErrBadValue)
 	}
 	return v << shift, nil
 }
