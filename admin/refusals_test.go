@@ -35,7 +35,7 @@ var refusals = map[string][]struct{ request, want string }{
 	"account/set": {
 		{`{"name": "nobody", "settings": {"locked": "yes"}}`, "no such account"},
 		{`{"name": "ann", "settings": {"locked": "perhaps"}}`, "neither yes nor no"},
-		{`{"name": "ann", "settings": {"quota": "9999999999G"}}`, "is not a size"},
+		{`{"name": "ann", "settings": {"quota": "9999999999G"}}`, "use a size"},
 		{`{"name": "ann", "settings": {"services": "pop;imap"}}`, "services: service"},
 		{`{"name": "ann", "settings": {"name": "` + strings.Repeat("x", 256) + `"}}`, "real name"},
 		{`{"name": "ann", "settings": {"": ""}}`, "is not a setting of an account"},
