@@ -198,6 +198,7 @@ func (e *exchange) admit(ctx context.Context) (*SignedIn, error) {
 		Mechanism:  e.mechanism,
 	}
 	in.Identity.Groups = e.record.groups
+	in.Identity.Actor = e.at.actor()
 	name := e.mailbox
 	if name == "" {
 		name = "INBOX"

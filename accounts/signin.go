@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"net/netip"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -125,6 +126,11 @@ type Attempt struct {
 	// is not known: then there is no channel binding tls-server-end-point.
 	ServerCertificate *x509.Certificate
 	Log               *syslog.Logger // the session's
+}
+
+// actor is who the store's history gets to know.
+func (at Attempt) actor() store.Actor {
+	return store.Actor{Protocol: strings.ToUpper(at.Service.String()), Session: at.Log.ID(), Remote: at.Remote}
 }
 
 func (at Attempt) encrypted() bool { return at.TLS || at.TLSState != nil }

@@ -22,6 +22,7 @@ import (
 
 	"tripost/accounts"
 	"tripost/alerts"
+	"tripost/history"
 	"tripost/router"
 	"tripost/rules"
 	"tripost/smtp/dkim"
@@ -44,6 +45,7 @@ type API struct {
 	// Sessions are those that users have now; nil where nobody can have any.
 	Sessions *accounts.Sessions
 	Log      *syslog.Logger // tag ADMIN; nil: silent
+	History  *history.History
 	// References is what the store's check counts beside its own.
 	References References
 	// Backups copies the data directory.
@@ -152,6 +154,8 @@ func (a *API) operations() map[string]http.HandlerFunc {
 		"alert/seen":   operation(a.AlertSeen),
 		"alert/remove": operation(a.RemoveAlert),
 
+		"explain/message": operation(a.Explain),
+
 		"rule/list":   operation(a.ListRules),
 		"rule/add":    operation(a.AddRule),
 		"rule/remove": operation(a.RemoveRule),
@@ -255,7 +259,7 @@ func isRefusal(err error) bool {
 		store.ErrOverQuota, store.ErrBadName, store.ErrInbox, store.ErrNoAccount,
 		store.ErrHasChildren, store.ErrTooManyMailboxes, store.ErrBadACL, store.ErrUIDs,
 		alerts.ErrNoAlert, alerts.ErrBadText, alerts.ErrTooMany, alerts.ErrBadID,
-		rules.ErrNoRule, rules.ErrBadRule,
+		history.ErrNotFound, rules.ErrNoRule, rules.ErrBadRule,
 		ErrNoItem,
 	} {
 		if errors.Is(err, e) {

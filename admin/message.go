@@ -112,10 +112,10 @@ func (in *importer) one(ctx context.Context) (mboxMessage, error) {
 		return msg, err
 	}
 	d.Finish()
-	_, err = in.api.Store.Append(ctx, store.System(), in.to, d, msg.Flags, msg.Date)
+	_, err = in.api.Store.Append(ctx, byImport(), in.to, d, msg.Flags, msg.Date)
 	if errors.Is(err, store.ErrKeywords) {
 		msg.KeywordsLost, msg.Flags.Keywords = true, nil
-		_, err = in.api.Store.Append(ctx, store.System(), in.to, d, msg.Flags, msg.Date)
+		_, err = in.api.Store.Append(ctx, byImport(), in.to, d, msg.Flags, msg.Date)
 	}
 	return msg, err
 }
@@ -185,4 +185,11 @@ func flagSet(f store.Flags, keywords []string) store.FlagSet {
 		}
 	}
 	return set
+}
+
+// byImport is the server itself as who brings mail in, for the history.
+func byImport() store.Identity {
+	id := store.System()
+	id.Actor.Protocol = "import"
+	return id
 }

@@ -71,7 +71,8 @@ var refusals = map[string][]struct{ request, want string }{
 		{`{"account": "ann", "id": "#", "rights": "l"}`, "not a valid name"}, {`{"account": "ann", "id": "anyone@nowhere.test", "rights": "l"}`, "no such domain"},
 		{`{"account": "ann", "mailbox": "x", "id": "bob", "rights": "l"}`, "no such mailbox"}, {`{"account": "nobody", "id": "bob", "rights": "l"}`, "no such account"},
 	},
-	"rule/list": {{`{"name": "nobody"}`, "no such account"}},
+	"explain/message": {{`{}`, "nothing is known"}, {`{"id": "17"}`, "nothing is known"}, {`{"id": "<x@y>"}`, "nothing is known"}},
+	"rule/list":       {{`{"name": "nobody"}`, "no such account"}},
 	"rule/add": {
 		{`{"account": "nobody", "rule": {"name": "a", "actions": [{"do": "keep"}]}}`, "no such account"},
 		{`{"account": "ann"}`, "a name is expected"}, {`{"account": "ann", "rule": {"name": "a"}}`, "an action is expected"},

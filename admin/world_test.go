@@ -15,6 +15,7 @@ import (
 
 	"tripost/accounts"
 	"tripost/alerts"
+	"tripost/history"
 	"tripost/router"
 	"tripost/rules"
 	"tripost/smtp/dkim"
@@ -40,7 +41,7 @@ func newWorld(t testing.TB) *world {
 	})
 	w := &world{t: t, api: &API{
 		Directory: dir, Store: st, Router: router.New(dir, router.Options{Hostname: "mail.company.test"}),
-		Queue: testQueue{}, Rules: rules.New(st, dir, rules.Options{}), Alerts: alerts.New(st, dir, alerts.Options{}), Keys: dkim.New(st, nil), MaxMessage: maxTestMessage,
+		Queue: testQueue{}, History: history.New(st, nil, history.Options{}), Rules: rules.New(st, dir, rules.Options{}), Alerts: alerts.New(st, dir, alerts.Options{}), Keys: dkim.New(st, nil), MaxMessage: maxTestMessage,
 	}}
 	server := httptest.NewServer(w.api.Handler())
 	t.Cleanup(server.Close)

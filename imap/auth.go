@@ -139,6 +139,7 @@ func (p *parser) base64() []byte {
 // signIn takes the session to the authenticated state.
 func (s *session) signIn(user *accounts.SignedIn) completion {
 	s.user = user.Identity
+	s.user.Actor.Client = s.client
 	s.state = authenticated
 	s.failures = 0
 	s.watchAlerts()

@@ -284,6 +284,9 @@ func (f *fetcher) message(ctx context.Context, i, seq int) error {
 		}
 	}
 	w.end()
+	if f.plan.texts() {
+		f.s.view.Read(f.s.view.At(seq).UID)
+	}
 	return nil
 }
 

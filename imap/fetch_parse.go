@@ -46,6 +46,18 @@ type fetchPlan struct {
 	record   bool // the stored record is needed
 }
 
+// texts tells whether the client gets more than headers.
+func (p *fetchPlan) texts() bool {
+	for i := range p.sections {
+		switch s := &p.sections[i]; {
+		case s.kind == sectionBinarySize:
+		case s.text == sectionAll, s.text == sectionBodyText:
+			return true
+		}
+	}
+	return false
+}
+
 // sectionPart is what of a part is asked for.
 type sectionPart uint8
 

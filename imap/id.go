@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"strings"
+	"unicode"
 
 	"tripost/message"
 	"tripost/syslog"
@@ -21,6 +22,8 @@ func (s *session) id(_ context.Context, cmd *command) (completion, error) {
 		return completion{}, err
 	}
 	s.log.Log(syslog.Protocol, "client ID: "+strings.Join(fields, " "))
+	s.client = clientName(fields)
+	s.user.Actor.Client = s.client
 	b := append(s.c.Out(), `* ID ("name" `...)
 	b = message.AppendString(b, []byte(s.srv.cfg.Product))
 	if late(s) && s.srv.cfg.Version != "" {
@@ -48,4 +51,32 @@ func (p *parser) idFields() []string {
 		fields = append(fields, string(name)+"="+string(value))
 	})
 	return fields
+}
+
+// maxClient bounds what is kept of a client's name, in octets.
+const maxClient = 100
+
+// clientName is what a client calls itself, for the history of messages: its name
+// and version without what could steer a terminal.
+func clientName(fields []string) string {
+	var name, version string
+	for _, f := range fields {
+		key, value, _ := strings.Cut(f, "=")
+		switch strings.ToLower(key) {
+		case "name":
+			name = value
+		case "version":
+			version = value
+		}
+	}
+	all := strings.ToValidUTF8(strings.TrimSpace(name+" "+version), "?")
+	if len(all) > maxClient {
+		all = strings.ToValidUTF8(all[:maxClient], "")
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, all)
 }

@@ -50,6 +50,8 @@ type session struct {
 	log   *syslog.Logger
 	state state
 	user  store.Identity // of no account before sign-in
+	// client is what the client calls itself, for the history.
+	client string
 
 	view     *store.View  // the selected mailbox, or nil
 	lost     bool         // the selected mailbox has gone: see update.go

@@ -26,6 +26,7 @@ func (s *session) retr(ctx context.Context, arg string) error {
 		return fmt.Errorf("send message %d: %w", m.number, err)
 	}
 	s.count.retrieved++
+	s.drop.view.Read(m.UID)
 	s.count.octets += size
 	s.drop.last = max(s.drop.last, m.number)
 	if s.shouldMark(m) {

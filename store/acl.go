@@ -18,6 +18,7 @@ type Identity struct {
 	Name    string   // canonical, lower case: "jsmith@company.test"
 	Groups  []string // canonical: "#sales@company.test"
 	Admin   bool     // all rights everywhere
+	Actor   Actor    // decides nothing; the history has it
 }
 
 // System is the server itself: it delivers and administers.

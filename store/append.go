@@ -85,7 +85,14 @@ func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64, whi
 	tx.insert(k, &st, &acct, &e)
 	tx.putState(k, &st)
 	tx.putAccount(k.account, &acct)
-	return Appended{st.UIDValidity, e.UID, k.mailbox}, nil
+	done := Appended{st.UIDValidity, e.UID, k.mailbox}
+	if id.Actor.Protocol == "" {
+		return done, nil
+	}
+	return done, tx.note(&Action{
+		Op: OpAppend, By: *id, Account: k.account, Mailbox: k.mailbox, Name: dst.Name,
+		UIDs: UIDSet{{e.UID, e.UID}}, Body: m.Body,
+	})
 }
 
 // lastUID is never given out, so that UIDNEXT is always one more than a UID can

@@ -88,7 +88,14 @@ func (tx *Tx) transfer(v *View, set UIDSet, dst MailboxRef, move bool) (CopyResu
 	if move && from.st != to.st {
 		tx.putEnd(from)
 	}
-	return res, nil
+	a := Action{
+		Op: OpCopy, By: v.id, Account: from.k.account, Mailbox: from.k.mailbox, Name: v.box.Name,
+		UIDs: res.Source, To: MailboxRef{to.k.account, dst.Name}, ToID: to.k.mailbox, Targets: res.Target,
+	}
+	if move {
+		a.Op = OpMove
+	}
+	return res, tx.note(&a)
 }
 
 // transferEnds asks for the rights of a transfer and reads both mailboxes.

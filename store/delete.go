@@ -63,7 +63,9 @@ func (tx *Tx) deleteMailbox(id *Identity, ref MailboxRef) (boxKey, error) {
 	}
 	acct.modSeq++
 	tx.putAccount(k.account, &acct)
-	return k, nil
+	return k, tx.note(&Action{
+		Op: OpRemove, By: *id, Account: k.account, Mailbox: k.mailbox, Name: m.name, UIDs: UIDSet{{1, lastUID}},
+	})
 }
 
 // hasAnyChild tells whether there is a name below name, whoever may see it.

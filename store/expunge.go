@@ -119,7 +119,9 @@ func (tx *Tx) expunge(v *View, set UIDSet, any bool) (removed UIDSet, err error)
 	for i := range entries {
 		removed.Add(entries[i].UID, entries[i].UID)
 	}
-	return removed, nil
+	return removed, tx.note(&Action{
+		Op: OpExpunge, By: v.id, Account: k.account, Mailbox: k.mailbox, Name: m.name, UIDs: removed,
+	})
 }
 
 func (tx *Tx) readExpungeable(k boxKey, set UIDSet, any bool) (entries []entry, err error) {

@@ -144,7 +144,13 @@ func (tx *Tx) setFlags(v *View, set UIDSet, op FlagOp, f FlagSet, unchangedSince
 	tx.putState(k, &st)
 	tx.putAccount(k.account, &acct)
 	done.after = st.State
-	return nil
+	if record.empty() {
+		return nil
+	}
+	return tx.note(&Action{
+		Op: OpFlags, By: v.id, Account: k.account, Mailbox: k.mailbox, Name: v.box.Name,
+		UIDs: record.flagged, Flagged: op, Flags: f,
+	})
 }
 
 // conflicts tells whether a message has been changed after a modseq, so that its

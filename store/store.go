@@ -32,6 +32,12 @@ type Options struct {
 	Logf func(level int, text string)
 	// MaxMailboxes bounds the names of one account; 0: 10,000.
 	MaxMailboxes int
+	// History is given each [Action], in the transaction that does it; nil: there
+	// is no history. Its error undoes the transaction.
+	History func(*Tx, *Action) error
+	// Reads is told of each message whose text a client was given, outside of any
+	// transaction. It must not block.
+	Reads func(by *Identity, a AccountID, m MailboxID, name string, u UID)
 	// KeepChanges bounds the change records of one mailbox by number and age: a
 	// client that knew the mailbox before reads the whole of it. 0: 10,000
 	// records, 30 days.

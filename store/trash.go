@@ -190,11 +190,15 @@ func (tx *Tx) restore(a AccountID, x *Expunged) (bool, error) {
 		Flags: FlagSet{System: t.Flags &^ FlagDeleted, Keywords: t.keywords},
 		Date:  time.Unix(t.Date, 0),
 	}
-	if _, err := tx.append(&system, ref, m, t.Size, keywordsFit); err != nil {
+	done, err := tx.append(&system, ref, m, t.Size, keywordsFit)
+	if err != nil {
 		return false, err
 	}
 	tx.tx.Delete(key)
-	return true, nil
+	return true, tx.note(&Action{
+		Op: OpRestore, By: system, Account: a, Mailbox: x.MailboxID, Name: t.mailbox, UIDs: UIDSet{{x.UID, x.UID}},
+		To: ref, ToID: done.Mailbox, Targets: UIDSet{{done.UID, done.UID}},
+	})
 }
 
 // restoreTo returns the mailbox for a restored message.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tripost/admin"
+	"tripost/history"
 	"tripost/smtp/queue"
 	"tripost/store"
 	"tripost/store/backup"
@@ -64,7 +65,7 @@ func (b *backups) check(ctx context.Context, e backup.Entry) (info admin.CheckIn
 	if err := backup.Scratch(ctx, e, dir); err != nil {
 		return info, err
 	}
-	st, err := openStoreIn(ctx, b.cfg, dir, syslog.Discard().Tag("STORE"))
+	st, err := openStoreIn(ctx, b.cfg, dir, syslog.Discard().Tag("STORE"), history.NewReads())
 	if err != nil {
 		return info, err
 	}
@@ -197,7 +198,7 @@ func storeRestore(e *environment, args []string) error {
 // continueFrom makes a restored store safe to go on from: numbers that were
 // given out after the copy was made are not given out again.
 func continueFrom(ctx context.Context, cfg Config, dir string) error {
-	st, err := openStoreIn(ctx, cfg, dir, syslog.Discard().Tag("STORE"))
+	st, err := openStoreIn(ctx, cfg, dir, syslog.Discard().Tag("STORE"), history.NewReads())
 	if err != nil {
 		return err
 	}

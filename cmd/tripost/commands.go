@@ -123,6 +123,8 @@ var commands = []command{
 
 	{"log", "[--follow] [--tag T] [--session T-000123] [--level N] [--since T]", "print the System Log", showLog},
 
+	{"explain", "ID", "tell what became of a message, by its queue id or Message-ID", explain},
+
 	{"undelete list", "ADDR [MAILBOX]", "list removed messages that can be restored", undeleteList},
 	{"undelete restore", "ADDR [MAILBOX [UID]]", "put removed messages back", undeleteRestore},
 

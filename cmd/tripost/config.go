@@ -36,6 +36,7 @@ type Config struct {
 	Alerts     AlertsConfig     `toml:"alerts"`
 	Backup     BackupConfig     `toml:"backup"`
 	Rules      RulesConfig      `toml:"rules"`
+	History    HistoryConfig    `toml:"history"`
 	Admin      AdminConfig      `toml:"admin"`
 }
 
@@ -193,6 +194,12 @@ type RulesConfig struct {
 	ForwardFrom  string `toml:"forward_from" comment:"reverse-path of what rules forward to other hosts: account, or sender to leave it"`
 }
 
+// HistoryConfig is the part of what is remembered of messages.
+type HistoryConfig struct {
+	Keep  Duration `toml:"keep" comment:"how long what became of a message can be explained after it is gone"`
+	Limit int      `toml:"limit" comment:"most records of what was done in one mailbox; of more, the oldest go"`
+}
+
 // AdminConfig is the part of the HTTP listener.
 type AdminConfig struct {
 	Listen string `toml:"listen" comment:"answers /health and /metrics; empty: off"`
@@ -242,10 +249,11 @@ func defaultConfig() Config {
 			WarnAfter: Duration{4 * time.Hour}, ExpireAfter: days(5), SMTPPort: 25, PolicyPort: 443, Limit: 100_000,
 			Connections: 100, ConnectionsPerHost: 20, Ready: 50_000, Route: []QueueRoute{},
 		},
-		Alerts: AlertsConfig{QuotaPercent: 90, Limit: 100},
-		Backup: BackupConfig{Every: days(1), Keep: 14, Verify: true},
-		Rules:  RulesConfig{Limit: 100, VacationDays: 7, ForwardFrom: "account"},
-		Admin:  AdminConfig{Listen: "127.0.0.1:8010"},
+		Alerts:  AlertsConfig{QuotaPercent: 90, Limit: 100},
+		Backup:  BackupConfig{Every: days(1), Keep: 14, Verify: true},
+		History: HistoryConfig{Keep: days(30), Limit: 20_000},
+		Rules:   RulesConfig{Limit: 100, VacationDays: 7, ForwardFrom: "account"},
+		Admin:   AdminConfig{Listen: "127.0.0.1:8010"},
 	}
 }
 

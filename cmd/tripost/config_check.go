@@ -93,6 +93,8 @@ func (c *Config) checkNumbers() error {
 		{"smtp.hops", int64(c.SMTP.Hops), 10},
 		{"alerts.quota_percent", int64(c.Alerts.QuotaPercent), 0},
 		{"alerts.limit", int64(c.Alerts.Limit), 1},
+		{"history.keep", int64(c.History.Keep.Duration), int64(time.Hour)},
+		{"history.limit", int64(c.History.Limit), 100},
 		{"rules.limit", int64(c.Rules.Limit), 1},
 		{"rules.vacation_days", int64(c.Rules.VacationDays), 1},
 		{"submission.flow_recipients", int64(c.Submission.FlowRecipients), 0},

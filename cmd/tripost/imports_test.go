@@ -33,6 +33,7 @@ var floors = map[string]int{
 	"alerts":                  5,
 	"rules":                   5,
 	"accounts":                4,
+	"history":                 3,
 	"store/storetest":         3,
 	"store":                   2,
 	"store/backup":            3,

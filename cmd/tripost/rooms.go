@@ -10,6 +10,7 @@ import (
 	"tripost/accounts"
 	"tripost/admin"
 	"tripost/alerts"
+	"tripost/history"
 	"tripost/message"
 	"tripost/router"
 	"tripost/rules"
@@ -37,6 +38,7 @@ type rooms struct {
 	alerts    *alerts.Alerts
 	keys      *dkim.Keys
 	rules     *rules.Rules
+	history   *history.History
 	api       *admin.API
 }
 
@@ -46,7 +48,8 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 	if log == nil {
 		log = syslog.Discard()
 	}
-	st, err := openStore(ctx, cfg, log.Tag("STORE"))
+	reads := history.NewReads()
+	st, err := openStore(ctx, cfg, log.Tag("STORE"), reads)
 	if err != nil {
 		return nil, err
 	}
@@ -64,8 +67,9 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 		Log:           log.Tag("ROUTER"),
 	})
 	r.resolver = newResolver(cfg)
+	r.history = history.New(st, reads, historyOptions(cfg, log))
 	r.rules = rules.New(st, r.directory, ruleOptions(cfg, log))
-	options := queueOptions(cfg, log, r.rules)
+	options := queueOptions(cfg, log, r.rules, r.history)
 	options.Identities = identities{r.directory}
 	r.queue = queue.New(st, r.router, r.directory, options)
 	r.alerts = alerts.New(st, r.directory, alertOptions(cfg, log))
@@ -73,21 +77,22 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 	r.api = &admin.API{
 		Backups:   &backups{cfg: cfg, store: st},
 		Directory: r.directory, Store: st, Router: r.router, Queue: adminQueue{r.queue}, Alerts: r.alerts, Keys: r.keys, Rules: r.rules,
-		Log:        log.Tag("ADMIN"),
+		History: r.history, Log: log.Tag("ADMIN"),
 		References: queue.Bodies, MaxMessage: int64(cfg.Message.Size),
 	}
 	return r, nil
 }
 
-func openStore(ctx context.Context, cfg Config, log *syslog.Logger) (*store.Store, error) {
+func openStore(ctx context.Context, cfg Config, log *syslog.Logger, reads *history.Reads) (*store.Store, error) {
 	if _, err := os.Stat(cfg.Data); err != nil {
 		return nil, fmt.Errorf("data directory: %w (\"tripost serve\" makes it)", err)
 	}
-	return openStoreIn(ctx, cfg, filepath.Join(cfg.Data, "store"), log)
+	return openStoreIn(ctx, cfg, filepath.Join(cfg.Data, "store"), log, reads)
 }
 
 // openStoreIn opens the store in a directory with the configuration's settings.
-func openStoreIn(ctx context.Context, cfg Config, dir string, log *syslog.Logger) (*store.Store, error) {
+// What is read of messages is told to reads.
+func openStoreIn(ctx context.Context, cfg Config, dir string, log *syslog.Logger, reads *history.Reads) (*store.Store, error) {
 	logf := func(level int, text string) { log.Log(syslog.Level(level), text) }
 	e, err := local.Open(dir, local.Options{Logf: logf})
 	if err != nil {
@@ -102,6 +107,8 @@ func openStoreIn(ctx context.Context, cfg Config, dir string, log *syslog.Logger
 		Logf:     logf,
 
 		IndividualField: cfg.Local.IndividualField,
+		History:         history.Record,
+		Reads:           reads.Note,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("store: %w", err), e.Close())

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tripost/history"
 	"tripost/rules"
 	"tripost/smtp/mtasts"
 	"tripost/smtp/queue"
@@ -18,7 +19,7 @@ import (
 	"tripost/syslog"
 )
 
-func queueOptions(cfg Config, log *syslog.Log, r *rules.Rules) queue.Options {
+func queueOptions(cfg Config, log *syslog.Log, r *rules.Rules, h *history.History) queue.Options {
 	retry := make([]time.Duration, len(cfg.Queue.Retry))
 	for i, d := range cfg.Queue.Retry {
 		retry[i] = d.Duration
@@ -29,8 +30,15 @@ func queueOptions(cfg Config, log *syslog.Log, r *rules.Rules) queue.Options {
 		Retry: retry, WarnAfter: cfg.Queue.WarnAfter.Duration, ExpireAfter: cfg.Queue.ExpireAfter.Duration,
 		OwnAddresses: cfg.Submission.OwnAddresses, SpoolDirectory: cfg.Data,
 		Flow:  queue.Flow{Recipients: cfg.Submission.FlowRecipients, Period: cfg.Submission.FlowPeriod.Duration},
-		Rules: r, ForwardKeepsSender: cfg.Rules.ForwardFrom == "sender",
+		Rules: r, History: h, ForwardKeepsSender: cfg.Rules.ForwardFrom == "sender",
 		Log: log,
+	}
+}
+
+func historyOptions(cfg Config, log *syslog.Log) history.Options {
+	return history.Options{
+		Keep: cfg.History.Keep.Duration, Limit: cfg.History.Limit,
+		Logf: func(format string, args ...any) { log.Tag("STORE").Logf(syslog.Problem, format, args...) },
 	}
 }
 

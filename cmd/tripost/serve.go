@@ -192,6 +192,7 @@ func (s *server) run(ctx context.Context) error {
 	g.Go(func() error { return s.screen.Run(ctx) })
 	g.Go(func() error { return s.runBackups(ctx) })
 	g.Go(func() error { return s.rules.Run(ctx) })
+	g.Go(func() error { return s.history.Run(ctx) })
 	g.Go(func() error { return s.watchHangups(ctx, hangups) })
 	g.Go(func() error { return trimMemory(ctx) })
 	s.announce()

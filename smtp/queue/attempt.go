@@ -113,6 +113,9 @@ func (q *Queue) outcome(a *attempt, reports []*parcel, warned bool) func(*store.
 				err = p.record(tx)
 			}
 		}
+		if err == nil {
+			err = q.remember(tx, d, a)
+		}
 		return err
 	}
 }

@@ -9,26 +9,26 @@ import (
 )
 
 // deliver appends one local copy.
-func deliver(tx *store.Tx, c *copyTo, body store.Body) error {
+func deliver(tx *store.Tx, c *copyTo, body store.Body) (store.Appended, error) {
 	ref := store.MailboxRef{Account: c.account.ID, Name: c.mailbox}
 	if ref.Name == "" {
 		ref.Name = "INBOX"
 	}
 	message := store.NewMessage{Body: body, Flags: store.FlagSet{System: c.flags}}
-	_, err := tx.Append(store.System(), ref, message)
+	at, err := tx.Append(store.System(), ref, message)
 	if (c.junk || c.create) && (errors.Is(err, store.ErrNoMailbox) || errors.Is(err, store.ErrNotSelectable)) {
 		var o store.CreateOptions
 		if c.junk {
 			o.SpecialUse = `\Junk`
 		}
 		if err = tx.CreateMailbox(store.System(), ref, o); err == nil {
-			_, err = tx.Append(store.System(), ref, message)
+			at, err = tx.Append(store.System(), ref, message)
 		}
 	}
 	if c.stray(err) || c.refusal(err) != nil {
-		return &copyError{c, err}
+		return at, &copyError{c, err}
 	}
-	return err
+	return at, err
 }
 
 // copyError says that a copy cannot be delivered, for a reason of its own.

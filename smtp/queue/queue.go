@@ -47,6 +47,7 @@ type Options struct {
 	Identities   Identities // nil: none
 	Flow         Flow       // what an account may send to other hosts
 	Rules        Rules      // of accounts, for what is delivered to them; nil: none
+	History      History    // of messages; nil: none
 	// ForwardKeepsSender leaves the sender's reverse-path on what rules forward to
 	// other hosts; else it is the account's.
 	ForwardKeepsSender bool

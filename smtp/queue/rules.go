@@ -28,7 +28,8 @@ const maxForwarded = 10
 type ruling struct {
 	lists    map[store.AccountID][]rules.Rule // of the accounts that have some
 	decided  bool
-	depth    int // how often rules have passed the message on
+	depth    int    // how often rules have passed the message on
+	parent   uint64 // the message that a rule has passed on, or answered
 	forwards []*forwarded
 	replies  []*reply
 }
@@ -272,6 +273,7 @@ func (p *parcel) passOn(ctx context.Context, c *copyTo, from string, to []string
 	if child.plan.empty() {
 		return true, nil
 	}
+	child.rules.parent = p.id
 	p.rules.forwards = append(p.rules.forwards, &forwarded{parcel: child, origin: *c})
 	if err := child.arrange(ctx); err != nil {
 		return false, err
@@ -340,6 +342,7 @@ func (p *parcel) answer(ctx context.Context, c *copyTo, m *rules.Message, a *rul
 	if err != nil {
 		return err
 	}
+	one.rules.parent = p.id
 	p.rules.replies = append(p.rules.replies, &reply{parcel: one, by: c, sender: m.From, action: a})
 	return nil
 }

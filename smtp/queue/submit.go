@@ -363,15 +363,19 @@ func (p *parcel) outgoing(v *version, size int64, bits8 bool, f *filter) {
 
 // record enters the whole message, with the reports about it. It may run more than once.
 func (p *parcel) record(tx *store.Tx) error {
+	o := p.chronicle()
 	for i, v := range p.versions {
 		body, err := tx.Keep(v.draft)
 		if err != nil {
 			return err
 		}
+		o.kept(body)
 		for _, c := range v.copies {
-			if err := deliver(tx, c, body); err != nil {
+			at, err := deliver(tx, c, body)
+			if err != nil {
 				return err
 			}
+			o.delivered(c, at)
 		}
 		if i == 0 && p.message != nil {
 			if err := p.q.enqueue(tx, *p.message, p.plan.dests, body); err != nil {
@@ -387,6 +391,9 @@ func (p *parcel) record(tx *store.Tx) error {
 		if err := r.record(tx); err != nil {
 			return err
 		}
+	}
+	if err := o.record(tx); err != nil {
+		return err
 	}
 	return p.recordRuled(tx)
 }
