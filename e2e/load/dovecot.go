@@ -22,6 +22,8 @@ var errNoDovecot = errors.New("no Dovecot that could be started here")
 // dovecot is a Dovecot in a scratch directory, on a loopback port, with its mail
 // in two formats.
 type dovecot struct {
+	protocol          string // pop3 or imap
+	boxes             []popBox
 	dir, config, addr string
 	cmd               *exec.Cmd
 	output            bytes.Buffer
@@ -33,20 +35,20 @@ func dovecotFormats() []string { return []string{"maildir", "sdbox"} }
 
 const nobody = 65534
 
-// startDovecot starts one, with the mailboxes of the POP runs. errNoDovecot:
-// it is not installed, or this is not root, which it needs.
-func startDovecot(ctx context.Context) (*dovecot, error) {
+// startDovecot starts one for a protocol, with some mailboxes. errNoDovecot: it is
+// not installed, or this is not root, which it needs.
+func startDovecot(ctx context.Context, protocol string, boxes []popBox) (*dovecot, error) {
 	if _, err := exec.LookPath("dovecot"); err != nil || os.Getuid() != 0 {
 		return nil, errNoDovecot
 	}
-	if _, err := os.Stat("/usr/lib/dovecot/pop3"); err != nil {
+	if _, err := os.Stat("/usr/lib/dovecot/" + protocol); err != nil {
 		return nil, errNoDovecot
 	}
 	dir, err := os.MkdirTemp("", "dovecot-load-")
 	if err != nil {
 		return nil, err
 	}
-	d := &dovecot{dir: dir, config: filepath.Join(dir, "dovecot.conf")}
+	d := &dovecot{protocol: protocol, boxes: boxes, dir: dir, config: filepath.Join(dir, "dovecot.conf")}
 	if err = d.prepare(); err == nil {
 		err = d.launch(ctx)
 	}
@@ -70,7 +72,7 @@ func (d *dovecot) prepare() error {
 	d.addr = "127.0.0.1:" + strconv.Itoa(ports[0])
 	var users strings.Builder
 	for _, format := range dovecotFormats() {
-		for i := range popBoxes() {
+		for i := range d.boxes {
 			fmt.Fprintf(&users, "%s%d:{PLAIN}%s:%d:%d::%s/mail/%s%d::userdb_mail=%s:~/box\n",
 				format, i, password, nobody, nobody, d.dir, format, i, format)
 		}
@@ -78,7 +80,7 @@ func (d *dovecot) prepare() error {
 	config := fmt.Sprintf(`base_dir = %[1]s/run
 state_dir = %[1]s/state
 log_path = %[1]s/log
-protocols = pop3
+protocols = %[3]s
 listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
@@ -86,17 +88,17 @@ auth_cache_size = 1M
 mail_max_userip_connections = 1000
 mail_fsync = never
 first_valid_uid = 1
-service pop3-login {
+service %[3]s-login {
   service_count = 0
   process_min_avail = 2
-  inet_listener pop3 {
+  inet_listener %[3]s {
     port = %[2]d
   }
-  inet_listener pop3s {
+  inet_listener %[3]ss {
     port = 0
   }
 }
-service pop3 {
+service %[3]s {
   process_min_avail = 4
 }
 passdb {
@@ -107,7 +109,7 @@ userdb {
   driver = passwd-file
   args = %[1]s/users
 }
-`, d.dir, ports[0])
+`, d.dir, ports[0], d.protocol)
 	return errors.Join(
 		os.Chmod(d.dir, 0o755),
 		os.MkdirAll(filepath.Join(d.dir, "run"), 0o755),
@@ -139,7 +141,7 @@ func (d *dovecot) launch(ctx context.Context) error {
 // fill writes the mailboxes as maildirs, and has Dovecot import the others from
 // them.
 func (d *dovecot) fill(ctx context.Context) error {
-	for i, b := range popBoxes() {
+	for i, b := range d.boxes {
 		home := filepath.Join(d.dir, "mail", "maildir"+strconv.Itoa(i))
 		for _, sub := range []string{"cur", "new", "tmp"} {
 			if err := os.MkdirAll(filepath.Join(home, "box", sub), 0o755); err != nil {
@@ -160,7 +162,7 @@ func (d *dovecot) fill(ctx context.Context) error {
 	err := filepath.WalkDir(filepath.Join(d.dir, "mail"), func(path string, _ fs.DirEntry, err error) error {
 		return errors.Join(err, os.Chown(path, nobody, nobody))
 	})
-	for i := range popBoxes() {
+	for i := range d.boxes {
 		if err != nil {
 			return err
 		}

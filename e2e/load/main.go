@@ -27,6 +27,7 @@ var runs = []run{
 	{"smtp", deliveries},
 	{"syncs", syncsPerMessage},
 	{"fetch", fetches},
+	{"imap", imaps},
 	{"open", openings},
 	{"pop", pops},
 	{"push", pushes},
@@ -35,7 +36,7 @@ var runs = []run{
 
 func main() {
 	binary := flag.String("binary", "bin/tripost", "the program to measure")
-	only := flag.String("run", "", "names of runs, separated by commas: memory smtp syncs fetch open pop push idle; empty: all")
+	only := flag.String("run", "", "names of runs, separated by commas: memory smtp syncs fetch imap open pop push idle; empty: all")
 	match := flag.String("match", "", "of the figures of the pop run, only those with this in their name")
 	seconds := flag.Int("seconds", 5, "length of each timed run")
 	dir := flag.String("dir", "", "where to put the scratch directory; empty: the system's")

@@ -67,7 +67,7 @@ func pops(ctx context.Context, t *target) error {
 		}
 	}
 	servers := []*popServer{{name: "tripost", addr: t.pop, user: user, cpu: t.cpu}}
-	d, err := startDovecot(ctx)
+	d, err := startDovecot(ctx, "pop3", popBoxes())
 	switch {
 	case errors.Is(err, errNoDovecot):
 		fmt.Printf("pop: %v: it is not measured\n", err)
