@@ -45,6 +45,8 @@ type Policy struct {
 	// MailToAll lets an account get mail that was sent to all@ its domain; it
 	// does where nothing says otherwise.
 	MailToAll Setting[bool]
+	// IMAPHide are capabilities that IMAP clients are not told of.
+	IMAPHide Setting[Hidden]
 }
 
 // Hold is a share of a mailbox that is not to vanish without notice. The zero
@@ -76,6 +78,7 @@ func (p Policy) over(above Policy) Policy {
 		MaxOctets:            p.MaxOctets.over(above.MaxOctets),
 		MaxMessages:          p.MaxMessages.over(above.MaxMessages),
 		MailToAll:            p.MailToAll.over(above.MailToAll),
+		IMAPHide:             p.IMAPHide.over(above.IMAPHide),
 	}
 }
 
@@ -103,7 +106,7 @@ func (p Policy) check() error {
 			return fmt.Errorf("%s: %d: %w: at most %d", name, n, ErrBadValue, int64(maxQuota))
 		}
 	}
-	return nil
+	return p.IMAPHide.value.check()
 }
 
 // policySetting is how one setting is named and written.
@@ -127,6 +130,7 @@ func policySettings() []policySetting {
 		settingOf("quota", func(p *Policy) *Setting[int64] { return &p.MaxOctets }, ParseSize, FormatSize),
 		settingOf("quota_messages", func(p *Policy) *Setting[int64] { return &p.MaxMessages }, parseCount, countText),
 		settingOf("mail_to_all", func(p *Policy) *Setting[bool] { return &p.MailToAll }, parseOn, onText),
+		settingOf("imap_hide", func(p *Policy) *Setting[Hidden] { return &p.IMAPHide }, ParseHidden, hiddenText),
 	}
 }
 

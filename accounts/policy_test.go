@@ -35,6 +35,8 @@ func TestPolicyValues(t *testing.T) {
 		{"dmarc", "Refuse", "refuse"},
 		{"dmarc", "mark", "mark"},
 		{"spam", "junk", "junk"},
+		{"imap_hide", "uidonly, compress", "COMPRESS,UIDONLY"},
+		{"imap_hide", "off", "off"},
 		{"secure_method_required", "yes", "on"},
 		{"secure_method_required", "off", "off"},
 	} {

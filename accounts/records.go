@@ -192,13 +192,15 @@ func (r *record) policy(p Policy) *record {
 	hold, hasHold := p.POPHold.Get()
 	percent, hasPercent := p.QuotaAlert.Get()
 	sendAs, hasSendAs := p.SendAs.Get()
+	hide, hasHide := p.IMAPHide.Get()
 	return r.choice(hasDays).number(uint64(days)).
 		choice(hasDelay).number(uint64(delay / time.Second)).
 		choice(hasHold).number(uint64(hold.Messages)).number(uint64(hold.Percent)).
 		choice(hasPercent).number(uint64(percent)).
 		number(uint64(p.DMARC.Or(0))).number(uint64(p.Spam.Or(0))).
 		choice(hasSendAs).text(sendAs).
-		limit(p.MaxOctets).limit(p.MaxMessages).toggle(p.MailToAll)
+		limit(p.MaxOctets).limit(p.MaxMessages).toggle(p.MailToAll).
+		choice(hasHide).text(string(hide))
 }
 
 func (r *record) limit(s Setting[int64]) *record {
@@ -253,6 +255,13 @@ func (f *fields) policy(p *Policy) {
 		f.limit(&p.MaxOctets)
 		f.limit(&p.MaxMessages)
 		f.toggle(&p.MailToAll)
+	}
+	if f.more() {
+		if set, hide := f.choice(), Hidden(f.text()); set && hide.check() == nil {
+			p.IMAPHide = Set(hide)
+		} else if set {
+			f.fail()
+		}
 	}
 }
 

@@ -75,15 +75,18 @@ func TestEarlierRecords(t *testing.T) {
 func TestPolicyRecordOutOfRange(t *testing.T) {
 	t.Parallel()
 	before := encodeAccount(Account{Local: "a", Domain: "b"})
-	before = before[:len(before)-19] // without its policy
+	before = before[:len(before)-21] // without its policy
 	for policy, want := range map[string]error{
 		"":                                     nil,
 		"\x01\x1e\x00\x00\x00\x00\x00\x00\x00": nil,
 		"\x02\x1e\x00\x00\x00\x00\x00\x00\x00": errRecord,
-		"\x01\xff\xff\x03\x00\x00\x00\x00\x00\x00\x00": errRecord,
-		"\x00\x00\x00\x00\x01\x00\x64\x00\x00":         errRecord,
-		"\x00\x00\x00\x00\x00\x00\x00\x01\x65":         errRecord,
-		"\x01\x1e\x00\x00\x00\x00\x00\x00":             errRecord,
+		"\x01\xff\xff\x03\x00\x00\x00\x00\x00\x00\x00":                                                                        errRecord,
+		"\x00\x00\x00\x00\x01\x00\x64\x00\x00":                                                                                errRecord,
+		"\x00\x00\x00\x00\x00\x00\x00\x01\x65":                                                                                errRecord,
+		"\x01\x1e\x00\x00\x00\x00\x00\x00":                                                                                    errRecord,
+		"\x01\x1e\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x04IDLE":                            nil,
+		"\x01\x1e\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x04IDL":                             errRecord,
+		"\x01\x1e\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\xf5\x03" + strings.Repeat("A", 501): errRecord,
 	} {
 		_, err := decodeAccount(1, append(before[:len(before):len(before)], policy...))
 		wantError(t, err, want)

@@ -9,6 +9,7 @@ import (
 	"github.com/emersion/go-sasl"
 
 	"tripost/accounts"
+	"tripost/syslog"
 )
 
 // startTLS begins TLS after its OK. What the client sent in clear behind the
@@ -45,7 +46,7 @@ func (s *session) login(ctx context.Context, cmd *command) (completion, error) {
 	if err != nil {
 		return s.signInFailed(err)
 	}
-	return s.signIn(user), nil
+	return s.signIn(ctx, user), nil
 }
 
 // authenticate signs in by a SASL exchange, the client's first response with the
@@ -79,7 +80,7 @@ func (s *session) authenticate(ctx context.Context, cmd *command) (completion, e
 	if user == nil {
 		return s.signInFailed(accounts.ErrCredentials)
 	}
-	return s.signIn(user), nil
+	return s.signIn(ctx, user), nil
 }
 
 // maxSteps bounds the steps of a SASL exchange.
@@ -137,14 +138,25 @@ func (p *parser) base64() []byte {
 }
 
 // signIn takes the session to the authenticated state.
-func (s *session) signIn(user *accounts.SignedIn) completion {
+func (s *session) signIn(ctx context.Context, user *accounts.SignedIn) completion {
 	s.user = user.Identity
 	s.user.Actor.Client = s.client
+	s.hidden = s.hiddenFrom(ctx, user)
 	s.state = authenticated
 	s.failures = 0
 	s.watchAlerts()
 	s.c.SetDeadline(time.Time{})
 	return okCode("CAPABILITY "+s.capabilities(), user.Account.Address()+" signed in")
+}
+
+// hiddenFrom returns which capabilities the user's client is not told of. While that
+// cannot be read, it is told of all.
+func (s *session) hiddenFrom(ctx context.Context, user *accounts.SignedIn) accounts.Hidden {
+	p, err := s.srv.cfg.Directory.Policy(ctx, user.Account.ID)
+	if err != nil {
+		s.log.Logf(syslog.Problem, "reading the policy of %s: %v", user.Account.Address(), err)
+	}
+	return p.IMAPHide.Or("")
 }
 
 // signInFailed answers a failed sign-in. Too many end the session.

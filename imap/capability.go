@@ -65,6 +65,7 @@ var capabilities = []capability{
 	{"QUOTA=RES-MESSAGE", late},
 	{"QUOTA=RES-MAILBOX", late},
 	{"METADATA", late},                 // RFC 5464
+	{"UNAUTHENTICATE", late},           // RFC 8437
 	{"COMPRESS=DEFLATE", compressible}, // RFC 4978
 }
 
@@ -80,7 +81,7 @@ func compressible(s *session) bool { return late(s) && !s.c.Compressed() }
 func (s *session) capabilities() string {
 	var b strings.Builder
 	for _, c := range capabilities {
-		if c.when(s) {
+		if s.tells(&c) {
 			b.WriteString(" " + c.name)
 		}
 	}
@@ -101,8 +102,11 @@ func (s *session) offers(name string) (c capability, offered bool) {
 	if i < 0 {
 		return c, false
 	}
-	return capabilities[i], capabilities[i].when(s)
+	return capabilities[i], s.tells(&capabilities[i])
 }
+
+// tells says whether a capability is there now, and not hidden from this user.
+func (s *session) tells(c *capability) bool { return c.when(s) && !s.hidden.Hides(c.name) }
 
 // attempt describes the connection to those who decide about a sign-in.
 func (s *session) attempt() accounts.Attempt {

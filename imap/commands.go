@@ -43,17 +43,18 @@ func commands() map[string]*row {
 		"IDLE":        {states: signedIn, run: (*session).idle}, // RFC 2177
 
 		// Authenticated, extensions.
-		"GETMETADATA":  {states: signedIn, run: (*session).getMetadata}, // RFC 5464
-		"SETMETADATA":  {states: signedIn, run: (*session).setMetadata},
-		"COMPRESS":     {states: signedIn, run: (*session).compress}, // RFC 4978
-		"SETACL":       {states: signedIn, run: (*session).setACL},   // RFC 4314
-		"DELETEACL":    {states: signedIn, run: (*session).deleteACL},
-		"GETACL":       {states: signedIn, run: (*session).getACL},
-		"LISTRIGHTS":   {states: signedIn, run: (*session).listRights},
-		"MYRIGHTS":     {states: signedIn, run: (*session).myRights},
-		"GETQUOTA":     {states: signedIn, run: (*session).getQuota}, // RFC 9208
-		"GETQUOTAROOT": {states: signedIn, run: (*session).getQuotaRoot},
-		"SETQUOTA":     {states: signedIn, run: (*session).setQuota},
+		"GETMETADATA":    {states: signedIn, run: (*session).getMetadata}, // RFC 5464
+		"SETMETADATA":    {states: signedIn, run: (*session).setMetadata},
+		"UNAUTHENTICATE": {states: signedIn, run: (*session).unauthenticate}, // RFC 8437
+		"COMPRESS":       {states: signedIn, run: (*session).compress},       // RFC 4978
+		"SETACL":         {states: signedIn, run: (*session).setACL},         // RFC 4314
+		"DELETEACL":      {states: signedIn, run: (*session).deleteACL},
+		"GETACL":         {states: signedIn, run: (*session).getACL},
+		"LISTRIGHTS":     {states: signedIn, run: (*session).listRights},
+		"MYRIGHTS":       {states: signedIn, run: (*session).myRights},
+		"GETQUOTA":       {states: signedIn, run: (*session).getQuota}, // RFC 9208
+		"GETQUOTAROOT":   {states: signedIn, run: (*session).getQuotaRoot},
+		"SETQUOTA":       {states: signedIn, run: (*session).setQuota},
 
 		// Selected, section 6.4.
 		"CHECK":       {states: selected, run: (*session).noop},

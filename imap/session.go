@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tripost/accounts"
 	"tripost/imap/search"
 	"tripost/store"
 	"tripost/syslog"
@@ -52,6 +53,7 @@ type session struct {
 	user  store.Identity // of no account before sign-in
 	// client is what the client calls itself, for the history.
 	client string
+	hidden accounts.Hidden // capabilities that the client is not told of
 
 	view     *store.View  // the selected mailbox, or nil
 	lost     bool         // the selected mailbox has gone: see update.go

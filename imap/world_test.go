@@ -285,6 +285,7 @@ func uids(t testing.TB, words ...string) store.UIDSet {
 //	limit NAME N               see setLimit
 //	cleartext never            passwords without TLS: never, always
 //	services ann pop,smtp      what the account may do
+//	hide ann COMPRESS          capabilities that clients are not told of
 //	tls off                    no certificate
 //	version off                none is told
 //
@@ -306,6 +307,12 @@ func (w *world) setup(text string) {
 		case "services":
 			_, err := w.dir.SetAccount(w.ctx, w.account(words[1]).Address(), func(a *accounts.Account) (err error) {
 				a.Services, err = accounts.ParseServices(words[2])
+				return err
+			})
+			must(w.t, err)
+		case "hide":
+			_, err := w.dir.SetAccount(w.ctx, w.account(words[1]).Address(), func(a *accounts.Account) error {
+				_, err := a.Policy.Change("imap_hide", words[2])
 				return err
 			})
 			must(w.t, err)

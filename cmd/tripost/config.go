@@ -106,6 +106,7 @@ type IMAPConfig struct {
 	Idle      Duration `toml:"idle" comment:"autologout after sign-in; RFC 9051 asks for 30 minutes or more"`
 	Search    Size     `toml:"search_octets" comment:"octets of messages that one SEARCH, SORT or THREAD may read"`
 	Sort      Size     `toml:"sort_memory" comment:"octets of memory that one SORT or THREAD may take"`
+	Hide      []string `toml:"hide" comment:"capabilities that clients are not told of, such as COMPRESS, for domains and accounts that do not say otherwise"`
 }
 
 // SMTPConfig is the part of the mail exchanger.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"tripost/accounts"
 	"tripost/smtp"
 )
 
@@ -126,6 +127,11 @@ func (c *Config) checkNumbers() error {
 	}
 	if f := c.Rules.ForwardFrom; f != "account" && f != "sender" {
 		return fmt.Errorf("rules.forward_from: %q is neither account nor sender", f)
+	}
+	if hide := c.IMAP.Hide; len(hide) > 0 {
+		if _, err := accounts.ParseHidden(strings.Join(hide, ",")); err != nil {
+			return fmt.Errorf("imap.hide: %w", err)
+		}
 	}
 	if p := c.Alerts.QuotaPercent; p > 100 {
 		return fmt.Errorf("alerts.quota_percent: %d is above 100", p)

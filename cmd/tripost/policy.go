@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"tripost/accounts"
@@ -32,6 +33,7 @@ func serverPolicy(cfg Config) accounts.Policy {
 		MailToAll:            accounts.Set(true),
 		DMARC:                accounts.Set(handling(cfg.MailAuth.DMARC)),
 		Spam:                 accounts.Set(handling(cfg.Screen.Spam)),
+		IMAPHide:             accounts.Set(hidden(cfg.IMAP.Hide)),
 	}
 }
 
@@ -40,6 +42,15 @@ func handling(word string) accounts.Handling {
 	h, err := accounts.ParseHandling(word)
 	if err != nil {
 		return accounts.Mark
+	}
+	return h
+}
+
+// hidden reads a list that the check of the configuration has found right.
+func hidden(names []string) accounts.Hidden {
+	h, err := accounts.ParseHidden(strings.Join(names, ","))
+	if err != nil {
+		return ""
 	}
 	return h
 }
