@@ -17,6 +17,7 @@ type Certificates struct {
 	certFile, keyFile string // empty: self-signed
 	dir, hostname     string
 	current           atomic.Pointer[tls.Certificate]
+	given             atomic.Bool // by Use
 }
 
 // LoadCertificates loads the certificate (with its chain) and key from PEM
@@ -43,6 +44,9 @@ func LoadCertificates(certFile, keyFile, dir, hostname string) (*Certificates, e
 // Reload reads the files again, for SIGHUP. After an error the certificate that
 // was loaded before stays in use.
 func (k *Certificates) Reload() error {
+	if k.given.Load() {
+		return nil
+	}
 	load := k.load
 	if k.SelfSigned() {
 		load = k.loadSelfSigned
@@ -55,8 +59,15 @@ func (k *Certificates) Reload() error {
 	return nil
 }
 
+// Use puts another certificate in the place of the self-signed one, for as long
+// as the process runs.
+func (k *Certificates) Use(c *tls.Certificate) {
+	k.given.Store(true)
+	k.current.Store(c)
+}
+
 // SelfSigned reports whether the server made the certificate itself.
-func (k *Certificates) SelfSigned() bool { return k.certFile == "" }
+func (k *Certificates) SelfSigned() bool { return k.certFile == "" && !k.given.Load() }
 
 // Expires returns when the certificate runs out.
 func (k *Certificates) Expires() time.Time { return k.current.Load().Leaf.NotAfter }

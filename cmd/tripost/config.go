@@ -60,7 +60,15 @@ type StoreConfig struct {
 type TLSConfig struct {
 	Certificate string `toml:"certificate" comment:"PEM file; empty: a self-signed one, made in DATA"`
 	Key         string `toml:"key" comment:"PEM file"`
-	ClientAuth  bool   `toml:"client_certificates" comment:"ask users' programs for a certificate, to sign in by it (EXTERNAL); some then ask their user"`
+
+	ACME            string   `toml:"acme" comment:"URL of a certification authority's ACME directory, for a certificate that renews itself; empty: off"`
+	ACMEEmail       string   `toml:"acme_email" comment:"address for the authority's notices"`
+	ACMENames       []string `toml:"acme_names" comment:"names in the certificate beside hostname"`
+	ACMEHTTP        string   `toml:"acme_http" comment:"host:port that the authority reaches as port 80 (http-01); empty: off"`
+	ACMETLS         string   `toml:"acme_tls" comment:"host:port that the authority reaches as port 443 (tls-alpn-01); empty: off"`
+	ACMEAuthorities string   `toml:"acme_authorities" comment:"PEM file of those who vouch for that authority's own server; empty: the system's"`
+
+	ClientAuth bool `toml:"client_certificates" comment:"ask users' programs for a certificate, to sign in by it (EXTERNAL); some then ask their user"`
 }
 
 // SecurityConfig says whom the server trusts with what.
@@ -222,6 +230,7 @@ func defaultConfig() Config {
 			SignInTime:      Duration{time.Minute},
 			RememberSignIn:  Duration{10 * time.Minute},
 		},
+		TLS:     TLSConfig{ACMENames: []string{}, ACMEHTTP: "0.0.0.0:80"},
 		Message: MessageConfig{Size: 50 << 20, Recipients: 1000, Header: 256 << 10, Parts: 1000, Depth: 50},
 		POP: POPConfig{
 			Channels: 500, Listen: []string{"0.0.0.0:110"}, ListenTLS: []string{},
@@ -343,6 +352,7 @@ func (c *Config) resolve(base string) {
 	abs(&c.Log.Directory)
 	abs(&c.TLS.Certificate)
 	abs(&c.TLS.Key)
+	abs(&c.TLS.ACMEAuthorities)
 	abs(&c.Backup.Directory)
 	abs(&c.Queue.SmarthostPasswordFile)
 	abs(&c.Queue.Authorities)

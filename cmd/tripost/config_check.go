@@ -43,6 +43,9 @@ func (c *Config) check() error {
 	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
 		return errors.New("tls: certificate and key go together")
 	}
+	if err := c.checkACME(); err != nil {
+		return err
+	}
 	switch c.Security.CleartextLogin {
 	case "never", "loopback", "always":
 	default:
@@ -52,6 +55,22 @@ func (c *Config) check() error {
 		if err := check(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkACME holds the certificate that renews itself against the one from files.
+func (c *Config) checkACME() error {
+	t := c.TLS
+	switch {
+	case t.ACME == "":
+		return nil
+	case t.Certificate != "":
+		return errors.New("tls: there is a certificate, so acme would ask for another one")
+	case !strings.HasPrefix(t.ACME, "https://"):
+		return fmt.Errorf("tls.acme: %q is not the https URL of a directory", t.ACME)
+	case t.ACMEHTTP == "" && t.ACMETLS == "":
+		return errors.New("tls: acme needs acme_http or acme_tls, where the authority asks")
 	}
 	return nil
 }

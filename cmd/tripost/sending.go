@@ -73,7 +73,7 @@ func (s *server) newSender() (*queue.Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	authorities, err := s.cfg.authorities()
+	authorities, err := readAuthorities("queue.authorities", s.cfg.Queue.Authorities)
 	if err != nil {
 		return nil, err
 	}
@@ -88,18 +88,19 @@ func (s *server) newSender() (*queue.Sender, error) {
 	}), nil
 }
 
-// authorities reads queue.authorities; nil: the system's.
-func (c *Config) authorities() (*x509.CertPool, error) {
-	if c.Queue.Authorities == "" {
+// readAuthorities reads the PEM file that a key names; nil where it names none:
+// the system's.
+func readAuthorities(key, path string) (*x509.CertPool, error) {
+	if path == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(c.Queue.Authorities)
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("queue.authorities: %w", err)
+		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("queue.authorities: %s has no certificate", c.Queue.Authorities)
+		return nil, fmt.Errorf("%s: %s has no certificate", key, path)
 	}
 	return pool, nil
 }

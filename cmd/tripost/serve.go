@@ -22,6 +22,7 @@ import (
 	"tripost/smtp/screen"
 	"tripost/syslog"
 	"tripost/wire"
+	"tripost/wire/certify"
 )
 
 // grace is how long sessions may take to say goodbye when the server stops.
@@ -122,6 +123,9 @@ type server struct {
 	checker      *mailauth.Checker // nil: off
 	screen       *screen.Screen
 	auth         *accounts.Authenticator
+	certify      *certify.Manager // nil: off
+
+	acmeListeners []net.Listener
 }
 
 // newServer opens every listener, so that a port in use or an unreadable
@@ -135,6 +139,9 @@ func (r *rooms) newServer(o serverOptions) (s *server, err error) {
 		}
 	}()
 	if s.certificates, err = wire.LoadCertificates(r.cfg.TLS.Certificate, r.cfg.TLS.Key, r.cfg.Data, r.cfg.Hostname); err != nil {
+		return s, err
+	}
+	if err = s.openACME(); err != nil {
 		return s, err
 	}
 	s.checker = s.newChecker()
@@ -164,7 +171,7 @@ func (s *server) closeListeners() {
 			l.Close()
 		}
 	}
-	for _, l := range []net.Listener{s.control, s.health} {
+	for _, l := range append(s.acmeListeners, s.control, s.health) {
 		if l != nil {
 			l.Close()
 		}
@@ -191,6 +198,9 @@ func (s *server) run(ctx context.Context) error {
 	g.Go(func() error { return s.router.Run(ctx) })
 	g.Go(func() error { return s.screen.Run(ctx) })
 	g.Go(func() error { return s.runBackups(ctx) })
+	if s.certify != nil {
+		g.Go(func() error { return s.certify.Run(ctx) })
+	}
 	g.Go(func() error { return s.rules.Run(ctx) })
 	g.Go(func() error { return s.history.Run(ctx) })
 	g.Go(func() error { return s.watchHangups(ctx, hangups) })
