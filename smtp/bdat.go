@@ -35,6 +35,7 @@ func (s *session) bdat(arg string) error {
 	c.begin(chunk, last)
 	s.chunks = c
 	out := s.submit(mail, c)
+	defer c.pace.end()
 	if c.broken != nil {
 		return c.end()
 	}
@@ -88,6 +89,7 @@ func (s *session) skipChunk(chunk *wire.LiteralReader) error {
 type chunks struct {
 	s      *session
 	chunk  *wire.LiteralReader
+	pace   *pace // of the chunk
 	last   bool
 	fresh  bool  // a chunk has begun that nothing was read of
 	broken error // the session is over, or the transaction is
@@ -101,6 +103,7 @@ var errAbandoned = errors.New("mail transaction ended by the client")
 func (c *chunks) begin(chunk *wire.LiteralReader, last bool) {
 	c.chunk, c.last, c.fresh = chunk, last, true
 	c.s.conn.SetReadTimeout(c.s.server.config.Timeouts.Data)
+	c.pace = c.s.pace(&c.check)
 }
 
 // end is what remains to be done when the transaction or the session is over.
@@ -116,7 +119,7 @@ func (c *chunks) WriteTo(w io.Writer) (int64, error) {
 	c.check.w = w
 	var total int64
 	for {
-		n, err := c.chunk.WriteTo(&c.check)
+		n, err := c.chunk.WriteTo(c.pace)
 		total += n
 		if err != nil {
 			return total, c.fail(err)
@@ -147,6 +150,7 @@ func (c *chunks) Read(p []byte) (int, error) {
 	for {
 		n, err := c.chunk.Read(p)
 		if n > 0 {
+			c.pace.note(n)
 			c.check.note(p[:n])
 			return n, nil
 		}
@@ -169,6 +173,7 @@ func (c *chunks) Read(p []byte) (int, error) {
 // next goes on to the next chunk, or tells that there was the last one. An error
 // is what is wrong with the body so far, or why there is no more of it.
 func (c *chunks) next() (ended bool, err error) {
+	c.pace.end()
 	if err := c.check.err(c.last); err != nil || c.last {
 		return true, err
 	}

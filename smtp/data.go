@@ -27,10 +27,13 @@ func (s *session) data(arg string) error {
 	s.conn.SetReadTimeout(s.server.config.Timeouts.Data)
 	defer s.conn.SetReadTimeout(s.server.config.Timeouts.Command)
 	body := s.conn.Data(s.server.config.Limits.MessageSize)
-	out := s.submit(mail, body)
+	clock := s.pace(nil)
+	defer clock.end()
+	out := s.submit(mail, pacedData{body, clock})
 	if out.err == nil {
 		return s.answer(mail, out)
 	}
+	clock.end() // what is dropped may take its time, and is not worth more rules
 	switch fault := body.Drain(); {
 	case fault == nil:
 	case faultOfData(fault):
@@ -115,6 +118,7 @@ func (s *session) envelope(mail *transaction) queue.Envelope {
 		SMTPUTF8:   mail.utf8,
 		Return:     mail.returns,
 		EnvelopeID: mail.envelopeID,
+		RequireTLS: mail.requireTLS,
 		Options:    mail.options,
 		Inspector:  s.inspector(mail),
 	}

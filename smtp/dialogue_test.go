@@ -20,6 +20,7 @@ import (
 // archive; its sections are:
 //
 //	setup                       one line each: see world.setup
+//	zone                        the DNS; with it messages of strangers are judged
 //	in ann@example.test/INBOX   a message that must be there in the end, in order,
 //	                            LF standing for CRLF; "*" matches any text within
 //	                            a line, "none" alone an empty mailbox
@@ -68,6 +69,8 @@ func replay(t *testing.T, archive *txtar.Archive) {
 			for line := range strings.Lines(text) {
 				w.setup(strings.TrimSpace(line))
 			}
+		case f.Name == "zone":
+			w.zone = text
 		case in:
 			expect[place] = append(expect[place], text)
 		case f.Name == "queue":

@@ -41,6 +41,10 @@ func (s *session) hello(name string) bool {
 	}
 	s.mail, s.chunks = nil, nil
 	s.helo = name
+	if s.stranger() && s.conn.Buffered() > 0 { // nobody may send on before this is answered: RFC 2920 section 3.1
+		s.early = true
+		s.events.ahead("EHLO")
+	}
 	return true
 }
 
@@ -58,6 +62,9 @@ func (s *session) extensions() []string {
 	}
 	if s.offersDSN() {
 		lines = append(lines, "DSN")
+	}
+	if s.conn.TLS() != nil {
+		lines = append(lines, "REQUIRETLS") // RFC 8689 section 2: under TLS alone
 	}
 	if s.user != nil || s.client {
 		lines = append(lines, "ETRN")

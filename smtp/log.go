@@ -91,7 +91,7 @@ func (e events) earlyTalker() {
 
 // ahead tells of octets that were sent before the go-ahead to a command.
 func (e events) ahead(verb string) {
-	e.log.Log(syslog.Problem, "octets sent after "+verb+" before they were asked for, connection closed",
+	e.log.Log(syslog.Problem, "octets sent after "+verb+" before they were asked for",
 		syslog.Field{Key: "event", Value: "ahead"},
 		syslog.Field{Key: "command", Value: verb})
 }

@@ -9,7 +9,7 @@ import (
 // mailFrom opens a mail transaction.
 //
 // RFC 5321 section 4.1.1.2, MAIL; RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531
-// (SMTPUTF8), RFC 3461 (RET, ENVID), RFC 4954 section 5 (AUTH). RFC 6409 section
+// (SMTPUTF8), RFC 8689 (REQUIRETLS), RFC 3461 (RET, ENVID), RFC 4954 section 5 (AUTH). RFC 6409 section
 // 4.3: a submission server asks for sign-in first.
 func (s *session) mailFrom(arg string) error {
 	if s.mustSignIn() {
@@ -67,6 +67,8 @@ func (s *session) mailParam(t *transaction, p param) reply {
 		// Who submitted the message first, as the client says. Nobody is
 		// trusted in that, so it is checked and dropped.
 		_, ok = decodeXtext(p.value)
+	case "REQUIRETLS":
+		t.requireTLS, ok = true, p.value == ""
 	case "RET":
 		t.returns = parseReturn(p.value)
 		ok = t.returns != 0
@@ -89,6 +91,8 @@ func (s *session) knownParam(key string) bool {
 		return true
 	case "RET", "ENVID", "NOTIFY", "ORCPT":
 		return s.offersDSN()
+	case "REQUIRETLS":
+		return s.conn.TLS() != nil
 	}
 	return false
 }

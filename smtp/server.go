@@ -38,6 +38,7 @@ type Limits struct {
 	Envelope    int   // octets of all its recipients' addresses, of who may not relay; default 65,536
 	Errors      int   // refused or unknown commands after which the session is closed; default 20
 	MessageSize int64 // octets; default 50 MiB
+	DataRate    int64 // octets a second in which mail data must come at least, after a minute; default 100, negative: no matter
 }
 
 // Timeouts of a session. Zero values take the defaults.
@@ -76,6 +77,9 @@ func (c *Config) defaults() {
 	setDefault(&l.Envelope, 64<<10)
 	setDefault(&l.Errors, 20)
 	setDefault(&l.MessageSize, 50<<20)
+	if l.DataRate == 0 {
+		l.DataRate = 100
+	}
 	setDefault(&t.Command, 5*time.Minute)
 	setDefault(&t.Data, 5*time.Minute)
 	setDefault(&t.SignIn, time.Minute)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"os"
 	"strings"
 
 	"tripost/accounts"
@@ -43,6 +44,7 @@ type transaction struct {
 	size       int64 // as announced; 0: not
 	body8Bit   bool
 	utf8       bool // SMTPUTF8
+	requireTLS bool // REQUIRETLS
 	returns    queue.Return
 	envelopeID string
 	trap       string                   // a recipient that is bait for who sends unwanted mail; empty: none
@@ -187,6 +189,8 @@ func (s *session) farewell(err error) {
 		s.write(421, "4.7.0", host+" not signed in within the time allowed")
 	case errors.Is(err, wire.ErrIdle):
 		s.write(421, "4.4.2", host+" idle for too long")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.write(421, "4.4.2", host+" the message comes too slowly")
 	case errors.Is(err, wire.ErrEndless):
 		s.write(421, "4.7.0", host+" line without an end")
 	}

@@ -16,7 +16,11 @@ import (
 
 	"tripost/accounts"
 	"tripost/router"
+	"tripost/smtp/dnstest"
+	"tripost/smtp/mailauth"
 	"tripost/smtp/queue"
+	"tripost/smtp/resolve"
+	"tripost/smtp/screen"
 	"tripost/store"
 	"tripost/store/storetest"
 	"tripost/syslog"
@@ -38,6 +42,9 @@ type world struct {
 	wire    wire.Config
 	options queue.Options
 	log     *syslog.Log
+	zone    string // of the DNS; with it messages of strangers are judged
+	screen  screen.Options
+	table   string // of the router
 
 	addr string // of the listener
 	stop context.CancelFunc
@@ -96,9 +103,26 @@ var serverTLS = sync.OnceValue(func() *tls.Config {
 	return certificates.Config(false)
 })
 
+// judge turns on what judges messages of strangers.
+func (w *world) judge() {
+	dns := resolve.New(resolve.Options{Servers: []string{dnstest.New(w.t, w.zone).Addr}})
+	w.screen.Hostname, w.screen.DNS = w.config.Hostname, dns
+	w.config.Checker = &mailauth.Checker{DNS: dns, Time: patience}
+	w.screen.Time = patience
+	w.config.Screen = screen.New(w.store, w.screen)
+	w.config.Policy = w.dir.Policy
+}
+
 // server makes the server of what was configured.
 func (w *world) server() *Server {
+	if w.zone != "" {
+		w.judge()
+	}
 	w.router = router.New(w.dir, router.Options{DirectMailbox: true, Subaddress: "+", Hostname: "mail.example.test"})
+	if w.table != "" {
+		_, err := w.router.Change(w.ctx, router.Replace(w.table))
+		must(w.t, err)
+	}
 	w.options.Log = w.log
 	w.queue = queue.New(w.store, w.router, w.dir, w.options)
 	w.config.Queue = w.queue
@@ -148,6 +172,27 @@ func (w *world) setup(line string) {
 	switch words[0] {
 	case "submission":
 		w.config.Mode = Submission
+	case "list":
+		w.screen.Lists = append(w.screen.Lists, screen.List{Zone: words[1], Points: float64(number(2))})
+	case "points":
+		w.screen.Points = screen.Points{NoName: 2, Hello: 2, Early: 3, SPFFail: 3, SoftFail: 1, Junk: 5, Refuse: 10}
+	case "messages":
+		w.screen.Rates.Messages = number(1)
+	case "unknown":
+		w.screen.Rates.Refused = number(1)
+	case "connections":
+		w.screen.Rates.Connections = number(1)
+	case "greylist":
+		w.screen.Greylist.On = true
+	case "trap":
+		w.screen.TrapTime = time.Hour
+		w.table = "<" + words[1] + "> = spamtrap\n"
+	case "policy": // ann@example.test dmarc refuse
+		_, err := w.dir.SetAccount(w.ctx, words[1], func(a *accounts.Account) error {
+			_, err := a.Policy.Change(words[2], words[3])
+			return err
+		})
+		must(w.t, err)
 	case "own":
 		w.options.OwnAddresses = true
 		w.options.Identities = sendAs{words[1]: words[2:]}

@@ -123,6 +123,7 @@ type SMTPConfig struct {
 	Listen   []string `toml:"listen"`
 	Line     Size     `toml:"line" comment:"longest command line"`
 	Idle     Duration `toml:"idle" comment:"longest wait for a command or for more of a message"`
+	DataRate Size     `toml:"data_rate" comment:"octets a second in which mail data must come at least, after a minute; 0: no matter"`
 	Hops     int      `toml:"hops" comment:"Received fields that make a message a loop"`
 }
 
@@ -242,7 +243,7 @@ func defaultConfig() Config {
 		},
 		SMTP: SMTPConfig{
 			Channels: 500, Listen: []string{"0.0.0.0:25"},
-			Line: 2048, Idle: Duration{5 * time.Minute}, Hops: 100,
+			Line: 2048, Idle: Duration{5 * time.Minute}, DataRate: 100, Hops: 100,
 		},
 		Submission: SubmissionConfig{
 			Listen: []string{"0.0.0.0:587"}, ListenTLS: []string{"0.0.0.0:465"},

@@ -164,6 +164,7 @@ func (s *server) smtpServer(mode smtp.Mode, auth *accounts.Authenticator, client
 		Mode: mode, Hostname: s.cfg.Hostname, Product: product(),
 		Limits: smtp.Limits{
 			Line: int(s.cfg.SMTP.Line), Recipients: s.cfg.Message.Recipients, MessageSize: int64(s.cfg.Message.Size),
+			DataRate: dataRate(s.cfg.SMTP.DataRate),
 		},
 		Timeouts: smtp.Timeouts{
 			Command: s.cfg.SMTP.Idle.Duration, Data: s.cfg.SMTP.Idle.Duration,

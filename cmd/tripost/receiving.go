@@ -16,6 +16,14 @@ func (s *server) newChecker() *mailauth.Checker {
 	}
 }
 
+// dataRate tells the SMTP server what 0 means in the configuration.
+func dataRate(s Size) int64 {
+	if s == 0 {
+		return -1
+	}
+	return int64(s)
+}
+
 // newScreen makes the first line against unwanted mail.
 func (s *server) newScreen() (*screen.Screen, error) {
 	o, err := s.cfg.screenOptions()

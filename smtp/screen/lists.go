@@ -34,7 +34,7 @@ func ParseList(s string, points float64) (List, error) {
 		return l, fmt.Errorf("%q is not a zone of the DNS", s)
 	}
 	if found {
-		if _, err := fmt.Sscanf(strings.TrimSpace(number), "%g", &l.Points); err != nil || l.Points < 0 || l.Points > 1000 {
+		if _, err := fmt.Sscanf(strings.TrimSpace(number), "%g", &l.Points); err != nil || !(l.Points >= 0 && l.Points <= 1000) {
 			return l, fmt.Errorf("%q: %q is not a number of points", s, number)
 		}
 	}
