@@ -3,7 +3,7 @@
 GO ?= go
 VERSION := 0.1.0
 
-.PHONY: build run test lint bench fuzz crash clean
+.PHONY: build run test lint bench fuzz crash deb clean
 
 build:
 	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/tripost ./cmd/tripost
@@ -38,5 +38,9 @@ fuzz:
 crash:
 	TRIPOST_CRASH_ROUNDS=$${TRIPOST_CRASH_ROUNDS:-300} $(GO) test -count=1 -timeout 4h -run 'Crash|Kill|PowerCut|Fault' -v ./store/... ./e2e/...
 
+# A Debian package of the binary, in dist/.
+deb: build
+	./packaging/deb.sh bin/tripost $(VERSION) dist
+
 clean:
-	rm -rf bin quickstart
+	rm -rf bin dist quickstart
