@@ -132,7 +132,7 @@ func (c *carrier) sweep() {
 	}
 	var after uint64
 	for {
-		ids, last, err := c.s.queue.dueAt(c.ctx, c.j.lane.name, after, func(uint64) bool { return true }, pageSize)
+		ids, last, err := c.s.queue.dueAt(c.ctx, c.j.lane.name, after, func(uint64, time.Time) bool { return true }, pageSize)
 		if err != nil {
 			c.s.queue.log.queue.Logf(syslog.Failure, "read the queue: %v", err)
 			return

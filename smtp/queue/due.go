@@ -30,7 +30,7 @@ func (s *Sender) scan(ctx context.Context) (next time.Time, err error) {
 				next = at
 				break
 			}
-			if !c.add(work{id, dest}) {
+			if !c.add(work{id, dest}, at) {
 				break
 			}
 			c.cursor = append(append(c.cursor[:0], it.Key...), 0)
@@ -55,16 +55,17 @@ func (s *Sender) refill(ctx context.Context, p *lane) error {
 	if p.after == 0 {
 		p.whole = true
 	}
-	ids, last, err := s.queue.dueAt(ctx, p.name, p.after, func(id uint64) bool {
-		_, known := c.known[work{id, p.name}]
-		return !known
+	ids, last, err := s.queue.dueAt(ctx, p.name, p.after, func(id uint64, due time.Time) bool {
+		w := work{id, p.name}
+		if c.known[w] != nil {
+			return false
+		}
+		c.known[w] = &entry{due: due.UnixMilli()}
+		return true
 	}, room)
+	p.ready = append(p.ready, ids...)
 	if err != nil {
 		return err
-	}
-	for _, id := range ids {
-		c.known[work{id, p.name}] = struct{}{}
-		p.ready = append(p.ready, id)
 	}
 	switch {
 	case last != 0:
@@ -77,10 +78,10 @@ func (s *Sender) refill(ctx context.Context, p *lane) error {
 	return nil
 }
 
-// dueAt returns due messages of a destination with higher ids than one, at most
-// as many as there is room for, and the id up to which it has looked; 0: there
+// dueAt returns due messages of a destination with higher ids than one, of those
+// that are taken, at most as many as there is room for, and the id up to which it has looked; 0: there
 // are no more.
-func (q *Queue) dueAt(ctx context.Context, dest string, after uint64, want func(uint64) bool, room int) (ids []uint64, last uint64, err error) {
+func (q *Queue) dueAt(ctx context.Context, dest string, after uint64, take func(uint64, time.Time) bool, room int) (ids []uint64, last uint64, err error) {
 	now := q.o.Now()
 	err = q.store.View(ctx, func(r *store.Snapshot) error {
 		looked := 0
@@ -92,7 +93,7 @@ func (q *Queue) dueAt(ctx context.Context, dest string, after uint64, want func(
 			if err != nil {
 				return err
 			}
-			if !held && !due.After(now) && want(id) {
+			if !held && !due.After(now) && take(id, due) {
 				ids = append(ids, id)
 			}
 			if looked++; looked == pageOfLane || len(ids) == room {

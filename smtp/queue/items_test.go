@@ -295,3 +295,26 @@ func TestBodies(t *testing.T) {
 		t.Errorf("%d references, want 2", n)
 	}
 }
+
+// A message that is due again while it is still in flight for the schedule is
+// not lost when the job ends.
+func TestDueAgainInFlight(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{Retry: []time.Duration{time.Second}})
+	id := w.submit("ann@example.test", "joe@client.test").ID
+	s := NewSender(w.Queue, SenderOptions{})
+	jobs := w.jobs(s)
+	if len(jobs) != 1 {
+		t.Fatalf("%d jobs, want one", len(jobs))
+	}
+	w.try(deferred, "451 4.3.0 not now") // the job goes on with other messages
+	w.pass(time.Second)
+	if more := w.jobs(s); len(more) != 0 {
+		t.Fatalf("it is in flight twice: %+v", more)
+	}
+	s.schedule.release(jobs[0])
+	jobs = w.jobs(s)
+	if len(jobs) != 1 || len(jobs[0].ids) != 1 || formatID(jobs[0].ids[0]) != id {
+		t.Errorf("after the job: %+v", jobs)
+	}
+}

@@ -51,9 +51,17 @@ type schedule struct {
 	batch   int // messages of a job
 
 	lanes  map[string]*lane
-	known  map[work]struct{} // ready or in flight
-	turn   []*lane           // that may have something to begin
-	cursor []byte            // everything due before this key was looked at; nil: nothing
+	known  map[work]*entry // ready or in flight
+	turn   []*lane         // that may have something to begin
+	cursor []byte          // everything due before this key was looked at; nil: nothing
+}
+
+// entry is work that is ready or in flight.
+type entry struct {
+	due int64 // as it was found, in milliseconds
+	// again is set when it was found with another time: an attempt was recorded
+	// that is still in flight for the schedule, and it is due once more.
+	again bool
 }
 
 const (
@@ -64,7 +72,7 @@ const (
 func newSchedule(o *SenderOptions) *schedule {
 	return &schedule{
 		limit: o.Ready, perHost: o.PerHost, batch: o.Batch,
-		lanes: make(map[string]*lane), known: make(map[work]struct{}),
+		lanes: make(map[string]*lane), known: make(map[work]*entry),
 	}
 }
 
@@ -72,8 +80,9 @@ func newSchedule(o *SenderOptions) *schedule {
 func (c *schedule) perLane() int { return max(2*c.batch, c.limit/16) }
 
 // add takes note of due work. It returns false when there is no room.
-func (c *schedule) add(w work) bool {
-	if _, ok := c.known[w]; ok {
+func (c *schedule) add(w work, due time.Time) bool {
+	if e := c.known[w]; e != nil {
+		e.again = e.again || e.due != due.UnixMilli()
 		return true
 	}
 	p := c.lanes[w.dest]
@@ -88,7 +97,7 @@ func (c *schedule) add(w work) bool {
 	if full || len(p.ready) >= c.perLane() {
 		p.more = true // it will be found again
 	} else {
-		c.known[w] = struct{}{}
+		c.known[w] = &entry{due: due.UnixMilli()}
 		p.ready = append(p.ready, w.id)
 	}
 	c.line(p)
@@ -146,8 +155,10 @@ func (c *schedule) release(j *job) {
 		keep[id] = true
 	}
 	for _, id := range j.ids {
-		if !keep[id] {
-			delete(c.known, work{id, p.name})
+		w := work{id, p.name}
+		if e := c.known[w]; !keep[id] && e != nil {
+			p.more = p.more || e.again
+			delete(c.known, w)
 		}
 	}
 	p.ready = append(j.left[:len(j.left):len(j.left)], p.ready...)
@@ -183,7 +194,7 @@ func (c *schedule) hear(list []notice, lost bool, now time.Time) {
 		c.cursor = nil
 	}
 	for _, n := range list {
-		if n.due.After(now) || !c.add(n.work) {
+		if n.due.After(now) || !c.add(n.work, n.due) {
 			c.back(n.due)
 		}
 		if p := c.lanes[n.dest]; p != nil && n.urgent {
