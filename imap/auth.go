@@ -139,12 +139,13 @@ func (p *parser) base64() []byte {
 
 // signIn takes the session to the authenticated state.
 func (s *session) signIn(ctx context.Context, user *accounts.SignedIn) completion {
-	s.user = user.Identity
+	s.user, s.only = user.Identity, user.Individual
 	s.user.Actor.Client = s.client
 	s.hidden = s.hiddenFrom(ctx, user)
 	s.state = authenticated
 	s.failures = 0
 	s.watchAlerts()
+	s.watchStanding(ctx)
 	s.c.SetDeadline(time.Time{})
 	return okCode("CAPABILITY "+s.capabilities(), user.Account.Address()+" signed in")
 }

@@ -48,10 +48,11 @@ type Limits struct {
 
 // Timeouts of a session. A zero field takes its default.
 type Timeouts struct {
-	SignIn   time.Duration // from the connection to a successful sign-in; 60 s
-	Idle     time.Duration // without input after sign-in; 30 min, as RFC 3501 section 5.4 asks
-	Command  time.Duration // for the next octets of a command that has begun; 5 min
-	Progress time.Duration // between the signs of life of a long SEARCH; 10 s
+	SignIn    time.Duration // from the connection to a successful sign-in; 60 s
+	Idle      time.Duration // without input after sign-in; 30 min, as RFC 3501 section 5.4 asks
+	Command   time.Duration // for the next octets of a command that has begun; 5 min
+	StillHere time.Duration // between the signs of life in IDLE; 4 min
+	Progress  time.Duration // between the signs of life of a long SEARCH; 10 s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -82,6 +83,7 @@ func (t Timeouts) withDefaults() Timeouts {
 	def(&t.Idle, 30*time.Minute)
 	def(&t.Command, 5*time.Minute)
 	def(&t.Progress, 10*time.Second)
+	def(&t.StillHere, 4*time.Minute)
 	return t
 }
 

@@ -210,7 +210,7 @@ func (s *session) tellListed(ctx context.Context, r *listRequest, names *listing
 	if r.status == nil || !n.box.Selectable || n.box.Rights&store.RightRead == 0 {
 		return nil
 	}
-	box, state, err := s.srv.cfg.Store.Mailbox(ctx, s.user, store.MailboxRef{Account: n.box.Account, Name: n.box.Name})
+	box, state, err := s.mailboxState(ctx, store.MailboxRef{Account: n.box.Account, Name: n.box.Name})
 	if isMissing(err) {
 		return nil // it has gone meanwhile
 	}

@@ -44,7 +44,7 @@ func (s *session) open(ctx context.Context, cmd *command, readOnly bool) (comple
 	if err != nil {
 		return completion{}, err
 	}
-	view, err := s.srv.cfg.Store.Open(ctx, s.user, ref, readOnly)
+	view, err := s.openMailbox(ctx, ref, readOnly)
 	if err != nil {
 		return completion{}, err
 	}

@@ -54,6 +54,11 @@ type session struct {
 	// client is what the client calls itself, for the history.
 	client string
 	hidden accounts.Hidden // capabilities that the client is not told of
+	only   string          // INBOX is filtered by this individual name: see individual.go
+
+	standing        accounts.Standing // at the sign-in
+	doubted         atomic.Bool       // the account may have changed since
+	unwatchStanding func()            // nil: it is not watched
 
 	view     *store.View  // the selected mailbox, or nil
 	lost     bool         // the selected mailbox has gone: see update.go
@@ -94,6 +99,9 @@ func (s *session) leave() {
 	if s.unwatchAlerts != nil {
 		s.unwatchAlerts()
 	}
+	if s.unwatchStanding != nil {
+		s.unwatchStanding()
+	}
 	s.stopIdling()
 	s.deselect()
 }
@@ -122,12 +130,20 @@ func (s *session) greet() error {
 func (s *session) wait(ctx context.Context) error {
 	s.c.SetReadTimeout(s.srv.cfg.Timeouts.Idle)
 	for {
-		err := s.c.WaitInput(ctx, nil)
+		var err error
+		if s.idling != nil {
+			err = s.waitIdling(ctx)
+		} else {
+			err = s.c.WaitInput(ctx, nil)
+		}
 		if !errors.Is(err, wire.ErrWoken) {
 			return err
 		}
 		if s.idling != nil {
 			s.stale = true // whatever Changed says: it may hear of the commit a moment later
+			return nil
+		}
+		if s.doubted.Load() {
 			return nil
 		}
 	}
@@ -137,6 +153,9 @@ func (s *session) wait(ctx context.Context) error {
 func (s *session) serve(ctx context.Context) error {
 	s.c.SetReadTimeout(s.srv.cfg.Timeouts.Command)
 	for {
+		if err := s.confirmStanding(ctx); err != nil {
+			return err
+		}
 		var err error
 		switch {
 		case s.c.Buffered() > 0 && s.idling != nil:

@@ -64,7 +64,7 @@ func (s *session) status(ctx context.Context, cmd *command) (completion, error) 
 	if err != nil {
 		return completion{}, err
 	}
-	box, state, err := s.srv.cfg.Store.Mailbox(ctx, s.user, ref)
+	box, state, err := s.mailboxState(ctx, ref)
 	switch {
 	case err != nil:
 		return completion{}, err

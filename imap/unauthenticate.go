@@ -22,7 +22,9 @@ func (s *session) signOff() {
 	s.leave()
 	s.unwatchAlerts = nil
 	s.alerted.Store(false)
-	s.user = store.Identity{}
+	s.unwatchStanding = nil
+	s.doubted.Store(false)
+	s.user, s.only = store.Identity{}, ""
 	s.hidden = ""
 	s.features = 0
 	s.lost = false

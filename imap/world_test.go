@@ -218,6 +218,8 @@ func (w *world) open(box string) *store.View {
 //	remove ann/private
 //	rename ann/private new
 //	alert server TEXT          posts an alert; also for an address or a domain
+//	lock ann                   the account is locked
+//	password ann TEXT          the account gets another password
 //	forget                     the store forgets what has changed
 //	stop                       the server is told to stop
 func (w *world) do(line string) {
@@ -258,6 +260,14 @@ func (w *world) do(line string) {
 		}
 		_, err := w.alerts.Post(w.ctx, target, strings.Join(words[2:], " "))
 		must(w.t, err)
+	case "lock":
+		_, err := w.dir.SetAccount(w.ctx, w.account(words[1]).Address(), func(a *accounts.Account) error {
+			a.Locked = true
+			return nil
+		})
+		must(w.t, err)
+	case "password":
+		must(w.t, w.dir.SetPassword(w.ctx, w.account(words[1]).Address(), words[2]))
 	case "forget":
 		w.later.Add(int64(31 * 24 * time.Hour))
 		must(w.t, w.store.Tidy(w.ctx))
@@ -344,18 +354,23 @@ func (w *world) setLimit(name string, n int) {
 	}
 }
 
-// router leads login names to accounts by their address.
+// router leads login names to accounts by their address. Any name at shared.test
+// is one of the people who share the account ann.
 type router struct{ dir *accounts.Directory }
 
 func (r router) RouteLogin(ctx context.Context, name string, _ netip.Addr) (accounts.LoginRoute, error) {
 	if !strings.Contains(name, "@") {
 		name += "@example.test"
 	}
+	individual := ""
+	if local, found := strings.CutSuffix(name, "@shared.test"); found {
+		individual, name = local, "ann@example.test"
+	}
 	a, err := r.dir.Account(ctx, name)
 	if err != nil {
 		err = accounts.ErrNoAccount
 	}
-	return accounts.LoginRoute{Account: a, Name: name}, err
+	return accounts.LoginRoute{Account: a, Individual: individual, Name: name}, err
 }
 
 // logTo makes the world write its log into a directory, and returns a function
