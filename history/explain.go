@@ -251,7 +251,8 @@ func (t *teller) attempts() error {
 func (t *teller) follow(i int) error {
 	s := t.places[i]
 	prefix := mailboxPrefix(s.account, s.mailbox)
-	from := binary.BigEndian.AppendUint64(slices.Clone(prefix), s.since)
+	// What is read is recorded together, under the time of the first reading.
+	from := binary.BigEndian.AppendUint64(slices.Clone(prefix), s.since-min(s.since, uint64(time.Minute/time.Microsecond)))
 	for it, err := range t.r.Range(store.SpaceHistory, from, after(prefix)) {
 		if err != nil {
 			return err

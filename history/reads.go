@@ -14,6 +14,7 @@ import (
 // Reads collects in memory which messages' texts were given out, until
 // [History.Write] records them. It is safe for concurrent use.
 type Reads struct {
+	now     func() time.Time
 	mu      sync.Mutex
 	pending map[reading]*store.Action
 	lost    int // that were too many
@@ -33,8 +34,13 @@ const (
 	maxPendingRanges = 1000
 )
 
-// NewReads returns an empty collection.
-func NewReads() *Reads { return &Reads{pending: make(map[reading]*store.Action)} }
+// NewReads returns an empty collection. now tells the time; nil: time.Now.
+func NewReads(now func() time.Time) *Reads {
+	if now == nil {
+		now = time.Now
+	}
+	return &Reads{now: now, pending: make(map[reading]*store.Action)}
+}
 
 // Note notes that a text was given out. It is for [store.Options].
 func (r *Reads) Note(by *store.Identity, a store.AccountID, m store.MailboxID, name string, u store.UID) {
@@ -47,7 +53,7 @@ func (r *Reads) Note(by *store.Identity, a store.AccountID, m store.MailboxID, n
 			r.lost++
 			return
 		}
-		one = &store.Action{Op: store.OpRead, By: *by, At: time.Now(), Account: a, Mailbox: m, Name: name}
+		one = &store.Action{Op: store.OpRead, By: *by, At: r.now(), Account: a, Mailbox: m, Name: name}
 		r.pending[key] = one
 	}
 	if len(one.UIDs) >= maxPendingRanges && !one.UIDs.Contains(u) {

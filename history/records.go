@@ -277,6 +277,9 @@ func decodeOrigin(b []byte) (*Origin, error) {
 		})
 	}
 	o.More = int(d.uint())
+	if o.QueueID == 0 && len(o.Places) == 0 {
+		d.fail() // a message that was put into a mailbox is in one
+	}
 	return o, d.end("how a message came in")
 }
 

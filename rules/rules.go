@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"tripost/accounts"
@@ -31,7 +32,19 @@ type Rules struct {
 	store     *store.Store
 	directory *accounts.Directory
 	o         Options
+
+	mu   sync.Mutex
+	read map[store.AccountID]read // lately
 }
+
+// read is a record that was read, and what it says.
+type read struct {
+	record []byte
+	list   []Rule
+}
+
+// maxRead is how many accounts' rules are kept as they were read.
+const maxRead = 1000
 
 // New returns the rules that are in st, for the accounts of d, which must be in
 // the same store.
@@ -48,7 +61,7 @@ func New(st *store.Store, d *accounts.Directory, o Options) *Rules {
 	if o.Logf == nil {
 		o.Logf = func(string, ...any) {}
 	}
-	return &Rules{store: st, directory: d, o: o}
+	return &Rules{store: st, directory: d, o: o, read: make(map[store.AccountID]read)}
 }
 
 // recordVersion is the first octet of a list of rules.
@@ -58,9 +71,6 @@ const recordVersion = 1
 var errRecord = errors.New("rules are damaged or of a later version")
 
 func decode(b []byte) ([]Rule, error) {
-	if b == nil {
-		return nil, nil
-	}
 	var list []Rule
 	if len(b) == 0 || b[0] != recordVersion {
 		return nil, errRecord
@@ -73,16 +83,28 @@ func decode(b []byte) ([]Rule, error) {
 	return list, nil
 }
 
-// Of returns the rules of an account, in their order.
+// Of returns the rules of an account, in their order. They must not be changed.
 func (s *Rules) Of(r *store.Snapshot, a store.AccountID) ([]Rule, error) {
 	b, err := r.Get(store.SpaceRules, rulesKey(a))
 	if err != nil {
 		return nil, err
 	}
+	if b == nil {
+		return nil, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.read[a]; bytes.Equal(known.record, b) && known.record != nil {
+		return known.list, nil
+	}
 	list, err := decode(b)
 	if err != nil {
 		return nil, fmt.Errorf("rules of account %d: %w", a, err)
 	}
+	if len(s.read) >= maxRead {
+		clear(s.read)
+	}
+	s.read[a] = read{bytes.Clone(b), list}
 	return list, nil
 }
 
@@ -147,7 +169,7 @@ func (s *Rules) change(ctx context.Context, address string, fn func([]Rule) ([]R
 		if err != nil && !errors.Is(err, errRecord) { // what cannot be read can be replaced
 			return err
 		}
-		if list, err = fn(old); err != nil {
+		if list, err = fn(slices.Clone(old)); err != nil {
 			return err
 		}
 		if err := s.check(list, acc.Address()); err != nil {

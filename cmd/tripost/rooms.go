@@ -48,7 +48,7 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 	if log == nil {
 		log = syslog.Discard()
 	}
-	reads := history.NewReads()
+	reads := history.NewReads(nil)
 	st, err := openStore(ctx, cfg, log.Tag("STORE"), reads)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tripost/accounts"
+	"tripost/history"
 	"tripost/router"
 	"tripost/rules"
 	"tripost/store"
@@ -32,7 +33,7 @@ type world struct {
 func newWorld(t testing.TB, o Options) *world {
 	t.Helper()
 	w := &world{t: t, ctx: context.Background(), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	st := storetest.Open(t, t.TempDir(), store.Options{Undelete: 24 * time.Hour, Now: w.clock}, Bodies)
+	st := storetest.Open(t, t.TempDir(), store.Options{Undelete: 24 * time.Hour, Now: w.clock, History: history.Record}, Bodies)
 	w.dir = accounts.New(st, accounts.Options{})
 	_, err := w.dir.AddDomain(w.ctx, "example.test")
 	must(t, err)
@@ -43,6 +44,7 @@ func newWorld(t testing.TB, o Options) *world {
 	r := router.New(w.dir, router.Options{DirectMailbox: true, Subaddress: "+", Hostname: "mail.example.test"})
 	w.ask = rules.New(st, w.dir, rules.Options{Now: w.clock})
 	o.Rules = w.ask
+	o.History = history.New(st, nil, history.Options{Now: w.clock})
 	w.Queue = New(st, r, w.dir, o)
 	return w
 }
