@@ -15,6 +15,7 @@ present() {
 	case $1 in
 	getmail6) command -v getmail ;;
 	isync) command -v mbsync ;;
+	offlineimap3) command -v offlineimap ;;
 	libnet-ssleay-perl) perl -MNet::SSLeay -e 1 ;;
 	python3-dkim) /usr/bin/python3 -c 'import dkim' ;;
 	python3-nacl) /usr/bin/python3 -c 'import nacl' ;;
