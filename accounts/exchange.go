@@ -169,8 +169,12 @@ func (e *exchange) wrong(password string) error {
 	if e.auth.exempt(e.at.Remote.Unmap()) {
 		return ErrCredentials
 	}
-	if n := e.auth.throttle.failed(e.at.Remote, e.name, password); n > 1 {
-		e.detail += fmt.Sprintf(" (%d different failures from this address)", n)
+	ofAddress, ofAccount := e.auth.throttle.failed(e.at.Remote, e.name, password)
+	if ofAddress > 1 {
+		e.detail += fmt.Sprintf(" (%d different failures from this address)", ofAddress)
+	}
+	if e.known && ofAccount >= GuessesToTell && e.auth.guessed != nil {
+		e.auth.guessed(e.record.account, e.at.Remote, ofAccount)
 	}
 	return ErrCredentials
 }

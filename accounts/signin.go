@@ -40,6 +40,10 @@ type AuthOptions struct {
 	// Hostname is this host's name in the challenges of CRAM-MD5; default
 	// "localhost".
 	Hostname string
+	// Guessed is told of an account with [GuessesToTell] failures and more within
+	// 15 minutes, at each further one, and where that came from; it must not block.
+	// May be nil.
+	Guessed func(acct Account, from netip.Addr, failures int)
 }
 
 // Authenticator signs users in for all protocols. It may be shared by goroutines.
@@ -59,6 +63,8 @@ type Authenticator struct {
 	hashing    chan struct{} // holds one for every password being hashed
 	nobody     argonHash     // hashed for names that do not exist: it takes as long
 	spare      []byte        // stands for the directory's secret while there is none
+
+	guessed func(Account, netip.Addr, int)
 
 	signedIn, refused atomic.Uint64
 }
@@ -93,6 +99,7 @@ func NewAuthenticator(d *Directory, r LoginRouter, o AuthOptions) *Authenticator
 		cleartext:  o.Cleartext,
 		exempt:     o.Exempt,
 		log:        o.Log,
+		guessed:    o.Guessed,
 		throttle:   newThrottle(processKey(), o.Now, o.MaxDelay),
 		tokens:     o.Tokens,
 		hostname:   o.Hostname,

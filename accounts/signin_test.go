@@ -3,9 +3,11 @@ package accounts
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -344,5 +346,32 @@ func TestEachAttemptLeavesOneLine(t *testing.T) {
 	wantLines(t, got, want)
 	if text := strings.Join(got, "\n"); strings.Contains(text, secret) || strings.Contains(text, "tulip") {
 		t.Error("a password is in the log")
+	}
+}
+
+// TestGuessed is told of somebody who tries one password after the other at an
+// account that is there.
+func TestGuessed(t *testing.T) {
+	t.Parallel()
+	d := openAuthenticator(t).directory
+	var told []string
+	now := time.Unix(1_800_000_000, 0)
+	a := NewAuthenticator(d, direct{d}, AuthOptions{
+		Exempt: func(netip.Addr) bool { return false }, MaxDelay: time.Nanosecond, Now: func() time.Time { return now },
+		Guessed: func(acct Account, from netip.Addr, n int) { told = append(told, fmt.Sprint(acct.Local, from, n)) },
+	})
+	at := fromLoopback()
+	at.Service = POP
+	for i := range 11 {
+		for _, name := range []string{"jsmith", "nobody"} {
+			_, err := a.Password(t.Context(), at, "PASS", name, fmt.Sprint("guess ", i))
+			if !errors.Is(err, ErrCredentials) && !errors.Is(err, ErrThrottled) {
+				t.Fatal(err)
+			}
+			now = now.Add(10 * time.Second)
+		}
+	}
+	if want := []string{"jsmith127.0.0.1 10", "jsmith127.0.0.1 11"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 }

@@ -34,6 +34,10 @@ const (
 	cleanDelay     = time.Second
 	defaultDelay   = 20 * time.Second // the longest, if not configured
 
+	// GuessesToTell is from how many failures of an account on its owner should
+	// hear of them: more than a forgotten password makes.
+	GuessesToTell = 10
+
 	maxFailures = 16    // remembered of one address or account; the delay is at its longest long before
 	maxCulprits = 4_000 // addresses, and accounts, remembered; then the one not seen for the longest time goes
 )
@@ -119,8 +123,8 @@ func (t *throttle) delayAfter(failures int) time.Duration {
 }
 
 // failed records a wrong password, "" when it is not known, and returns how
-// many count against the address now.
-func (t *throttle) failed(addr netip.Addr, account, password string) int {
+// many count against the address and against the account now.
+func (t *throttle) failed(addr netip.Addr, account, password string) (ofAddress, ofAccount int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
@@ -128,8 +132,8 @@ func (t *throttle) failed(addr netip.Addr, account, password string) int {
 	if password != "" {
 		f.password = t.hash("password", password)
 	}
-	t.accounts.add(f.account, f, password != "")
-	return t.addresses.add(f.address, f, password != "")
+	ofAccount = t.accounts.add(f.account, f, password != "")
+	return t.addresses.add(f.address, f, password != ""), ofAccount
 }
 
 // succeeded forgets what this address failed at this account.

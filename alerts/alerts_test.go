@@ -456,3 +456,37 @@ func TestDamagedRecords(t *testing.T) {
 		}
 	}
 }
+
+// TestNotifyOnce tells of a thing that lasts again after a pause only, and of
+// another thing at once.
+func TestNotifyOnce(t *testing.T) {
+	w := newWorld(t)
+	ann := w.account("ann")
+	tell := func(kind, text string, want bool) {
+		t.Helper()
+		told, err := w.NotifyOnce(t.Context(), ann.ID, kind, time.Hour, text)
+		if err != nil || told != want {
+			t.Errorf("%s: told %t, %v", text, told, err)
+		}
+	}
+	tell("disk", "one", true)
+	tell("disk", "two", false)
+	tell("guesses", "three", true)
+	w.clock.move(time.Hour)
+	tell("disk", "four", true)
+	for _, want := range []string{"one", "three", "four", ""} {
+		if got, _ := w.take("ann"); got != want {
+			t.Errorf("took %q, want %q", got, want)
+		}
+	}
+	if _, err := w.NotifyOnce(t.Context(), ann.ID, "", time.Hour, "x"); err == nil {
+		t.Error("a notice of no kind")
+	}
+	if err := w.dir.RemoveAccount(t.Context(), "ann"); err != nil {
+		t.Fatal(err)
+	}
+	w.post("server", "clears away")
+	if n := w.keys(keyNotice); n != 0 {
+		t.Errorf("%d records of notices are left", n)
+	}
+}

@@ -19,6 +19,7 @@ const (
 	keySeen    = 'V'
 	keyLast    = 'T'
 	keyBell    = 'G'
+	keyNotice  = 'O'
 )
 
 // recordVersion is the first octet of every value. A reader that meets another

@@ -141,6 +141,14 @@ func (o *orphans) find(r *store.Snapshot, names *directory) error {
 			o.shown = append(o.shown, id)
 		}
 	}
+	for item, err := range under(r, []byte{keyNotice}, 0) {
+		if err != nil {
+			return err
+		}
+		if !o.full() && names.accounts[store.AccountID(stampAt(item.Key))] == "" {
+			o.seen = append(o.seen, append([]byte(nil), item.Key...))
+		}
+	}
 	return o.findSeen(r)
 }
 

@@ -186,6 +186,10 @@ type QueueRoute struct {
 type AlertsConfig struct {
 	QuotaPercent int `toml:"quota_percent" comment:"share of an account's quota from which on its user is told, once each time it is passed and once a day at most; 0: never"`
 	Limit        int `toml:"limit" comment:"most alerts posted for the server, for one domain, for one account"`
+
+	FailedSignIns   bool `toml:"failed_sign_ins" comment:"tell a user, once a day at most, that somebody has tried ten wrong passwords and more"`
+	CertificateDays int  `toml:"certificate_days" comment:"tell the postmaster so long before the TLS certificate runs out; 0: never"`
+	DiskPercent     int  `toml:"disk_percent" comment:"tell the postmaster when less of the store's disk is free; 0: never"`
 }
 
 // BackupConfig is the schedule of backups.
@@ -260,7 +264,7 @@ func defaultConfig() Config {
 			WarnAfter: Duration{4 * time.Hour}, ExpireAfter: days(5), SMTPPort: 25, PolicyPort: 443, Limit: 100_000,
 			Connections: 100, ConnectionsPerHost: 20, Ready: 50_000, Route: []QueueRoute{},
 		},
-		Alerts:  AlertsConfig{QuotaPercent: 90, Limit: 100},
+		Alerts:  AlertsConfig{QuotaPercent: 90, Limit: 100, FailedSignIns: true, CertificateDays: 14, DiskPercent: 5},
 		Backup:  BackupConfig{Every: days(1), Keep: 14, Verify: true},
 		History: HistoryConfig{Keep: days(30), Limit: 20_000},
 		Rules:   RulesConfig{Limit: 100, VacationDays: 7, ForwardFrom: "account"},

@@ -125,13 +125,15 @@ type server struct {
 	auth         *accounts.Authenticator
 	certify      *certify.Manager // nil: off
 
+	guesses chan guess // of passwords, for the watch
+
 	acmeListeners []net.Listener
 }
 
 // newServer opens every listener, so that a port in use or an unreadable
 // certificate is an error before anything is served.
 func (r *rooms) newServer(o serverOptions) (s *server, err error) {
-	s = &server{rooms: r, options: o, log: r.log.Tag("SYSTEM"), sessions: new(accounts.Sessions)}
+	s = &server{rooms: r, options: o, log: r.log.Tag("SYSTEM"), sessions: new(accounts.Sessions), guesses: make(chan guess, maxGuesses)}
 	r.api.Sessions = s.sessions
 	defer func() {
 		if err != nil {
@@ -204,6 +206,7 @@ func (s *server) run(ctx context.Context) error {
 	g.Go(func() error { return s.rules.Run(ctx) })
 	g.Go(func() error { return s.history.Run(ctx) })
 	g.Go(func() error { return s.watchHangups(ctx, hangups) })
+	g.Go(func() error { return s.watch(ctx) })
 	g.Go(func() error { return trimMemory(ctx) })
 	s.announce()
 	err := g.Wait()
@@ -285,6 +288,7 @@ func (s *server) authenticator(proxies []netip.Prefix) *accounts.Authenticator {
 		Remember:  s.cfg.Security.RememberSignIn.Duration,
 
 		SecureMethodRequired: s.cfg.Security.SecureMethods,
+		Guessed:              s.guessed,
 	})
 }
 
