@@ -26,6 +26,7 @@ import (
 	"tripost/router"
 	"tripost/rules"
 	"tripost/smtp/dkim"
+	"tripost/smtp/doctor"
 	"tripost/store"
 	"tripost/syslog"
 )
@@ -40,6 +41,7 @@ type API struct {
 	Router    *router.Router
 	Queue     Queue
 	Alerts    *alerts.Alerts
+	Doctor    *doctor.Doctor
 	Keys      *dkim.Keys
 	Rules     *rules.Rules
 	// Sessions are those that users have now; nil where nobody can have any.
@@ -101,6 +103,8 @@ func (a *API) operations() map[string]http.HandlerFunc {
 		"domain/show":   operation(a.Domain),
 		"domain/set":    operation(a.SetDomain),
 		"domain/remove": operation(a.RemoveDomain),
+
+		"domain/examine": operation(a.Examine),
 
 		"domain/dkim-add":    operation(a.AddDKIMKeys),
 		"domain/dkim-list":   operation(a.DKIMKeys),

@@ -141,6 +141,8 @@ var commands = []command{
 	{"store rebuild", "[BACKUP]", "make a new index from the journal, or from a backup's and the journal since; no server may run", storeRebuild},
 	{"store rescue", "DIR", "write all mail that can be read without the index into a Maildir; no server may run", storeRescue},
 
+	{"doctor", "[DOMAIN]", "look at domains as other hosts see them, and tell what the DNS should have", examine},
+
 	{"version", "", "print the version", showVersion},
 }
 

@@ -29,6 +29,7 @@ var floors = map[string]int{
 	"smtp/mailauth":           5,
 	"smtp/screen":             5,
 	"smtp/dkim":               5,
+	"smtp/doctor":             6,
 	"router":                  5,
 	"alerts":                  5,
 	"rules":                   5,

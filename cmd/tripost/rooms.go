@@ -74,9 +74,13 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 	r.queue = queue.New(st, r.router, r.directory, options)
 	r.alerts = alerts.New(st, r.directory, alertOptions(cfg, log))
 	r.keys = dkim.New(st, nil)
+	dr, err := r.newDoctor()
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
 	r.api = &admin.API{
 		Backups:   &backups{cfg: cfg, store: st},
-		Directory: r.directory, Store: st, Router: r.router, Queue: adminQueue{r.queue}, Alerts: r.alerts, Keys: r.keys, Rules: r.rules,
+		Directory: r.directory, Store: st, Router: r.router, Queue: adminQueue{r.queue}, Alerts: r.alerts, Keys: r.keys, Doctor: dr, Rules: r.rules,
 		History: r.history, Log: log.Tag("ADMIN"),
 		References: queue.Bodies, MaxMessage: int64(cfg.Message.Size),
 	}

@@ -121,6 +121,21 @@ func (c *Checker) record(ctx context.Context, domain string) (*dmarc.Record, err
 	return dmarc.Parse(record)
 }
 
+// ErrNoPolicy is returned when a domain has no DMARC record, or more than one.
+var ErrNoPolicy = dmarc.ErrNoPolicy
+
+// Policy returns what a domain asks others to do with mail that fails.
+// ErrNoPolicy.
+func (c *Checker) Policy(ctx context.Context, domain string) (Disposition, error) {
+	ctx, cancel := c.limit(ctx)
+	defer cancel()
+	record, sub, err := c.policy(ctx, domain)
+	if err != nil {
+		return Nothing, err
+	}
+	return disposition(record, sub), nil
+}
+
 func isTemporary(err error) bool {
 	var t interface{ Temporary() bool }
 	return errors.As(err, &t) && t.Temporary()

@@ -16,6 +16,13 @@ type SPF struct {
 	Reason string // what decided, for people
 }
 
+// SPF checks the reverse-path alone.
+func (c *Checker) SPF(ctx context.Context, client Client) SPF {
+	ctx, cancel := c.limit(ctx)
+	defer cancel()
+	return c.spf(ctx, client)
+}
+
 // spf checks the reverse-path, and for the null reverse-path the name in EHLO.
 //
 // RFC 7208 section 4.

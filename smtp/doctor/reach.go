@@ -1,0 +1,131 @@
+package doctor
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/textproto"
+	"strconv"
+	"strings"
+	"time"
+
+	"tripost/smtp/mtasts"
+)
+
+// mtaSTS looks whether other hosts are told to insist on TLS, and are told right.
+func (e *examination) mtaSTS() {
+	if e.Policies == nil {
+		return
+	}
+	txt, err := e.DNS.LookupTXT(e.ctx, absolute("_mta-sts."+e.name))
+	if err != nil && !absent(err) {
+		e.add(Wrong, "MTA-STS", "the DNS does not answer: "+err.Error())
+		return
+	}
+	if len(txt) == 0 {
+		e.add(Advice, "MTA-STS", "there is no policy: nothing tells other hosts to insist on TLS")
+		return
+	}
+	p, ok := e.Policies.Policy(e.ctx, e.name)
+	if !ok {
+		e.add(Wrong, "MTA-STS", "there is a record, and no policy at https://mta-sts."+e.name+"/.well-known/mta-sts.txt that can be fetched and read")
+		return
+	}
+	e.strict = p.Mode == mtasts.Enforce
+	for _, host := range e.hosts {
+		if !p.Matches(host) {
+			e.add(Wrong, "MTA-STS", "the policy does not name "+host+", to which the MX leads")
+			return
+		}
+	}
+	e.add(OK, "MTA-STS", "the policy is "+string(p.Mode))
+}
+
+// maxReached is how many exchangers of a domain are called.
+const maxReached = 5
+
+// reach calls the exchangers of the domain.
+func (e *examination) reach() {
+	for _, host := range e.hosts[:min(len(e.hosts), maxReached)] {
+		addrs, err := e.DNS.LookupNetIP(e.ctx, "ip", absolute(host))
+		if err != nil || len(addrs) == 0 {
+			continue // told already
+		}
+		e.call(host, addrs[0].Unmap())
+	}
+}
+
+// callTime bounds the conversation with one exchanger.
+const callTime = 15 * time.Second
+
+// call talks to an exchanger as another host would.
+func (e *examination) call(host string, addr netip.Addr) {
+	port := e.Port
+	if port == 0 {
+		port = 25
+	}
+	where := net.JoinHostPort(addr.String(), strconv.Itoa(port))
+	d := net.Dialer{Timeout: callTime}
+	nc, err := d.DialContext(e.ctx, "tcp", where)
+	if err != nil {
+		e.add(Wrong, "SMTP", fmt.Sprintf("%s does not answer at %s: %v", host, where, err))
+		return
+	}
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(callTime)) // a socket has deadlines
+	text := textproto.NewConn(nc)
+	extensions, err := greet(text, e.Hostname)
+	if err != nil {
+		e.add(Wrong, "SMTP", fmt.Sprintf("%s answers at %s, and not as a mail server should: %v", host, where, err))
+		return
+	}
+	e.add(OK, "SMTP", host+" answers at "+where)
+	if !strings.Contains(extensions, "\nSTARTTLS") {
+		e.add(Wrong, "TLS", host+" offers no STARTTLS")
+		return
+	}
+	if _, err := text.Cmd("STARTTLS"); err == nil {
+		_, _, err = text.ReadResponse(220)
+	}
+	if err != nil {
+		e.add(Wrong, "TLS", host+" refuses STARTTLS: "+err.Error())
+		return
+	}
+	e.certificate(host, tls.Client(nc, &tls.Config{
+		ServerName: host, RootCAs: e.RootCAs, MinVersion: tls.VersionTLS12,
+	}))
+}
+
+// greet takes the greeting and says EHLO.
+func greet(text *textproto.Conn, name string) (extensions string, err error) {
+	if _, _, err = text.ReadResponse(220); err != nil {
+		return "", err
+	}
+	if _, err = text.Cmd("EHLO %s", name); err != nil {
+		return "", err
+	}
+	_, extensions, err = text.ReadResponse(250)
+	return strings.ToUpper(extensions), err
+}
+
+// soon is how long before its end a certificate is worth a word.
+const soon = 14 * 24 * time.Hour
+
+// certificate looks at the certificate of an exchanger.
+func (e *examination) certificate(host string, conn *tls.Conn) {
+	state := Advice // most hosts send all the same
+	if e.strict {
+		state = Wrong
+	}
+	if err := conn.HandshakeContext(e.ctx); err != nil {
+		e.add(state, "TLS", fmt.Sprintf("the certificate of %s is not one that others can verify: %v", host, err))
+		return
+	}
+	end := conn.ConnectionState().PeerCertificates[0].NotAfter
+	if left := end.Sub(e.now()); left < soon {
+		e.add(Advice, "TLS", fmt.Sprintf("the certificate of %s ends on %s", host, end.Format("2 January 2006")))
+		return
+	}
+	e.add(OK, "TLS", fmt.Sprintf("%s has a certificate until %s", host, end.Format("2 January 2006")))
+}
