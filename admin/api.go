@@ -7,7 +7,8 @@
 // body, or, where the body carries mail, in the query parameter "request". The
 // response is a JSON value, or mail; a refusal is {"error": "..."} with status
 // 400 (404 for an operation that there is not, 405 for another method than
-// POST), and 500 where the server itself failed.
+// POST), and 500 where the server itself failed. GET /v1/openapi.json describes
+// all of them.
 package admin
 
 import (
@@ -82,6 +83,8 @@ func (a *API) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		serve := operations[strings.TrimPrefix(r.URL.Path, "/v1/")]
 		switch {
+		case r.URL.Path == "/v1/openapi.json" && r.Method == http.MethodGet:
+			serveOpenAPI(w)
 		case serve == nil:
 			answerError(w, http.StatusNotFound, fmt.Errorf("there is no operation %q", r.URL.Path))
 		case r.Method != http.MethodPost:
