@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"smtp":                    7,
 	"smtp/queue":              6,
 	"smtp/send":               5,
+	"smtp/convert":            4,
 	"smtp/mtasts":             4,
 	"smtp/resolve":            3,
 	"smtp/mailauth":           5,

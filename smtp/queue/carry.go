@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	mail "tripost/message"
+	"tripost/smtp/convert"
 	"tripost/smtp/send"
 	"tripost/syslog"
 )
@@ -225,19 +227,28 @@ func (s *Sender) hand(ctx context.Context, conn *send.Conn, m *message, d *desti
 		From:       m.from,
 		Size:       m.size,
 		Body8Bit:   m.bits8,
+		Binary:     m.binary,
 		UTF8:       m.utf8,
 		RequireTLS: m.requireTLS,
 
 		Return:     m.returns.String(),
 		EnvelopeID: m.envelope,
 	}
-	text := io.NewSectionReader(body, m.offset, m.size)
-	fields, err := s.sign(ctx, m, text, m.size)
+	var text io.ReaderAt = io.NewSectionReader(body, m.offset, m.size)
+	if !conn.Takes8Bit() && (m.bits8 || m.binary) || !conn.TakesBinary() && m.binary {
+		sp := &spool{dir: s.queue.o.SpoolDirectory}
+		defer sp.close()
+		if err := convert.SevenBit(sp, text, m.size, mail.Limits{}); err != nil {
+			return nil, fmt.Errorf("convert the message: %w", err)
+		}
+		text, out.Size, out.Body8Bit, out.Binary = sp, sp.size, false, false
+	}
+	fields, err := s.sign(ctx, m, text, out.Size)
 	if err != nil {
 		return nil, err
 	}
+	out.Body = io.MultiReader(bytes.NewReader(fields), io.NewSectionReader(text, 0, out.Size))
 	out.Size += int64(len(fields))
-	out.Body = io.MultiReader(bytes.NewReader(fields), text)
 	for _, r := range d.recipients {
 		out.Recipients = append(out.Recipients, r.address)
 		out.Options = append(out.Options, send.RecipientOptions{Notify: r.notify.String(), Original: r.orcpt})
@@ -307,4 +318,5 @@ var permanent = []struct {
 	{send.ErrNonASCII, "5.6.7"},
 	{send.ErrUTF8, "5.6.9"},
 	{errNotOverTLS, "5.7.30"},
+	{convert.ErrStructure, "5.6.3"},
 }

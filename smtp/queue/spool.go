@@ -35,7 +35,7 @@ func (s *spool) Write(p []byte) (int, error) {
 
 func (s *spool) spill(p []byte) (err error) {
 	if s.file == nil {
-		if s.file, err = os.CreateTemp(s.dir, "inspect-*"); err != nil {
+		if s.file, err = os.CreateTemp(s.dir, "spool-*"); err != nil {
 			return fmt.Errorf("keep a message until it is judged: %w", err)
 		}
 		if err := os.Remove(s.file.Name()); err != nil {

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"strings"
+
+	"golang.org/x/net/idna"
 )
 
 // Message is what is handed over, with its envelope.
@@ -12,6 +15,7 @@ type Message struct {
 	Recipients []string // without <>
 	Size       int64    // octets of Body
 	Body8Bit   bool     // some octet is above 127
+	Binary     bool     // only a peer that TakesBinary may get it; it goes in chunks (RFC 3030)
 	UTF8       bool     // only a peer that knows SMTPUTF8 may get it (RFC 6531)
 	RequireTLS bool     // the peer passes on that it must stay under TLS (RFC 8689); the caller has seen to the connection
 	Body       io.Reader
@@ -48,22 +52,34 @@ func (c *Conn) Send(m Message) []Result {
 	if limit := c.maxSize(); limit > 0 && m.Size > limit {
 		return fill(results, Result{Err: ErrTooLong})
 	}
-	if !c.has("SMTPUTF8") && !m.ascii() {
-		return fill(results, Result{Err: ErrNonASCII})
+	if !c.has("SMTPUTF8") {
+		m.downgrade()
+		if !m.ascii() {
+			return fill(results, Result{Err: ErrNonASCII})
+		}
 	}
 	if !c.has("SMTPUTF8") && m.UTF8 {
 		return fill(results, Result{Err: ErrUTF8})
 	}
 	c.wire.SetReadTimeout(c.timeouts.Command)
-	some, err := c.envelope(m, results)
+	ahead := c.has("PIPELINING") && !c.chunks(&m) && len(results) <= maxGroup
+	some, err := c.envelope(m, results, ahead)
 	switch {
 	case err != nil:
 		return c.fail(results, err)
 	case !some:
+		if ahead {
+			c.callOff()
+		}
 		c.reset()
 		return results
 	}
-	r, err := c.data(m)
+	var r Reply
+	if c.chunks(&m) {
+		r, err = c.bdat(m)
+	} else {
+		r, err = c.data(m, ahead)
+	}
 	if err != nil {
 		return c.fail(results, err)
 	}
@@ -73,6 +89,39 @@ func (c *Conn) Send(m Message) []Result {
 		}
 	}
 	return results
+}
+
+// Takes8Bit tells whether the peer takes octets above 127 (RFC 6152).
+func (c *Conn) Takes8Bit() bool { return c.has("8BITMIME") }
+
+// TakesBinary tells whether the peer takes any octets (RFC 3030 section 3).
+func (c *Conn) TakesBinary() bool { return c.has("BINARYMIME") && c.has("CHUNKING") }
+
+// chunks tells whether a message is better sent in chunks: they need no stuffing
+// and, for a small one, no reply before the last.
+func (c *Conn) chunks(m *Message) bool { return c.has("CHUNKING") && (m.Binary || m.Size <= chunk) }
+
+// downgrade writes domains that are not ASCII in the form that DNS has for them
+// (RFC 5891), which leads to the same place.
+func (m *Message) downgrade() {
+	m.From = asciiDomain(m.From)
+	list := make([]string, len(m.Recipients))
+	for i, path := range m.Recipients {
+		list[i] = asciiDomain(path)
+	}
+	m.Recipients = list
+}
+
+func asciiDomain(path string) string {
+	at := strings.LastIndexByte(path, '@')
+	if at < 0 || ascii(path[at:]) {
+		return path
+	}
+	domain, err := idna.Lookup.ToASCII(path[at+1:])
+	if err != nil {
+		return path
+	}
+	return path[:at+1] + domain
 }
 
 // ascii tells whether the envelope can be sent without SMTPUTF8.
@@ -118,7 +167,10 @@ func (c *Conn) mailCommand(m Message) string {
 	if c.has("SIZE") {
 		line += " SIZE=" + strconv.FormatInt(m.Size, 10)
 	}
-	if m.Body8Bit && c.has("8BITMIME") {
+	switch {
+	case m.Binary && c.TakesBinary():
+		line += " BODY=BINARYMIME"
+	case m.Body8Bit && c.Takes8Bit():
 		line += " BODY=8BITMIME"
 	}
 	if c.has("SMTPUTF8") && (m.UTF8 || !m.ascii()) {
@@ -140,7 +192,7 @@ const maxGroup = 100
 
 // envelope sends MAIL and all RCPT, in groups where the peer takes that, and
 // tells whether some recipient was accepted.
-func (c *Conn) envelope(m Message, results []Result) (some bool, err error) {
+func (c *Conn) envelope(m Message, results []Result, ahead bool) (some bool, err error) {
 	if !c.has("PIPELINING") {
 		return c.stepwise(m, results)
 	}
@@ -150,6 +202,9 @@ func (c *Conn) envelope(m Message, results []Result) (some bool, err error) {
 		group := results[from:min(from+maxGroup, len(results))]
 		for i := range group {
 			c.put(c.rcptCommand(&m, from+i))
+		}
+		if ahead {
+			c.put("DATA")
 		}
 		if from == 0 {
 			if mail, err = c.reply("MAIL"); err != nil {
@@ -224,10 +279,27 @@ func closing(results []Result, r Reply) {
 	}
 }
 
-// data sends the message and returns the reply that decides.
-func (c *Conn) data(m Message) (Reply, error) {
+// callOff ends a DATA that went ahead of the replies to its recipients, of whom
+// the peer has taken none: where it asks for the message all the same it gets an
+// empty one (RFC 2920 section 3.1).
+func (c *Conn) callOff() {
+	if c.broken {
+		return
+	}
+	if r, err := c.reply("DATA"); err == nil && r.Code == 354 {
+		c.put(".")
+		_, _ = c.reply("the message") // nobody gets it
+	}
+}
+
+// data sends the message and returns the reply that decides. With ahead DATA was
+// sent with the recipients.
+func (c *Conn) data(m Message, ahead bool) (Reply, error) {
 	c.wire.SetReadTimeout(c.timeouts.DataStart)
-	r, err := c.command("DATA")
+	if !ahead {
+		c.put("DATA")
+	}
+	r, err := c.reply("DATA")
 	if err != nil {
 		return r, err
 	}
@@ -248,6 +320,43 @@ func (c *Conn) data(m Message) (Reply, error) {
 	}
 	c.wire.SetReadTimeout(c.timeouts.DataEnd)
 	return c.reply("the message")
+}
+
+// chunk is how much of a message one BDAT carries.
+const chunk = 1 << 20
+
+// bdat sends the message in chunks, each after the reply to the one before, and
+// returns the reply that decides: RFC 3030 section 2.
+func (c *Conn) bdat(m Message) (Reply, error) {
+	for left := m.Size; ; {
+		n := min(left, chunk)
+		left -= n
+		line := "BDAT " + strconv.FormatInt(n, 10)
+		if left == 0 {
+			line += " LAST"
+			c.wire.SetReadTimeout(c.timeouts.DataEnd)
+		} else {
+			c.wire.SetReadTimeout(c.timeouts.DataBlock)
+		}
+		c.put(line)
+		c.wire.Opaque(true)
+		copied, err := io.CopyN(writer{c.wire}, m.Body, n)
+		c.wire.Opaque(false)
+		if err != nil {
+			if copied < n {
+				err = errors.Join(errRead, err) // it must not be ended: the chunk is not whole
+			}
+			return Reply{}, err
+		}
+		r, err := c.reply("BDAT")
+		if err != nil || left == 0 {
+			return r, err
+		}
+		if !r.OK() {
+			c.reset()
+			return r, nil
+		}
+	}
 }
 
 // writer hides everything but Write, so that io.Copy uses its own buffer.

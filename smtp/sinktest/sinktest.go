@@ -8,9 +8,11 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"net/textproto"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -160,6 +162,7 @@ type session struct {
 	nc   net.Conn
 	text *textproto.Conn
 	m    Message
+	mail bool // MAIL was taken
 }
 
 func (c *session) run() {
@@ -214,8 +217,16 @@ func (c *session) command(verb, arg string) bool {
 		c.m = Message{Helo: arg, TLS: c.m.TLS}
 		return c.reply(verb, arg, "250 sink.test")
 	case "MAIL":
+		line := c.said(verb, arg, "250 2.0.0 ok")
 		c.m.From, c.m.To = strings.TrimPrefix(arg, "FROM:"), nil
+		c.mail = line[0] == '2'
+		return c.answer(line)
+	case "RSET":
+		c.mail, c.m.To = false, nil
 	case "RCPT":
+		if !c.mail {
+			return c.answer("503 5.5.1 MAIL first")
+		}
 		line := c.said(verb, arg, "250 2.1.5 ok")
 		if line[0] == '2' {
 			c.m.To = append(c.m.To, strings.TrimPrefix(arg, "TO:"))
@@ -223,6 +234,8 @@ func (c *session) command(verb, arg string) bool {
 		return c.answer(line)
 	case "DATA":
 		return c.data()
+	case "BDAT":
+		return c.chunk(arg)
 	case "STARTTLS":
 		return c.startTLS()
 	case "AUTH":
@@ -263,7 +276,42 @@ func (c *session) extensions() string {
 	return "250-sink.test\r\n250-" + strings.Join(lines[:len(lines)-1], "\r\n250-") + "\r\n250 " + lines[len(lines)-1]
 }
 
+// chunk takes a chunk, also one that nobody wants (RFC 3030 section 2).
+func (c *session) chunk(arg string) bool {
+	number, last, _ := strings.Cut(arg, " ")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return c.answer("501 5.5.4 how many octets?")
+	}
+	octets := make([]byte, n)
+	if _, err := io.ReadFull(c.text.R, octets); err != nil {
+		return false
+	}
+	switch {
+	case len(c.m.To) == 0:
+		return c.answer("503 5.5.1 no recipients")
+	case last == "":
+		c.m.Data += string(octets)
+		return c.reply("BDAT", arg, "250 2.0.0 ok")
+	}
+	c.m.Data += string(octets)
+	return c.taken()
+}
+
+// taken answers the end of a message.
+func (c *session) taken() bool {
+	line := c.said("data", "", "250 2.0.0 taken")
+	if line[0] == '2' {
+		c.sink.take(c.m)
+	}
+	c.mail, c.m.To, c.m.Data = false, nil, ""
+	return c.answer(line)
+}
+
 func (c *session) data() bool {
+	if len(c.m.To) == 0 {
+		return c.answer("554 5.5.1 no recipients")
+	}
 	line := c.said("DATA", "", "354 go on")
 	if line == MidData {
 		if c.text.PrintfLine("354 go on") != nil {
@@ -283,11 +331,7 @@ func (c *session) data() bool {
 		return false
 	}
 	c.m.Data = data
-	line = c.said("data", "", "250 2.0.0 taken")
-	if line[0] == '2' {
-		c.sink.take(c.m)
-	}
-	return c.answer(line)
+	return c.taken()
 }
 
 // readData reads to CRLF.CRLF and keeps line ends as they are.
