@@ -58,6 +58,9 @@ func (s *session) messages(ctx context.Context, uid bool, set []numRange) (seqSe
 	if err := s.view.Load(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.view.Readable(ctx); err != nil {
+		return nil, err
+	}
 	switch {
 	case isSaved(set):
 		return resolveSaved(s.saved, s.view), nil

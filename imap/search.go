@@ -58,6 +58,9 @@ func (s *session) searching(ctx context.Context, cmd *command, root *search.Key)
 	if err := s.view.Load(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.view.Readable(ctx); err != nil {
+		return nil, err
+	}
 	if root.Has(search.ModSeq) {
 		s.enableCondstore()
 	}

@@ -266,6 +266,23 @@ func (v *View) Load(ctx context.Context) error {
 	return nil
 }
 
+// Readable asks again whether the identity may read the mailbox, for those who
+// read bodies that the view has named before: [ErrNoMailbox] when not. It costs a
+// transaction only when something has changed.
+func (v *View) Readable(ctx context.Context) error {
+	if !v.Changed() {
+		return nil
+	}
+	err := v.s.engine.View(ctx, func(r engine.Reader) error {
+		_, _, err := v.enter(r)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("reading mailbox %q: %w", v.box.Name, err)
+	}
+	return nil
+}
+
 // enter asks for the rights to read the mailbox again. Where they are gone, so
 // is the mailbox for this session.
 func (v *View) enter(r engine.Reader) (mailbox, Rights, error) {

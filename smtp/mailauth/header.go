@@ -67,7 +67,7 @@ const maxAuthors = 5
 
 var (
 	errNoFrom   = errors.New("no address in From")
-	errBadFrom  = errors.New("From cannot be read")
+	errBadFrom  = errors.New("the From field cannot be read")
 	errManyFrom = errors.New("too many domains in From")
 )
 
