@@ -321,6 +321,13 @@ func (w *writer) removeAccount(addr string, now time.Time, keep time.Duration) e
 	w.delete(idKey(keyPassword, acct.ID))
 	w.delete(idKey(keyLegacy, acct.ID))
 	w.delete(idKey(keyAccount, acct.ID))
+	boxes, err := w.mailboxAliases(acct.ID)
+	if err != nil {
+		return err
+	}
+	for _, a := range boxes {
+		w.delete(mailboxAliasKey(acct.ID, a.Name))
+	}
 	if err := w.leaveGroups(acct.Address()); err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ import (
 //	T address            the domain that a local IP address is assigned to, 16 octets
 //	L id                 an account's password, sealed: see legacy.go
 //	G member 0 group     a group that has the member, both as addresses
+//	N id name            a mailbox alias of an account
 //	X domain 0 local     an account that was removed and can be restored: see removed.go
 //	S kind value owner   a policy of an account or domain by strictness: see strictest.go
 const (
@@ -43,6 +44,8 @@ const (
 	keyStrict      = 'S'
 	keyMember      = 'G'
 	keyRemoved     = 'X'
+
+	keyMailboxAlias = 'N'
 )
 
 // recordVersion is the first octet of every value. A reader that meets another

@@ -148,6 +148,11 @@ func (a *API) operations() map[string]http.HandlerFunc {
 		"mailbox/remove":  operation(a.RemoveMailbox),
 		"mailbox/acl":     operation(a.ACL),
 		"mailbox/acl-set": operation(a.SetACL),
+		"mailbox/rights":  operation(a.Rights),
+
+		"mailbox/alias-add":    operation(a.AddMailboxAlias),
+		"mailbox/alias-list":   operation(a.MailboxAliases),
+		"mailbox/alias-remove": operation(a.RemoveMailboxAlias),
 
 		"route/list":   operation(a.Routes),
 		"route/add":    operation(a.AddRoute),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"tripost/accounts"
 	"tripost/store"
 )
 
@@ -149,4 +150,81 @@ func (a *API) SetACL(ctx context.Context, q SetACLRequest) ([]ACLInfo, error) {
 		return nil, err
 	}
 	return a.ACL(ctx, MailboxRequest{Account: q.Account, Mailbox: q.Mailbox})
+}
+
+// RightsRequest asks what a person may do in a mailbox.
+type RightsRequest struct {
+	Account string `json:"account"`
+	Mailbox string `json:"mailbox"`
+	Person  string `json:"person"`
+}
+
+// RightsInfo tells what a person may do in a mailbox, and why.
+type RightsInfo struct {
+	Person string    `json:"person"`
+	Rights string    `json:"rights"`
+	Owner  bool      `json:"owner"` // who has all rights, whatever the list says
+	Groups []string  `json:"groups,omitempty"`
+	By     []ACLInfo `json:"by"` // the entries that decide
+}
+
+// Rights tells what a person may do in a mailbox, and which entries of its list
+// say so.
+func (a *API) Rights(ctx context.Context, q RightsRequest) (RightsInfo, error) {
+	ref, err := a.ref(ctx, q.Account, q.Mailbox)
+	if err != nil {
+		return RightsInfo{}, err
+	}
+	person, err := a.Directory.Account(ctx, q.Person)
+	if err != nil {
+		return RightsInfo{}, err
+	}
+	id, err := a.Directory.Identity(ctx, person)
+	if err != nil {
+		return RightsInfo{}, err
+	}
+	acl, err := a.Store.ACL(ctx, store.System(), ref)
+	if err != nil {
+		return RightsInfo{}, err
+	}
+	rights, by := id.Explain(ref.Account, acl)
+	info := RightsInfo{
+		Person: person.Address(), Rights: rights.String(), Owner: person.ID == ref.Account,
+		Groups: id.Groups, By: make([]ACLInfo, 0, len(by)),
+	}
+	for _, e := range by {
+		info.By = append(info.By, ACLInfo{e.ID, e.Rights.String()})
+	}
+	return info, nil
+}
+
+// MailboxAliasInfo is a mailbox alias of an account.
+type MailboxAliasInfo struct {
+	Account string `json:"account,omitempty"`
+	Name    string `json:"name"`
+	Target  string `json:"target,omitempty"` // "~boss/lists"
+}
+
+// AddMailboxAlias gives an account a name of its own for a mailbox of another.
+func (a *API) AddMailboxAlias(ctx context.Context, q MailboxAliasInfo) (None, error) {
+	return None{}, a.Directory.AddMailboxAlias(ctx, q.Account, accounts.MailboxAlias{Name: q.Name, Target: q.Target})
+}
+
+// MailboxAliases lists an account's mailbox aliases.
+func (a *API) MailboxAliases(ctx context.Context, q NameRequest) ([]MailboxAliasInfo, error) {
+	acc, err := a.Directory.Account(ctx, q.Name)
+	if err != nil {
+		return nil, err
+	}
+	all, err := a.Directory.MailboxAliases(ctx, acc.ID)
+	list := make([]MailboxAliasInfo, 0, len(all))
+	for _, m := range all {
+		list = append(list, MailboxAliasInfo{Name: m.Name, Target: m.Target})
+	}
+	return list, err
+}
+
+// RemoveMailboxAlias removes one.
+func (a *API) RemoveMailboxAlias(ctx context.Context, q MailboxAliasInfo) (None, error) {
+	return None{}, a.Directory.RemoveMailboxAlias(ctx, q.Account, q.Name)
 }

@@ -49,6 +49,7 @@
 //	W account            what an account has been shown
 //	V stamp account      when the alert, of a domain or the server, was shown to an account
 //	T                    the last stamp given out
+//	O kind 0 account     when the account was last told of what is found again and again
 //	G                    the stamp of the last alert for a domain or the server; watched
 //
 // Every transaction of an account writes its W, and every Post writes T: so two

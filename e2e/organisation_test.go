@@ -68,6 +68,11 @@ func TestOrganisation(t *testing.T) {
 		if lines := strings.Join(bob.until("b OK"), "\n"); !strings.Contains(lines, "* 1 EXISTS") {
 			t.Errorf("bob sees %s", lines)
 		}
+		bob.send("l LIST \"\" announce*")
+		if lines := strings.Join(bob.until("l OK"), "\n"); !strings.Contains(lines, "announces") {
+			t.Errorf("bob's own name for it is not listed: %s", lines)
+		}
+		signInPOP(t, s, "announces#bob").send("QUIT")
 		bob.send("c STORE 1 +FLAGS (\\Deleted)")
 		bob.until("c NO")
 		pop := signInPOP(t, s, "~public/announces#ann")

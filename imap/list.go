@@ -83,6 +83,11 @@ func (s *session) listNames(ctx context.Context, r *listRequest) (*listing, erro
 		for i := range boxes {
 			l.add(owner+boxes[i].Name, &boxes[i])
 		}
+		if owner == "" {
+			if err := s.listAliases(ctx, l); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if !r.tellSubscribed {
 		return l, nil
@@ -105,6 +110,25 @@ func (s *session) listNames(ctx context.Context, r *listRequest) (*listing, erro
 		}
 	}
 	return l, nil
+}
+
+// listAliases adds the user's own names for mailboxes of others, as far as these
+// may be known.
+func (s *session) listAliases(ctx context.Context, l *listing) error {
+	aliases, err := s.srv.cfg.Directory.MailboxAliases(ctx, s.user.Account)
+	if err != nil {
+		return err
+	}
+	for _, a := range aliases {
+		box, err := s.lookUp(ctx, a.Name)
+		if err != nil {
+			return err
+		}
+		if box != nil {
+			l.add(a.Name, box)
+		}
+	}
+	return nil
 }
 
 // mailboxesOf lists the mailboxes of an account, "" for the user's own, as far as

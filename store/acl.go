@@ -73,6 +73,18 @@ func (id *Identity) rightsIn(a AccountID, acl []ACLEntry) Rights {
 	return granted &^ taken
 }
 
+// Explain returns the rights of id in a mailbox of account a by its access control
+// list, and the entries that decide: those that name id, whether they grant or
+// take away. The owner and administrators have all rights, by no entry.
+func (id *Identity) Explain(a AccountID, acl []ACLEntry) (rights Rights, by []ACLEntry) {
+	for _, e := range acl {
+		if !id.owns(a) && id.matches(strings.TrimPrefix(e.ID, "-")) {
+			by = append(by, e)
+		}
+	}
+	return id.rightsIn(a, acl), by
+}
+
 // owns tells whether id has all rights in an account, whatever the ACLs say.
 func (id *Identity) owns(a AccountID) bool { return id.Admin || id.Account == a && a != 0 }
 

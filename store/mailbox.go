@@ -80,6 +80,16 @@ func eachMailbox(r engine.Reader, a AccountID, fn func(boxKey, *mailbox) error) 
 	return nil
 }
 
+// HasMailbox tells whether an account has a name, of whatever kind. No right is
+// asked.
+func (r *Snapshot) HasMailbox(ref MailboxRef) (bool, error) {
+	_, err := find(r.r, ref)
+	if err == ErrNoMailbox {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Mailboxes returns the names of an account that the identity may look up, by
 // name, each before its children, INBOX first. Of another's account nothing is
 // told but that, so one that does not exist has no mailboxes.

@@ -92,7 +92,10 @@ var commands = []command{
 	{"mailbox rename", "ADDR MAILBOX NEW", "rename a mailbox and what is below it", mailboxRename},
 	{"mailbox remove", "ADDR MAILBOX", "remove a mailbox", mailboxRemove},
 	{"mailbox acl set", "ADDR MAILBOX IDENTIFIER RIGHTS", "grant (+), take away (-) or set rights, of lrswipcda", mailboxACLSet},
-	{"mailbox acl", "ADDR MAILBOX", "show who has which rights", mailboxACL},
+	{"mailbox acl", "ADDR MAILBOX [PERSON]", "show who has which rights, or which a person has and why", mailboxACL},
+	{"mailbox alias add", "ADDR NAME TARGET", "give an account a name of its own for ~ACCOUNT/MAILBOX", mailboxAliasAdd},
+	{"mailbox alias list", "ADDR", "list an account's names for mailboxes of others", mailboxAliasList},
+	{"mailbox alias remove", "ADDR NAME", "remove one", mailboxAliasRemove},
 
 	{"route list", "", "print the router's table", routeList},
 	{"route add", "RECORD [--line N] [--yes]", "add a record to it, at the end or before line N", routeAdd},

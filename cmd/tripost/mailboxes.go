@@ -51,10 +51,57 @@ func mailboxRemove(e *environment, args []string) error {
 }
 
 func mailboxACL(e *environment, args []string) error {
+	if len(args) == 3 {
+		q := admin.RightsRequest{Account: args[0], Mailbox: args[1], Person: args[2]}
+		return ask(e, "mailbox/rights", q, e.showRights)
+	}
 	if err := need(args, "ADDR", "MAILBOX"); err != nil {
 		return err
 	}
 	return ask(e, "mailbox/acl", admin.MailboxRequest{Account: args[0], Mailbox: args[1]}, e.showACL)
+}
+
+// showRights tells what a person may do, and why.
+func (e *environment) showRights(r admin.RightsInfo) {
+	e.table("PERSON|"+r.Person, func(row func(...any)) {
+		row("rights", r.Rights)
+		if r.Owner {
+			row("", "all: the mailbox is theirs")
+		}
+		for _, g := range r.Groups {
+			row("is in", g)
+		}
+		for _, by := range r.By {
+			row("by", by.ID+" "+by.Rights)
+		}
+	})
+}
+
+func mailboxAliasAdd(e *environment, args []string) error {
+	if err := need(args, "ADDR", "NAME", "TARGET"); err != nil {
+		return err
+	}
+	return ask[admin.None](e, "mailbox/alias-add", admin.MailboxAliasInfo{Account: args[0], Name: args[1], Target: args[2]}, nil)
+}
+
+func mailboxAliasList(e *environment, args []string) error {
+	if err := need(args, "ADDR"); err != nil {
+		return err
+	}
+	return ask(e, "mailbox/alias-list", admin.NameRequest{Name: args[0]}, func(list []admin.MailboxAliasInfo) {
+		e.table("ALIAS|MAILBOX", func(row func(...any)) {
+			for _, m := range list {
+				row(m.Name, m.Target)
+			}
+		})
+	})
+}
+
+func mailboxAliasRemove(e *environment, args []string) error {
+	if err := need(args, "ADDR", "NAME"); err != nil {
+		return err
+	}
+	return ask[admin.None](e, "mailbox/alias-remove", admin.MailboxAliasInfo{Account: args[0], Name: args[1]}, nil)
 }
 
 func mailboxACLSet(e *environment, args []string) error {
