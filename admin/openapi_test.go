@@ -204,7 +204,7 @@ func (d *describer) operation(name, method string) object {
 	}
 	op := object{"operationId": strings.ReplaceAll(name, "/", "-"), "tags": []string{noun}, "description": comment}
 	mbox := object{"application/mbox": object{"schema": object{"type": "string", "format": "binary"}}}
-	answer := object{}
+	var answer object
 	if c, ok := carriers[method]; ok {
 		op["parameters"] = []object{{"name": "request", "in": "query", "required": true,
 			"content": object{"application/json": object{"schema": d.schema(c.request)}}}}

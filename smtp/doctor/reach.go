@@ -85,7 +85,7 @@ func (e *examination) call(host string, addr netip.Addr) {
 		e.add(Wrong, "TLS", host+" offers no STARTTLS")
 		return
 	}
-	if _, err := text.Cmd("STARTTLS"); err == nil {
+	if _, err = text.Cmd("STARTTLS"); err == nil {
 		_, _, err = text.ReadResponse(220)
 	}
 	if err != nil {
