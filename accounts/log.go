@@ -13,6 +13,9 @@ import (
 
 func (e *exchange) logSignIn(in *SignedIn) {
 	e.auth.signedIn.Add(1)
+	if e.auth.accepted != nil {
+		e.auth.accepted(e.at)
+	}
 	e.logger().Log(syslog.Major, fmt.Sprintf("'%s' connected(%s) [%s]->[%s]", clip(e.login), e.mechanism, shown(e.at.Remote), shown(e.at.Local)),
 		syslog.Field{Key: "event", Value: "login"},
 		syslog.Field{Key: "login", Value: clip(e.login)},

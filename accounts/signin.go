@@ -44,6 +44,8 @@ type AuthOptions struct {
 	// 15 minutes, at each further one, and where that came from; it must not block.
 	// May be nil.
 	Guessed func(acct Account, from netip.Addr, failures int)
+	// Accepted is told of each sign-in; it must not block. May be nil.
+	Accepted func(Attempt)
 }
 
 // Authenticator signs users in for all protocols. It may be shared by goroutines.
@@ -64,7 +66,8 @@ type Authenticator struct {
 	nobody     argonHash     // hashed for names that do not exist: it takes as long
 	spare      []byte        // stands for the directory's secret while there is none
 
-	guessed func(Account, netip.Addr, int)
+	guessed  func(Account, netip.Addr, int)
+	accepted func(Attempt)
 
 	signedIn, refused atomic.Uint64
 }
@@ -100,6 +103,7 @@ func NewAuthenticator(d *Directory, r LoginRouter, o AuthOptions) *Authenticator
 		exempt:     o.Exempt,
 		log:        o.Log,
 		guessed:    o.Guessed,
+		accepted:   o.Accepted,
 		throttle:   newThrottle(processKey(), o.Now, o.MaxDelay),
 		tokens:     o.Tokens,
 		hostname:   o.Hostname,

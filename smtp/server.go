@@ -61,6 +61,7 @@ type Config struct {
 	Checker  *mailauth.Checker       // checks who answers for messages of strangers, on an MX; nil: nobody does
 	Screen   *screen.Screen          // the first line against unwanted mail of strangers, on an MX; nil: none
 	Policy   Policy                  // what is done with mail that they find fault with; nil: it is marked
+	Recent   *Recent                 // addresses that count as client addresses for a while, on an MX; nil: none
 	Clients  *Clients                // who may relay without signing in, but for submission; nil: nobody
 	Log      *syslog.Logger          // for sessions whose connection brings no logger
 	Now      func() time.Time        // nil: time.Now
@@ -132,7 +133,7 @@ func (s *Server) Serve(ctx context.Context, c *wire.Conn) {
 		conn:   c,
 		events: events{log},
 		remote: remote,
-		client: s.config.Mode != Submission && s.config.Clients.Match(remote),
+		client: s.config.Mode != Submission && (s.config.Clients.Match(remote) || s.config.Mode == MX && s.config.Recent.Has(remote)),
 	}
 	session.run()
 }

@@ -119,12 +119,13 @@ type IMAPConfig struct {
 
 // SMTPConfig is the part of the mail exchanger.
 type SMTPConfig struct {
-	Channels int      `toml:"channels" comment:"most connections, and as many again for submission; 0 turns both off"`
-	Listen   []string `toml:"listen"`
-	Line     Size     `toml:"line" comment:"longest command line"`
-	Idle     Duration `toml:"idle" comment:"longest wait for a command or for more of a message"`
-	DataRate Size     `toml:"data_rate" comment:"octets a second in which mail data must come at least, after a minute; 0: no matter"`
-	Hops     int      `toml:"hops" comment:"Received fields that make a message a loop"`
+	Channels     int      `toml:"channels" comment:"most connections, and as many again for submission; 0 turns both off"`
+	Listen       []string `toml:"listen"`
+	Line         Size     `toml:"line" comment:"longest command line"`
+	Idle         Duration `toml:"idle" comment:"longest wait for a command or for more of a message"`
+	DataRate     Size     `toml:"data_rate" comment:"octets a second in which mail data must come at least, after a minute; 0: no matter"`
+	ReadThenSend Duration `toml:"read_then_send" comment:"how long an address from which somebody signed in to POP or IMAP may relay without signing in; 0: not at all"`
+	Hops         int      `toml:"hops" comment:"Received fields that make a message a loop"`
 }
 
 // SubmissionConfig says where users send from, and what.

@@ -160,7 +160,7 @@ func (s *server) imapServer(auth *accounts.Authenticator) *imap.Server {
 
 func (s *server) smtpServer(mode smtp.Mode, auth *accounts.Authenticator, clients *smtp.Clients) *smtp.Server {
 	return smtp.New(smtp.Config{
-		Checker: s.checker, Screen: s.screen, Policy: s.directory.Policy,
+		Checker: s.checker, Screen: s.screen, Policy: s.directory.Policy, Recent: s.recent,
 		Mode: mode, Hostname: s.cfg.Hostname, Product: product(),
 		Limits: smtp.Limits{
 			Line: int(s.cfg.SMTP.Line), Recipients: s.cfg.Message.Recipients, MessageSize: int64(s.cfg.Message.Size),

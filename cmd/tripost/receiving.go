@@ -1,6 +1,7 @@
 package main
 
 import (
+	"tripost/accounts"
 	"tripost/smtp/mailauth"
 	"tripost/smtp/screen"
 )
@@ -13,6 +14,14 @@ func (s *server) newChecker() *mailauth.Checker {
 	}
 	return &mailauth.Checker{
 		DNS: s.resolver, Time: s.cfg.MailAuth.Time.Duration, Signatures: s.cfg.MailAuth.Signatures,
+	}
+}
+
+// accepted notes where somebody signed in to read mail: it is
+// [accounts.AuthOptions].Accepted.
+func (s *server) accepted(at accounts.Attempt) {
+	if at.Service == accounts.POP || at.Service == accounts.IMAP {
+		s.recent.Add(at.Remote)
 	}
 }
 

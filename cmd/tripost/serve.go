@@ -17,6 +17,7 @@ import (
 
 	"tripost/accounts"
 	"tripost/admin"
+	"tripost/smtp"
 	"tripost/smtp/mailauth"
 	"tripost/smtp/queue"
 	"tripost/smtp/screen"
@@ -122,6 +123,7 @@ type server struct {
 	sender       *queue.Sender
 	checker      *mailauth.Checker // nil: off
 	screen       *screen.Screen
+	recent       *smtp.Recent // nil: read-then-send is off
 	auth         *accounts.Authenticator
 	certify      *certify.Manager // nil: off
 
@@ -146,7 +148,7 @@ func (r *rooms) newServer(o serverOptions) (s *server, err error) {
 	if err = s.openACME(); err != nil {
 		return s, err
 	}
-	s.checker = s.newChecker()
+	s.checker, s.recent = s.newChecker(), smtp.NewRecent(r.cfg.SMTP.ReadThenSend.Duration, nil)
 	if s.screen, err = s.newScreen(); err != nil {
 		return s, err
 	}
@@ -289,6 +291,7 @@ func (s *server) authenticator(proxies []netip.Prefix) *accounts.Authenticator {
 
 		SecureMethodRequired: s.cfg.Security.SecureMethods,
 		Guessed:              s.guessed,
+		Accepted:             s.accepted,
 	})
 }
 
