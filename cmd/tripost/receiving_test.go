@@ -36,7 +36,7 @@ mx.client.test.         A   127.0.0.1
 client.test.            TXT "v=spf1 a:mx.client.test -all"
 forged.test.            TXT "v=spf1 -all"
 _dmarc.forged.test.     TXT "v=DMARC1; p=reject"
-`, "mailauth.dmarc = \"refuse\"\nlog.level = 2\n")
+`, "mailauth.dmarc = \"refuse\"\nlog.level = 3\n")
 	smtp := r.dial("SMTP", "220")
 	exchange := func(say, want string) {
 		t.Helper()
