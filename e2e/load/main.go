@@ -32,11 +32,12 @@ var runs = []run{
 	{"pop", pops},
 	{"push", pushes},
 	{"idle", idleConnections},
+	{"send", sending},
 }
 
 func main() {
 	binary := flag.String("binary", "bin/tripost", "the program to measure")
-	only := flag.String("run", "", "names of runs, separated by commas: memory smtp syncs fetch imap open pop push idle; empty: all")
+	only := flag.String("run", "", "names of runs, separated by commas: memory smtp syncs fetch imap open pop push idle send; empty: all")
 	match := flag.String("match", "", "of the figures of the pop run, only those with this in their name")
 	seconds := flag.Int("seconds", 5, "length of each timed run")
 	dir := flag.String("dir", "", "where to put the scratch directory; empty: the system's")
