@@ -24,6 +24,7 @@ import (
 
 	"tripost/accounts"
 	"tripost/store"
+	"tripost/syslog"
 )
 
 // TestDialogues replays the conversations in testdata. A file is a txtar
@@ -32,6 +33,7 @@ import (
 //	setup          one line each: see world.setup
 //	ann/INBOX/1    a message in a mailbox, LF standing for CRLF; in order
 //	notices        what owners were told, one a line; "..." at its end stands for any text
+//	log            texts that must be in the System Log, one a line
 //	left ann/INBOX what the mailbox must hold in the end: "UID" or "UID \Seen" a line
 //	sent/1         a message that must have been submitted: "From:" and "To:" of
 //	               the envelope, an empty line, the message with LF for CRLF
@@ -78,13 +80,15 @@ func replay(t *testing.T, archive *txtar.Archive, pipe bool) {
 	w := newWorld(t, pipe)
 	var conversations []txtar.File
 	var left, sent []txtar.File
-	var notices string
+	var notices, logged string
 	for _, f := range archive.Files {
 		switch {
 		case f.Name == "setup":
 			w.setup(string(f.Data))
 		case f.Name == "notices":
 			notices = string(f.Data)
+		case f.Name == "log":
+			logged = string(f.Data)
 		case strings.HasPrefix(f.Name, "left "):
 			left = append(left, f)
 		case strings.HasPrefix(f.Name, "sent/"):
@@ -94,6 +98,10 @@ func replay(t *testing.T, archive *txtar.Archive, pipe bool) {
 		default:
 			conversations = append(conversations, f)
 		}
+	}
+	inLog := func() string { return "" }
+	if logged != "" {
+		inLog = w.logTo(syslog.Major)
 	}
 	for _, f := range conversations {
 		c := &conversation{world: w, t: t, name: f.Name, clients: make(map[int]*client)}
@@ -108,6 +116,16 @@ func replay(t *testing.T, archive *txtar.Archive, pipe bool) {
 	}
 	w.checkSent(sent)
 	w.checkNotices(notices)
+	if logged == "" {
+		return
+	}
+	w.stop()
+	log := inLog()
+	for want := range strings.Lines(logged) {
+		if !strings.Contains(log, strings.TrimSuffix(want, "\n")) {
+			t.Errorf("%q is not in the log:\n%s", want, log)
+		}
+	}
 }
 
 func crlf(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }

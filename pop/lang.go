@@ -26,6 +26,16 @@ func languages() []language {
 	}
 }
 
+// Languages returns the tags of the languages that replies can be in (RFC 5646),
+// for Config.Language.
+func Languages() []string {
+	var tags []string
+	for _, l := range languages() {
+		tags = append(tags, l.tag)
+	}
+	return tags
+}
+
 // longestRange bounds the language range of LANG (RFC 5646 section 4.4.1).
 const longestRange = 35
 

@@ -80,6 +80,8 @@ type SecurityConfig struct {
 	SignInTime      Duration `toml:"sign_in_time" comment:"time a client has to sign in, and for a TLS handshake"`
 	RememberSignIn  Duration `toml:"remember_sign_in" comment:"how long a right password is known without hashing it again; 0: not at all"`
 	SecureMethods   bool     `toml:"secure_method_required" comment:"no password in clear without TLS, for domains and accounts that do not say otherwise"`
+
+	OAuth OAuthConfig `toml:"oauth"`
 }
 
 // MessageConfig bounds what one message may be, and what of it is looked at.
@@ -98,6 +100,7 @@ type POPConfig struct {
 	ListenTLS []string `toml:"listen_tls" comment:"TLS from the first octet; 995 is not enabled by default"`
 	Line      Size     `toml:"line" comment:"longest command line"`
 	Idle      Duration `toml:"idle" comment:"autologout after sign-in; RFC 1939 asks for 10 minutes or more"`
+	Language  string   `toml:"language" comment:"of replies to clients that leave the choice to the server (LANG *): en, de, fr, es, ru or ja"`
 
 	ExpireDays   int      `toml:"expire_days" comment:"days after which a message that was read is removed at the end of a session, restorable; 0: never"`
 	LoginDelay   Duration `toml:"login_delay" comment:"wait from one sign-in of an account to its next; 0: none"`
@@ -235,12 +238,13 @@ func defaultConfig() Config {
 			PerAddress:      50,
 			SignInTime:      Duration{time.Minute},
 			RememberSignIn:  Duration{10 * time.Minute},
+			OAuth:           OAuthConfig{Claim: "email", Time: Duration{5 * time.Second}, Remember: Duration{time.Minute}},
 		},
 		TLS:     TLSConfig{ACMENames: []string{}, ACMEHTTP: "0.0.0.0:80"},
 		Message: MessageConfig{Size: 50 << 20, Recipients: 1000, Header: 256 << 10, Parts: 1000, Depth: 50},
 		POP: POPConfig{
 			Channels: 500, Listen: []string{"0.0.0.0:110"}, ListenTLS: []string{},
-			Line: 512, Idle: Duration{10 * time.Minute},
+			Line: 512, Idle: Duration{10 * time.Minute}, Language: "en",
 		},
 		IMAP: IMAPConfig{
 			Channels: 5000, Listen: []string{"0.0.0.0:143"}, ListenTLS: []string{"0.0.0.0:993"},
@@ -362,6 +366,11 @@ func (c *Config) resolve(base string) {
 	abs(&c.Backup.Directory)
 	abs(&c.Queue.SmarthostPasswordFile)
 	abs(&c.Queue.Authorities)
+	abs(&c.Security.OAuth.ClientSecretFile)
+	abs(&c.Security.OAuth.Authorities)
+	if !strings.Contains(c.Security.OAuth.Keys, "://") {
+		abs(&c.Security.OAuth.Keys)
+	}
 	for i := range c.Queue.Route {
 		abs(&c.Queue.Route[i].PasswordFile)
 	}

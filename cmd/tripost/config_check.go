@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tripost/accounts"
+	"tripost/pop"
 	"tripost/smtp"
 )
 
@@ -51,7 +52,7 @@ func (c *Config) check() error {
 	default:
 		return fmt.Errorf("security.cleartext_login: %q is not never, loopback or always", c.Security.CleartextLogin)
 	}
-	for _, check := range []func() error{c.checkNumbers, c.checkListeners, c.checkProxies, c.checkClients, c.checkLocal, c.checkScreen, c.checkQueue} {
+	for _, check := range []func() error{c.checkNumbers, c.checkListeners, c.checkProxies, c.checkClients, c.checkOAuth, c.checkPOP, c.checkLocal, c.checkScreen, c.checkQueue} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -95,6 +96,7 @@ func (c *Config) checkNumbers() error {
 		{"message.parts", int64(c.Message.Parts), 1},
 		{"message.depth", int64(c.Message.Depth), 1},
 		{"security.per_address", int64(c.Security.PerAddress), 0},
+		{"security.oauth.time", int64(c.Security.OAuth.Time.Duration), int64(time.Second)},
 		{"security.sign_in_time", int64(c.Security.SignInTime.Duration), int64(time.Second)},
 		{"pop.expire_days", int64(c.POP.ExpireDays), 0},
 		{"pop.hold_messages", int64(c.POP.HoldMessages), 0},
@@ -201,6 +203,13 @@ func (c *Config) checkListeners() error {
 func (c *Config) checkProxies() error {
 	_, err := c.proxyPrefixes()
 	return err
+}
+
+func (c *Config) checkPOP() error {
+	if l := c.POP.Language; !slices.Contains(pop.Languages(), l) {
+		return fmt.Errorf("pop.language: %q is not one of %s", l, strings.Join(pop.Languages(), ", "))
+	}
+	return nil
 }
 
 // checkClients refuses a list that would make an open relay.

@@ -35,6 +35,7 @@ var floors = map[string]int{
 	"alerts":                  5,
 	"rules":                   5,
 	"accounts":                4,
+	"accounts/oauth":          5,
 	"history":                 3,
 	"store/storetest":         3,
 	"store":                   2,

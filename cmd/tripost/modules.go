@@ -100,7 +100,10 @@ func (s *server) moduleSpecs() ([]moduleSpec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("security.client_addresses: %w", err)
 	}
-	auth := s.authenticator(proxies)
+	auth, err := s.authenticator(proxies)
+	if err != nil {
+		return nil, err
+	}
 	s.auth = auth
 	mx, submission := s.smtpServer(smtp.MX, auth, clients), s.smtpServer(smtp.Submission, auth, nil)
 	lmtp := s.smtpServer(smtp.LMTP, nil, clients)
@@ -135,7 +138,8 @@ func (s *server) popServer(auth *accounts.Authenticator) *pop.Server {
 			Line: int(s.cfg.POP.Line), Message: int64(s.cfg.Message.Size),
 			Header: int(s.cfg.Message.Header), Recipients: s.cfg.Message.Recipients,
 		},
-		Idle: s.cfg.POP.Idle.Duration, SignIn: s.cfg.Security.SignInTime.Duration,
+		Language: s.cfg.POP.Language,
+		Idle:     s.cfg.POP.Idle.Duration, SignIn: s.cfg.Security.SignInTime.Duration,
 		Policy:    s.popPolicy,
 		Strictest: s.strictestPOP,
 		HoldOf:    s.popHold,

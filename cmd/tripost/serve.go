@@ -281,7 +281,11 @@ func (s *server) needsRestart(cfg Config) bool {
 }
 
 // authenticator signs users in for all modules.
-func (s *server) authenticator(proxies []netip.Prefix) *accounts.Authenticator {
+func (s *server) authenticator(proxies []netip.Prefix) (*accounts.Authenticator, error) {
+	tokens, err := s.cfg.Security.OAuth.tokenChecker()
+	if err != nil {
+		return nil, err
+	}
 	return accounts.NewAuthenticator(s.directory, s.router, accounts.AuthOptions{
 		Cleartext: s.cfg.Security.CleartextLogin,
 		Exempt:    exempt(proxies),
@@ -292,7 +296,8 @@ func (s *server) authenticator(proxies []netip.Prefix) *accounts.Authenticator {
 		SecureMethodRequired: s.cfg.Security.SecureMethods,
 		Guessed:              s.guessed,
 		Accepted:             s.accepted,
-	})
+		Tokens:               tokens,
+	}), nil
 }
 
 // exempt tells the addresses whose failed sign-ins are not counted: loopback,
