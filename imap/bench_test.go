@@ -156,12 +156,12 @@ func benchReader(addr string) error {
 				return err
 			}
 			total += n
-			tail = append(tail, buf[max(0, n-200):n]...)
+			tail = append(tail, buf[max(0, n-4096):n]...)
 			if i := bytes.LastIndex(tail, mark); i >= 0 && bytes.HasSuffix(tail, []byte("\r\n")) {
 				fmt.Println(total, strings.Fields(string(tail[i:]))[1])
 				break
 			}
-			tail = append(tail[:0], tail[max(0, len(tail)-200):]...)
+			tail = append(tail[:0], tail[max(0, len(tail)-4096):]...)
 		}
 	}
 }

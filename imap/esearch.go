@@ -114,36 +114,30 @@ func (g *page) append(b []byte) []byte {
 
 // findings are what a search came to.
 type findings struct {
-	seqs     []int        // all messages, if all had to be found
-	page     []int        // those of PARTIAL
-	min, max int          // 0: none, or not asked for
-	modSeq   store.ModSeq // the highest of the messages that are told
+	seqs     []int // all messages, if all had to be found
+	page     []int // those of PARTIAL
+	min, max int   // 0: none, or not asked for
 }
 
 // search runs a search as far as the answer needs it.
 func (f *findings) search(ctx context.Context, e *search.Search, ret *returns) error {
-	take := func(seq int, m *store.Message) { f.modSeq = max(f.modSeq, m.ModSeq) }
-	switch {
-	case ret.whole():
-		err := e.Run(ctx, false, func(seq int, m *store.Message) bool {
-			f.seqs = append(f.seqs, seq)
-			take(seq, m)
-			return true
-		})
+	if ret.whole() {
+		err := e.Run(ctx, false, func(seq int) bool { f.seqs = append(f.seqs, seq); return true })
 		f.parts(ret)
 		return err
-	case ret.page != nil:
-		if err := f.onePage(ctx, e, ret.page, take); err != nil {
+	}
+	if ret.page != nil {
+		if err := f.onePage(ctx, e, ret.page); err != nil {
 			return err
 		}
 	}
 	if ret.min {
-		if err := e.Run(ctx, false, func(seq int, m *store.Message) bool { f.min = seq; take(seq, m); return false }); err != nil {
+		if err := e.Run(ctx, false, func(seq int) bool { f.min = seq; return false }); err != nil {
 			return err
 		}
 	}
 	if ret.max {
-		return e.Run(ctx, true, func(seq int, m *store.Message) bool { f.max = seq; take(seq, m); return false })
+		return e.Run(ctx, true, func(seq int) bool { f.max = seq; return false })
 	}
 	return nil
 }
@@ -159,12 +153,11 @@ func (f *findings) parts(ret *returns) {
 }
 
 // onePage finds a page, and nothing behind it.
-func (f *findings) onePage(ctx context.Context, e *search.Search, g *page, take func(int, *store.Message)) error {
+func (f *findings) onePage(ctx context.Context, e *search.Search, g *page) error {
 	n := 0
-	err := e.Run(ctx, g.last, func(seq int, m *store.Message) bool {
+	err := e.Run(ctx, g.last, func(seq int) bool {
 		if n++; n >= g.lo && n <= g.hi {
 			f.page = append(f.page, seq)
-			take(seq, m)
 		}
 		return n < g.hi
 	})
@@ -209,6 +202,17 @@ func (f *findings) kept(ret *returns) seqSet {
 		q = append(q, seqRange{seq, seq})
 	}
 	return merged(q)
+}
+
+// modSeq is the highest mod-sequence of the messages that the answer is about. RFC
+// 7162 section 3.1.5, RFC 4731 section 3.2.
+func (f *findings) modSeq(ret *returns, v *store.View) (highest store.ModSeq) {
+	for _, r := range f.kept(ret) {
+		for _, m := range v.Range(r.lo, r.hi) {
+			highest = max(highest, m.ModSeq)
+		}
+	}
+	return highest
 }
 
 // searchCorrelator says to which command an ESEARCH response belongs.

@@ -116,7 +116,8 @@ type fetcher struct {
 	bodies  []store.Body
 	records [][]byte // of the batch, pieces of arena; nil: none
 	arena   []byte
-	header  []byte // of the section that is being written
+	opened  []opened // bodies of the messages that are written next
+	header  []byte   // of the section that is being written
 	line    lineWriter
 
 	gone    bool // a message could not be given because it has been removed
@@ -207,11 +208,41 @@ func (f *fetcher) some(ctx context.Context) (n int, err error) {
 		n = len(f.seqs)
 	}
 	for i := 0; err == nil && i < n; i++ {
-		if err = f.stopped(ctx); err == nil {
-			err = f.message(ctx, i, f.seqs[i])
+		if err = f.stopped(ctx); err == nil && i%openTogether == 0 {
+			err = f.openSome(ctx, f.seqs[i:min(i+openTogether, n)])
+		}
+		if err == nil {
+			err = f.message(i, f.seqs[i])
 		}
 	}
+	f.closeOpened()
 	return n, err
+}
+
+// openTogether is how many bodies are opened with one look into the store. A large
+// one holds a file open.
+const openTogether = 16
+
+// opened is a body that was opened with others, or why it could not be.
+type opened struct {
+	body engine.Body
+	err  error
+}
+
+func (f *fetcher) openSome(ctx context.Context, seqs []int) error {
+	f.closeOpened()
+	return f.s.view.OpenBodies(ctx, seqs, func(_ int, b engine.Body, err error) {
+		f.opened = append(f.opened, opened{b, err})
+	})
+}
+
+func (f *fetcher) closeOpened() {
+	for _, o := range f.opened {
+		if o.err == nil {
+			o.body.Close()
+		}
+	}
+	f.opened = f.opened[:0]
 }
 
 // recordLines writes lines of which everything stands in the view and in the
@@ -259,7 +290,7 @@ func (f *fetcher) readRecords(ctx context.Context) (int, error) {
 
 // message writes the line of one message, the i-th of the batch, of which sections
 // are asked for.
-func (f *fetcher) message(ctx context.Context, i, seq int) error {
+func (f *fetcher) message(i, seq int) error {
 	var rec message.Record
 	if f.plan.record {
 		if rec = f.records[i]; rec == nil {
@@ -270,11 +301,10 @@ func (f *fetcher) message(ctx context.Context, i, seq int) error {
 			return f.skip(seq, fmt.Errorf("its record: %w", engine.ErrDamaged))
 		}
 	}
-	body, err := f.s.view.OpenBody(ctx, seq)
+	body, err := f.opened[i%openTogether].body, f.opened[i%openTogether].err
 	if err != nil {
 		return f.skip(seq, err)
 	}
-	defer body.Close()
 	b := f.s.c.Out()
 	start := len(b)
 	b = f.start(b, seq, f.s.view.At(seq))

@@ -74,7 +74,7 @@ func (s *session) tellResult(name string, cmd *command, ret *returns, root *sear
 	}
 	modSeq := store.ModSeq(0)
 	if root.Has(search.ModSeq) {
-		modSeq = f.modSeq
+		modSeq = f.modSeq(ret, s.view)
 	}
 	switch {
 	case !ret.asked:

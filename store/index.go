@@ -33,6 +33,19 @@ func (x *index) at(seq int) *Message {
 	return &x.chunks[i][seq-1-int(x.starts[i])]
 }
 
+// each yields the messages with sequence numbers from..to.
+func (x *index) each(from, to int, yield func(int, *Message) bool) {
+	i := sort.Search(len(x.starts), func(i int) bool { return int(x.starts[i]) >= from }) - 1
+	for seq := from; seq <= to; i++ {
+		c, first := x.chunks[i], int(x.starts[i])+1
+		for last := min(to, first+len(c)-1); seq <= last; seq++ {
+			if !yield(seq, &c[seq-first]) {
+				return
+			}
+		}
+	}
+}
+
 // floor returns how many messages have UIDs up to u.
 func (x *index) floor(u UID) int {
 	i := sort.Search(len(x.chunks), func(i int) bool { return x.chunks[i][0].UID > u }) - 1

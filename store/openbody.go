@@ -30,6 +30,39 @@ func (v *View) OpenBody(ctx context.Context, seq int) (engine.Body, error) {
 	return b, nil
 }
 
+// OpenBodies opens the octets of several messages as OpenBody does, and calls fn
+// with each in turn. Where nothing has touched the mailbox since the view was at the
+// present, one transaction does for all.
+func (v *View) OpenBodies(ctx context.Context, seqs []int, fn func(i int, b engine.Body, err error)) error {
+	if len(seqs) > 0 && v.Changed() {
+		if err := v.confirm(ctx, v.x.at(seqs[0]).UID); err != nil && !errors.Is(err, ErrNoMessage) {
+			return fmt.Errorf("in %q: %w", v.box.Name, err)
+		}
+	}
+	if v.Changed() || len(v.gone) > 0 {
+		for i, seq := range seqs {
+			b, err := v.OpenBody(ctx, seq)
+			fn(i, b, err)
+		}
+		return nil
+	}
+	blobs := make([]Body, len(seqs))
+	for i, seq := range seqs {
+		blobs[i] = v.x.at(seq).Body
+	}
+	return v.s.engine.OpenAll(ctx, blobs, func(i int, b engine.Body, err error) {
+		u := v.x.at(seqs[i]).UID
+		if errors.Is(err, engine.ErrNoBlob) {
+			err = v.bodyless(ctx, u)
+		}
+		if err != nil {
+			fn(i, nil, v.lost(u, err))
+			return
+		}
+		fn(i, b, nil)
+	})
+}
+
 // bodyless tells why a message has no body: it was expunged since it was last
 // seen, or else the store is damaged. A message that is still there must not be
 // taken for expunged, or the numbers that client and view have would differ.

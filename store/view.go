@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"tripost/store/engine"
@@ -201,6 +202,13 @@ func (v *View) Loaded() bool { return v.x != nil }
 // must be loaded. Of a message that was expunged before the view was loaded, UID,
 // Size and Flags are known.
 func (v *View) At(seq int) Message { return *v.x.at(seq) }
+
+// Range yields the messages with sequence numbers from..to, which are of the view,
+// with these: for those who look at many it costs less than At. The messages are
+// shared with other sessions: they are read and not kept. The view must be loaded.
+func (v *View) Range(from, to int) iter.Seq2[int, *Message] {
+	return func(yield func(int, *Message) bool) { v.x.each(from, to, yield) }
+}
 
 // Seq returns the sequence number of a UID. The view must be loaded.
 func (v *View) Seq(u UID) (seq int, ok bool) {

@@ -35,10 +35,47 @@ func (e *Search) eval(k *Key, c *candidate) verdict {
 		return compareDay(k.Kind-SavedBefore+Before, floorDay(c.saved), k.N)
 	}
 	if k.Kind < SentBefore {
-		return evalIndex(k, &c.message)
+		return evalIndex(k, c.message)
 	}
 	return e.evalRecord(k, c)
 }
+
+// flagTest is what a conjunction asks of flags: most searches begin with that, and
+// many ask nothing else.
+type flagTest struct {
+	mask, want store.Flags
+	whole      bool // nothing else is asked
+}
+
+// take reads the test from a prepared conjunction.
+func (f *flagTest) take(root *Key) {
+	f.whole = root.Kind == And
+	if !f.whole {
+		return
+	}
+	for _, k := range root.Keys {
+		flag, want := k, store.Flags(0)
+		if k.Kind == Not {
+			flag = k.Keys[0]
+		}
+		single := flag.Flags&(flag.Flags-1) == 0
+		switch {
+		case flag.Kind != Flag && flag.Kind != Keyword, flag.Flags == 0, !single:
+			f.whole = false
+			continue
+		case k.Kind != Not:
+			want = flag.Flags
+		}
+		if f.mask&flag.Flags != 0 && f.want&flag.Flags != want {
+			f.whole = false // a flag and its opposite: eval says no
+			continue
+		}
+		f.mask |= flag.Flags
+		f.want |= want
+	}
+}
+
+func (f *flagTest) passes(flags store.Flags) bool { return flags&f.mask == f.want }
 
 func (e *Search) evalList(k *Key, c *candidate) verdict {
 	decides, result := fails, matches // of a conjunction

@@ -2,6 +2,7 @@ package search
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -14,7 +15,7 @@ import (
 
 // job is a message whose octets are to be looked through.
 type job struct {
-	at   int // in the window
+	*candidate
 	body engine.Body
 }
 
@@ -28,8 +29,8 @@ const (
 // read, by reading them: the header, and if that does not do, the text parts,
 // decoded, until all is found or the message has ended.
 func (e *Search) byOctets(ctx context.Context) error {
-	for i := 0; i < len(e.verdicts); {
-		if e.verdicts[i] != unknown || e.window[i].record == nil {
+	for i := 0; i < len(e.window); {
+		if c := &e.window[i]; c.verdict != unknown || c.record == nil {
 			i++
 			continue
 		}
@@ -55,26 +56,30 @@ func (e *Search) byOctets(ctx context.Context) error {
 // where the next batch begins.
 func (e *Search) openBatch(ctx context.Context, i int) (next int, err error) {
 	e.jobs = e.jobs[:0]
+	seqs := make([]int, 0, batchMessages)
 	var octets int64
-	for ; i < len(e.verdicts) && len(e.jobs) < batchMessages && octets < batchOctets; i++ {
-		if e.verdicts[i] != unknown || e.window[i].record == nil {
-			continue
+	for ; i < len(e.window) && len(e.jobs) < batchMessages && octets < batchOctets; i++ {
+		if c := &e.window[i]; c.verdict == unknown && c.record != nil {
+			e.jobs, seqs = append(e.jobs, job{candidate: c}), append(seqs, c.seq)
+			octets += e.reads(c)
 		}
-		body, err := e.box.OpenBody(ctx, e.window[i].seq)
-		switch {
-		case errors.Is(err, store.ErrNoMessage), errors.Is(err, engine.ErrNoBlob):
-			e.verdicts[i] = fails
-			continue
-		case err != nil:
-			return 0, err
-		}
-		e.jobs = append(e.jobs, job{i, body})
-		octets += e.reads(&e.window[i])
 	}
 	if e.octets += octets; e.o.Octets > 0 && e.octets > e.o.Octets {
+		e.jobs = e.jobs[:0]
 		return 0, ErrTooMuch
 	}
-	return i, nil
+	var failed error
+	err = e.box.OpenBodies(ctx, seqs, func(j int, b engine.Body, err error) {
+		e.jobs[j].body = b
+		switch {
+		case errors.Is(err, store.ErrNoMessage), errors.Is(err, engine.ErrNoBlob):
+			e.jobs[j].verdict = fails
+		case err != nil:
+			failed = err
+		}
+	})
+	e.jobs = slices.DeleteFunc(e.jobs, func(j job) bool { return j.body == nil })
+	return i, cmp.Or(err, failed)
 }
 
 // reads is how many octets of a message may be read.
@@ -97,16 +102,15 @@ func (e *Search) scanBatch(ctx context.Context) error {
 	err := e.o.Pool.each(ctx, len(e.jobs), func(s *scanner, i int) error {
 		s.finder.use(e.o.Collation, needles)
 		s.finder.found = e.found[n*i : n*(i+1)]
-		return s.message(ctx, e, &e.window[e.jobs[i].at], e.jobs[i].body)
+		return s.message(ctx, e, e.jobs[i].candidate, e.jobs[i].body)
 	})
 	if err != nil {
 		return err
 	}
 	for i, j := range e.jobs {
-		c := &e.window[j.at]
-		c.found = e.found[n*i : n*(i+1)]
-		e.verdicts[j.at] = e.eval(e.root, c)
-		c.found = nil
+		j.found = e.found[n*i : n*(i+1)]
+		j.verdict = e.eval(e.root, j.candidate)
+		j.found = nil
 	}
 	return nil
 }

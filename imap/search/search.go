@@ -3,6 +3,8 @@ package search
 import (
 	"context"
 	"errors"
+	"iter"
+	"slices"
 	"time"
 
 	"tripost/message"
@@ -14,11 +16,11 @@ import (
 type Mailbox interface {
 	Len() int
 	At(seq int) store.Message
-	Gone(seq int) bool
+	Range(from, to int) iter.Seq2[int, *store.Message]
 	IsRecent(u store.UID) bool
 	Keywords() []string
 	SeqFloor(u store.UID) int
-	OpenBody(ctx context.Context, seq int) (engine.Body, error)
+	OpenBodies(ctx context.Context, seqs []int, fn func(i int, b engine.Body, err error)) error
 	Detail(ctx context.Context, u store.UID) (store.Detail, error)
 }
 
@@ -54,40 +56,44 @@ func verdictOf(b bool) verdict {
 	return fails
 }
 
-// candidate is a message with what has been read of it.
+// candidate is a message that the index does not decide, with what has been read
+// of it.
 type candidate struct {
 	seq     int
-	message store.Message
+	message *store.Message
 	entered bool           // saved is known
 	saved   int64          // save date, Unix seconds
 	record  message.Record // nil: not read yet
 	found   []bool         // by needle; nil: its octets were not read yet
+	verdict verdict
 }
 
 // Search decides about the messages of one mailbox.
 type Search struct {
-	o    Options
-	box  Mailbox
-	root *Key
-	keys []*Key // with text to be found, by needle
-	fold []byte
+	o     Options
+	box   Mailbox
+	root  *Key
+	flags flagTest // what root asks of flags and nothing else
+	keys  []*Key   // with text to be found, by needle
+	fold  []byte
 
 	texts  bool  // some needle is for more than the header
 	octets int64 // of messages that were read
 	done   int   // messages decided
 
-	window   []candidate
-	verdicts []verdict
-	bodies   []store.Body
-	arena    []byte
-	found    []bool // of all candidates of a batch
-	jobs     []job
+	matched []bool // by message of the window
+	window  []candidate
+	bodies  []store.Body
+	arena   []byte
+	found   []bool // of all candidates of a batch
+	jobs    []job
 }
 
 // New prepares a search of a mailbox. The tree is the search's from then on.
 func New(box Mailbox, root *Key, o Options) *Search {
 	e := &Search{o: o, box: box, root: root}
 	e.prepare(root)
+	e.flags.take(root)
 	e.texts = root.needs(Body, Text)
 	return e
 }
@@ -101,7 +107,7 @@ const (
 
 // Run calls found with each message that matches, by ascending sequence numbers, or
 // descending ones with backward, until it returns false.
-func (e *Search) Run(ctx context.Context, backward bool, found func(seq int, m *store.Message) bool) error {
+func (e *Search) Run(ctx context.Context, backward bool, found func(seq int) bool) error {
 	n, size := e.box.Len(), firstWindow
 	for past := 0; past < n; {
 		if err := e.alive(ctx); err != nil {
@@ -114,11 +120,11 @@ func (e *Search) Run(ctx context.Context, backward bool, found func(seq int, m *
 		if err := e.decide(ctx, from, to); err != nil {
 			return err
 		}
-		for i := range e.verdicts {
+		for i := range e.matched {
 			if backward {
-				i = len(e.verdicts) - 1 - i
+				i = len(e.matched) - 1 - i
 			}
-			if e.verdicts[i] == matches && !found(from+i, &e.window[i].message) {
+			if e.matched[i] && !found(from+i) {
 				return nil
 			}
 		}
@@ -136,101 +142,103 @@ func (e *Search) alive(ctx context.Context) error {
 	return e.o.Alive(e.done)
 }
 
-// decide finds the verdicts on the messages from..to.
+// decide finds out which of the messages from..to match.
 func (e *Search) decide(ctx context.Context, from, to int) error {
-	e.window, e.verdicts = e.window[:0], e.verdicts[:0]
-	open := 0
-	for seq := from; seq <= to; seq++ {
-		e.window = append(e.window, candidate{seq: seq, message: e.box.At(seq)})
-		v := e.eval(e.root, &e.window[len(e.window)-1])
+	e.matched, e.window = slices.Grow(e.matched[:0], to-from+1)[:to-from+1], e.window[:0]
+	var c candidate
+	for seq, m := range e.box.Range(from, to) {
+		v := fails
+		if e.flags.passes(m.Flags) {
+			v = matches
+			if !e.flags.whole {
+				c.seq, c.message = seq, m
+				v = e.eval(e.root, &c)
+			}
+		}
+		e.matched[seq-from] = v == matches
 		if v == unknown {
-			open++
+			c.verdict = v
+			e.window = append(e.window, c)
 		}
-		e.verdicts = append(e.verdicts, v)
 	}
-	if open > 0 && e.root.needs(SavedBefore, SavedSince) {
-		n, err := e.byEntry(ctx)
-		if err != nil {
+	if len(e.window) == 0 {
+		return nil
+	}
+	err := e.decideOpen(ctx)
+	for i := range e.window {
+		e.matched[e.window[i].seq-from] = e.window[i].verdict == matches
+	}
+	return err
+}
+
+// decideOpen finds the verdicts on the messages that the index does not decide.
+func (e *Search) decideOpen(ctx context.Context) error {
+	if e.root.needs(SavedBefore, SavedSince) {
+		if err := e.byEntry(ctx); err != nil {
 			return err
 		}
-		open = n
 	}
-	for open > 0 {
-		n, err := e.byRecord(ctx)
-		if err != nil {
+	for {
+		if open, err := e.byRecord(ctx); !open || err != nil {
 			return err
 		}
-		open -= n
 		if err := e.byOctets(ctx); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
-// byEntry decides what is open by the messages' whole entries in the mailbox, and
-// returns how many stay open.
-func (e *Search) byEntry(ctx context.Context) (open int, err error) {
-	for i, v := range e.verdicts {
-		if v != unknown {
-			continue
-		}
+// byEntry decides what it can by the messages' whole entries in the mailbox.
+func (e *Search) byEntry(ctx context.Context) error {
+	for i := range e.window {
 		c := &e.window[i]
 		d, err := e.box.Detail(ctx, c.message.UID)
 		switch {
 		case errors.Is(err, store.ErrNoMessage):
-			e.verdicts[i] = fails
+			c.verdict = fails
 			continue
 		case err != nil:
-			return 0, err
+			return err
 		}
 		c.entered, c.saved = true, d.SaveDate
-		if e.verdicts[i] = e.eval(e.root, c); e.verdicts[i] == unknown {
-			open++
-		}
+		c.verdict = e.eval(e.root, c)
 	}
-	return open, nil
+	return nil
 }
 
 // recordOctets bounds the records that are kept at a time.
 const recordOctets = 1 << 20
 
 // byRecord decides what is open by the stored records, as many as fit into
-// recordOctets, and says how many it has looked at. Those of messages that stay
-// open are kept.
-func (e *Search) byRecord(ctx context.Context) (int, error) {
-	var at []int
+// recordOctets, and says whether there were any. Those of messages that stay open
+// are kept.
+func (e *Search) byRecord(ctx context.Context) (bool, error) {
+	var open []*candidate
 	e.bodies, e.arena = e.bodies[:0], e.arena[:0]
-	for i, v := range e.verdicts {
-		if v == unknown {
-			at = append(at, i)
-			e.bodies = append(e.bodies, e.window[i].message.Body)
-			e.verdicts[i] = fails // unless its record is there: else it was removed for good
+	for i := range e.window {
+		if c := &e.window[i]; c.verdict == unknown {
+			open = append(open, c)
+			e.bodies = append(e.bodies, c.message.Body)
 		}
 	}
-	looked := len(at)
-	_, err := e.o.Store.Records(ctx, e.bodies, func(j int, r message.Record) bool {
-		if r == nil {
+	_, err := e.o.Store.Records(ctx, e.bodies, func(i int, r message.Record) bool {
+		c := open[i]
+		if r == nil { // it was removed for good
+			c.verdict = fails
 			return true
 		}
-		c := &e.window[at[j]]
 		c.record = r
-		v := e.eval(e.root, c)
-		if e.verdicts[at[j]] = v; v == unknown {
+		if c.verdict = e.eval(e.root, c); c.verdict == unknown {
 			start := len(e.arena)
 			e.arena = append(e.arena, r...)
 			c.record = e.arena[start:len(e.arena):len(e.arena)]
 		}
-		if len(e.arena) < recordOctets {
-			return true
+		if c.verdict != unknown {
+			c.record = nil // it is the transaction's
 		}
-		looked = j + 1
-		return false
+		return len(e.arena) < recordOctets
 	})
-	for _, i := range at[looked:] {
-		e.verdicts[i] = unknown
-	}
-	return looked, err
+	return len(open) > 0, err
 }
 
 // secondsOfDay is by how much days differ.

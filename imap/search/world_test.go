@@ -71,7 +71,7 @@ func (w *world) options() Options {
 func (w *world) find(v *store.View, k *Key, backward bool) []int {
 	w.t.Helper()
 	var seqs []int
-	must(w.t, New(v, k, w.options()).Run(w.ctx, backward, func(seq int, _ *store.Message) bool {
+	must(w.t, New(v, k, w.options()).Run(w.ctx, backward, func(seq int) bool {
 		seqs = append(seqs, seq)
 		return true
 	}))

@@ -126,6 +126,12 @@ type Engine interface {
 	// when it has no reference there.
 	Open(ctx context.Context, b Blob) (Body, error)
 
+	// OpenAll opens several blobs with one look at the durable state. It calls fn
+	// with each in turn, with a Body or the error that Open would give; the bodies
+	// are the caller's to close. Its own error means that nothing could be looked
+	// at: fn was not called.
+	OpenAll(ctx context.Context, blobs []Blob, fn func(i int, b Body, err error)) error
+
 	// Watch calls wake after each durable commit, by any process, that may have
 	// changed key. Calls may be merged or come without need, but are never
 	// lost. For a commit by this process they come before its Update returns,

@@ -110,6 +110,39 @@ func testBlobs(t *testing.T, open Opener) {
 	if _, err := e.Open(background, 1<<40); !errors.Is(err, engine.ErrNoBlob) {
 		t.Errorf("opening a blob that never was: %v", err)
 	}
+	checkOpenAll(t, e, blobs)
+}
+
+// checkOpenAll opens all blobs at once, and one that never was among them.
+func checkOpenAll(t *testing.T, e engine.Engine, blobs map[engine.Blob][]byte) {
+	t.Helper()
+	list := []engine.Blob{1 << 40}
+	for b := range blobs {
+		list = append(list, b)
+	}
+	called := 0
+	err := e.OpenAll(background, list, func(i int, body engine.Body, err error) {
+		if called++; i != called-1 {
+			t.Errorf("blob %d comes as the %d-th", i, called)
+		}
+		if i == 0 {
+			if !errors.Is(err, engine.ErrNoBlob) {
+				t.Errorf("opening a blob that never was among others: %v", err)
+			}
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer body.Close()
+		var got bytes.Buffer
+		if _, err := body.WriteTo(&got); err != nil || !bytes.Equal(got.Bytes(), blobs[list[i]]) {
+			t.Errorf("blob of %d octets opened with others differs: %v", len(blobs[list[i]]), err)
+		}
+	})
+	if err != nil || called != len(list) {
+		t.Errorf("%d of %d blobs opened: %v", called, len(list), err)
+	}
 }
 
 func checkReadAt(t *testing.T, e engine.Engine, blob engine.Blob, content []byte) {

@@ -51,6 +51,53 @@ func (e *Engine) Open(ctx context.Context, b engine.Blob) (engine.Body, error) {
 	}
 }
 
+// OpenAll opens several blobs; see [engine.Engine].
+func (e *Engine) OpenAll(ctx context.Context, blobs []engine.Blob, fn func(i int, b engine.Body, err error)) error {
+	if err := e.running.enter(); err != nil {
+		return err
+	}
+	defer e.running.leave()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	entries, err := e.lookupAll(blobs)
+	if err != nil {
+		return err
+	}
+	for i, b := range blobs {
+		if entries[i].refs > 0 {
+			if opened, err := e.openEntry(b, entries[i]); err == nil {
+				fn(i, opened, nil)
+				continue
+			}
+		}
+		opened, err := e.Open(ctx, b) // it may have moved; else this tells what is wrong
+		fn(i, opened, err)
+	}
+	return nil
+}
+
+// lookupAll returns the entries of blobs in the durable state. Where one cannot be
+// had, it is zero.
+func (e *Engine) lookupAll(blobs []engine.Blob) ([]bodyEntry, error) {
+	l, err := e.layersNow()
+	if err != nil {
+		return nil, err
+	}
+	defer l.tx.Rollback()
+	entries := make([]bodyEntry, len(blobs))
+	for i, b := range blobs {
+		err := guarded(indexName, func() (err error) {
+			entries[i], err = l.entry(b)
+			return err
+		})
+		if err != nil {
+			entries[i] = bodyEntry{}
+		}
+	}
+	return entries, nil
+}
+
 // openingFailed tells a file that is not there from one that cannot be opened
 // just now.
 func openingFailed(b engine.Blob, err error) error {
