@@ -57,6 +57,8 @@ type API struct {
 	MaxMessage int64
 	// Server describes the running process; zero when there is none.
 	Server ServerInfo
+
+	works works
 }
 
 // ServerInfo tells which process answered.
@@ -91,7 +93,7 @@ func (a *API) Handler() http.Handler {
 			w.Header().Set("Allow", http.MethodPost)
 			answerError(w, http.StatusMethodNotAllowed, fmt.Errorf("operations are asked for by POST, not %s", r.Method))
 		default:
-			serve(w, r)
+			a.watched(serve, w, r)
 		}
 	})
 }
@@ -99,7 +101,8 @@ func (a *API) Handler() http.Handler {
 // operations is the one table of what can be asked.
 func (a *API) operations() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
-		"server/status": operation(a.ServerStatus),
+		"server/status":   operation(a.ServerStatus),
+		"server/progress": operation(a.Progress),
 
 		"domain/add":    operation(a.AddDomain),
 		"domain/list":   operation(a.Domains),

@@ -93,6 +93,11 @@ func offline(ctx context.Context, cfg Config) (*client, error) {
 
 // call carries out one operation.
 func (c *client) call(ctx context.Context, operation string, request, response any) error {
+	return c.callAs(ctx, "", operation, request, response)
+}
+
+// callAs is call under a name by which its progress can be asked for.
+func (c *client) callAs(ctx context.Context, name, operation string, request, response any) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err
@@ -100,6 +105,9 @@ func (c *client) call(ctx context.Context, operation string, request, response a
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://tripost/v1/"+operation, bytes.NewReader(body))
 	if err != nil {
 		return err
+	}
+	if name != "" {
+		r.Header.Set(admin.ProgressHeader, name)
 	}
 	resp, err := c.do(r)
 	if err != nil {

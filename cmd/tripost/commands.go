@@ -251,11 +251,17 @@ func ask[R any](e *environment, operation string, request any, show func(R)) err
 
 // answer carries out one operation.
 func answer[R any](e *environment, operation string, request any) (resp R, err error) {
+	return answerLong[R](e, operation, request, nil)
+}
+
+// answerLong is answer for an operation that may take long, with a bar that shows
+// how far it is.
+func answerLong[R any](e *environment, operation string, request any, b *bar) (resp R, err error) {
 	c, _, err := e.client()
 	if err != nil {
 		return resp, err
 	}
-	err = c.call(e.ctx, operation, request, &resp)
+	err = c.askLong(e.ctx, operation, request, &resp, b)
 	return resp, errors.Join(err, c.close())
 }
 

@@ -184,7 +184,8 @@ func messageImport(e *environment, args []string) error {
 		return err
 	}
 	defer c.close()
-	input := &inputFile{Reader: in}
+	from, b := e.measured(in, "imported")
+	input := &inputFile{Reader: from}
 	resp, err := c.stream(e.ctx, "message/import", admin.MailboxRequest{Account: args[0], Mailbox: args[1]}, input)
 	if failed := input.failed(); err != nil && failed != nil {
 		return fmt.Errorf("reading the messages: %w", failed)
@@ -194,7 +195,9 @@ func messageImport(e *environment, args []string) error {
 	}
 	defer resp.Close()
 	var info admin.ImportInfo
-	if err := json.NewDecoder(resp).Decode(&info); err != nil {
+	err = json.NewDecoder(resp).Decode(&info)
+	b.clear()
+	if err != nil {
 		return fmt.Errorf("reading the server's answer: %w", err)
 	}
 	if e.json {

@@ -199,7 +199,7 @@ func storeCheck(e *environment, args []string) error {
 	if err := need(args); err != nil {
 		return err
 	}
-	check, err := answer[admin.CheckInfo](e, "store/check", admin.None{})
+	check, err := answerLong[admin.CheckInfo](e, "store/check", admin.None{}, e.bar("checked"))
 	if err != nil {
 		return err
 	}
@@ -226,9 +226,15 @@ func storeCompact(e *environment, args []string) error {
 	if err := need(args); err != nil {
 		return err
 	}
-	return ask(e, "store/compact", admin.None{}, func(c admin.CompactInfo) {
-		fmt.Fprintln(e.stdout, c.Freed, "octets freed")
-	})
+	c, err := answerLong[admin.CompactInfo](e, "store/compact", admin.None{}, e.bar("compacted"))
+	if err != nil {
+		return err
+	}
+	if e.json {
+		return e.printJSON(c)
+	}
+	fmt.Fprintln(e.stdout, c.Freed, "octets freed")
+	return nil
 }
 
 // showLog reads the log files themselves: it works whether the server runs or not.

@@ -23,6 +23,7 @@ type checker struct {
 	end     position
 	noted   map[uint64]segmentNote // as the engine keeps count
 	counted map[uint64]int64       // live octets as the body map says
+	octets  int64                  // of all bodies, about: for the progress
 }
 
 type segmentNote struct {
@@ -40,6 +41,7 @@ func (e *Engine) Check(ctx context.Context, report func(engine.Fault)) (engine.C
 	e.segments.pin()
 	defer e.segments.unpin()
 	c := &checker{e: e, ctx: ctx, report: report, counted: map[uint64]int64{}}
+	c.octets = e.Status().LiveOctets
 	if err := c.begin(); err != nil {
 		return c.result, err
 	}
@@ -104,6 +106,7 @@ func (c *checker) keys() error {
 			continue
 		}
 		c.blob(b, entry)
+		engine.Progress(c.ctx, c.result.BlobOctets, c.octets)
 	}
 	return nil
 }

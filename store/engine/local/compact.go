@@ -102,12 +102,18 @@ func (e *Engine) compact(ctx context.Context, below float64, rate int64) error {
 	if err != nil {
 		return err
 	}
+	var done, total int64
+	for i := range moves {
+		total += moves[i].from.footprint()
+	}
 	for len(moves) > 0 {
 		n, octets := batch(moves, int64(e.o.GroupBytes)/4)
 		if err := e.moveAll(ctx, moves[:n]); err != nil {
 			return err
 		}
 		moves = moves[n:]
+		done += octets
+		engine.Progress(ctx, done, total)
 		if err := pace(ctx, octets, rate); err != nil {
 			return err
 		}
