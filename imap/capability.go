@@ -117,7 +117,9 @@ func (s *session) attempt() accounts.Attempt {
 		Local:    s.c.Local().Addr(),
 		TLS:      state != nil,
 		TLSState: state,
-		Log:      s.log,
+
+		ServerCertificate: s.c.ServerCertificate(),
+		Log:               s.log,
 	}
 }
 

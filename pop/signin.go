@@ -21,7 +21,9 @@ func (s *session) attempt() accounts.Attempt {
 		Local:    s.conn.Local().Addr(),
 		TLS:      s.conn.TLS() != nil,
 		TLSState: s.conn.TLS(),
-		Log:      s.log,
+
+		ServerCertificate: s.conn.ServerCertificate(),
+		Log:               s.log,
 	}
 }
 

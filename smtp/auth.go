@@ -21,7 +21,9 @@ func (s *session) attempt() accounts.Attempt {
 		Local:    s.conn.Local().Addr(),
 		TLS:      state != nil,
 		TLSState: state,
-		Log:      s.events.log,
+
+		ServerCertificate: s.conn.ServerCertificate(),
+		Log:               s.events.log,
 	}
 }
 

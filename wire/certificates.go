@@ -87,8 +87,12 @@ func (k *Certificates) Config(tickets bool) *tls.Config {
 		MinVersion:                  tls.VersionTLS12,
 		SessionTicketsDisabled:      !tickets,
 		DynamicRecordSizingDisabled: true, // mail comes in bulk: fewer, larger records
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return k.current.Load(), nil
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			c := k.current.Load()
+			if u, ok := hello.Conn.(*underTLS); ok {
+				u.shown = c.Leaf
+			}
+			return c, nil
 		},
 	}
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -39,6 +40,8 @@ type Conn struct {
 	raw net.Conn        // the socket; never changes, so any goroutine may use it
 	sys syscall.RawConn // of raw, nil when TLS is on or raw is no socket: see attempt
 	nc  net.Conn        // raw, or the TLS connection over it
+
+	certificate *x509.Certificate // see ServerCertificate
 
 	config        Config
 	remote, local netip.AddrPort

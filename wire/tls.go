@@ -3,7 +3,9 @@ package wire
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"net"
 	"time"
 
 	"tripost/syslog"
@@ -17,6 +19,18 @@ func (c *Conn) TLS() *tls.ConnectionState {
 	}
 	state := t.ConnectionState()
 	return &state
+}
+
+// ServerCertificate returns the certificate of the TLS connection, by which the
+// client knows the server (RFC 5929 section 4); nil without TLS. Where a session
+// was resumed, none was shown: then it is the one that would have been.
+func (c *Conn) ServerCertificate() *x509.Certificate { return c.certificate }
+
+// underTLS is the socket as the TLS connection over it has it. It takes note of
+// the certificate that is shown, which crypto/tls does not tell.
+type underTLS struct {
+	net.Conn
+	shown *x509.Certificate
 }
 
 // CanTLS reports whether StartTLS may be offered: there is a certificate, and
@@ -54,12 +68,19 @@ func (c *Conn) handshake(ctx context.Context) error {
 		return ErrNoTLS
 	}
 	c.raw.SetDeadline(time.Now().Add(c.config.handshakeTimeout()))
-	t := tls.Server(c.raw, c.config.TLS)
+	under := &underTLS{Conn: c.raw}
+	t := tls.Server(under, c.config.TLS)
 	if err := t.HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("TLS handshake: %w", err)
 	}
 	c.raw.SetDeadline(time.Time{})
 	c.armed, c.writeDeadline = false, time.Time{}
-	c.nc, c.sys = t, nil
+	if under.shown == nil && c.config.TLS.GetCertificate != nil {
+		name := t.ConnectionState().ServerName
+		if _, err := c.config.TLS.GetCertificate(&tls.ClientHelloInfo{ServerName: name, Conn: under}); err != nil {
+			return fmt.Errorf("TLS handshake: find the certificate: %w", err)
+		}
+	}
+	c.nc, c.sys, c.certificate = t, nil, under.shown
 	return nil
 }

@@ -196,3 +196,40 @@ func TestCertificateFiles(t *testing.T) {
 		}
 	}
 }
+
+// The certificate that the client sees is known, of a resumed session too.
+func TestServerCertificate(t *testing.T) {
+	t.Parallel()
+	config := timeouts()
+	config.TLS = testCertificates(t).Config(true)
+	cache := tls.NewLRUClientSessionCache(1)
+	for _, resumed := range []bool{false, true} {
+		c, peer := tcpPair(t, config)
+		if c.ServerCertificate() != nil {
+			t.Error("there is a certificate without TLS")
+		}
+		client := tls.Client(peer, &tls.Config{InsecureSkipVerify: true, ServerName: "mail.example.test", ClientSessionCache: cache})
+		done := make(chan error, 1)
+		go func() {
+			_, err := io.ReadFull(client, make([]byte, 4)) // and the ticket before it
+			done <- err
+		}()
+		if err := c.StartTLS(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.WriteString("+OK\n")
+		if err := c.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		state := client.ConnectionState()
+		if state.DidResume != resumed {
+			t.Errorf("resumed: %v", state.DidResume)
+		}
+		if !c.ServerCertificate().Equal(state.PeerCertificates[0]) {
+			t.Error("it is not the one that the client sees")
+		}
+	}
+}
