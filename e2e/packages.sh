@@ -7,7 +7,7 @@ set -u
 if [ $# -gt 0 ]; then
 	packages="$*"
 else
-	packages="curl swaks libnet-ssleay-perl python3 fetchmail mpop getmail6 isync mutt strace python3-dkim python3-nacl"
+	packages="curl swaks libnet-ssleay-perl python3 fetchmail mpop getmail6 isync mutt neomutt alpine offlineimap3 strace python3-dkim python3-nacl"
 fi
 
 # present PACKAGE: whether what the package brings is there
