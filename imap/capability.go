@@ -65,6 +65,7 @@ var capabilities = []capability{
 	{"QUOTA=RES-MESSAGE", late},
 	{"QUOTA=RES-MAILBOX", late},
 	{"METADATA", late},                 // RFC 5464
+	{"NOTIFY", late},                   // RFC 5465
 	{"UNAUTHENTICATE", late},           // RFC 8437
 	{"COMPRESS=DEFLATE", compressible}, // RFC 4978
 }

@@ -43,6 +43,7 @@ func commands() map[string]*row {
 		"IDLE":        {states: signedIn, run: (*session).idle}, // RFC 2177
 
 		// Authenticated, extensions.
+		"NOTIFY":         {states: signedIn, run: (*session).setNotify},   // RFC 5465
 		"GETMETADATA":    {states: signedIn, run: (*session).getMetadata}, // RFC 5464
 		"SETMETADATA":    {states: signedIn, run: (*session).setMetadata},
 		"UNAUTHENTICATE": {states: signedIn, run: (*session).unauthenticate}, // RFC 8437

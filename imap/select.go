@@ -67,6 +67,7 @@ func (s *session) open(ctx context.Context, cmd *command, readOnly bool) (comple
 // deselect gives up the selected mailbox, if there is one.
 func (s *session) deselect() {
 	if s.view != nil {
+		s.unwatchSelected()
 		s.view.Close()
 		s.view = nil
 	}

@@ -68,6 +68,7 @@ type session struct {
 	recent   int          // the last RECENT told
 	idling   *idling      // the IDLE under way, or nil
 	features features     // what the client has enabled
+	notify   *notify      // what it wants to hear of, or nil before it has said so
 	modSeqs  modSeqs      // what it has been told of the selected mailbox
 	saved    store.UIDSet // of the selected mailbox: what "$" stands for, RFC 5182
 
@@ -103,6 +104,7 @@ func (s *session) leave() {
 		s.unwatchStanding()
 	}
 	s.stopIdling()
+	s.stopNotify()
 	s.deselect()
 }
 
@@ -140,10 +142,10 @@ func (s *session) wait(ctx context.Context) error {
 			return err
 		}
 		if s.idling != nil {
-			s.stale = true // whatever Changed says: it may hear of the commit a moment later
+			s.stale = s.stale || s.wantsChanges() // whatever Changed says: it may hear of the commit a moment later
 			return nil
 		}
-		if s.doubted.Load() {
+		if s.doubted.Load() || s.notify.due() {
 			return nil
 		}
 	}
@@ -165,9 +167,15 @@ func (s *session) serve(ctx context.Context) error {
 		case s.idling != nil:
 			err = s.tellNews(ctx, false)
 			s.settleModSeq(&completion{})
+		case s.notify != nil:
+			err = s.tellNews(ctx, s.notify.delayed)
+			s.settleModSeq(&completion{})
 		}
 		if err != nil {
 			return err
+		}
+		if s.c.Buffered() == 0 && s.watchSelected() {
+			continue
 		}
 		if s.c.Buffered() == 0 || ctx.Err() != nil {
 			return broken(s.c.Flush())
@@ -219,6 +227,9 @@ func (s *session) answer(ctx context.Context, cmd *command, done completion, err
 // tellNews tells what has happened outside this session: changes, and alerts.
 func (s *session) tellNews(ctx context.Context, hold bool) error {
 	if err := s.tellChanges(ctx, hold); err != nil {
+		return err
+	}
+	if err := s.tellNotices(ctx); err != nil {
 		return err
 	}
 	return s.tellAlerts(ctx)

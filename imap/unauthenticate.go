@@ -20,8 +20,9 @@ func (s *session) unauthenticate(_ context.Context, cmd *command) (completion, e
 // signOff forgets the user and all that the session had for that user.
 func (s *session) signOff() {
 	s.leave()
-	s.unwatchAlerts = nil
+	s.unwatchAlerts, s.unwatchStanding = nil, nil
 	s.alerted.Store(false)
+	s.doubted.Store(false)
 	s.unwatchStanding = nil
 	s.doubted.Store(false)
 	s.user, s.only = store.Identity{}, ""

@@ -18,7 +18,7 @@ import (
 // (The code is that of RFC 9051 section 7.1; RFC 2180 section 3 would also allow to
 // end the connection, which the client's other business need not suffer.)
 func (s *session) tellChanges(ctx context.Context, hold bool) error {
-	if s.view == nil || !s.stale && !s.view.Changed() {
+	if s.view == nil || !s.stale && (!s.view.Changed() || !s.wantsChanges()) {
 		return nil
 	}
 	_, err := s.refresh(ctx, hold)
@@ -28,6 +28,7 @@ func (s *session) tellChanges(ctx context.Context, hold bool) error {
 // refresh brings the view to the present and tells what that changed. It returns
 // the sequence numbers of the messages whose flags were told.
 func (s *session) refresh(ctx context.Context, hold bool) (flags []int, err error) {
+	had := s.view.Len()
 	changes, err := s.view.Refresh(ctx, hold)
 	switch {
 	case errors.Is(err, store.ErrNoMailbox), errors.Is(err, store.ErrNoRight),
@@ -42,7 +43,7 @@ func (s *session) refresh(ctx context.Context, hold bool) (flags []int, err erro
 	}
 	s.stale = changes.Pending
 	s.tell(&changes)
-	return changes.Flags, nil
+	return changes.Flags, s.fetchArrived(ctx, had-len(changes.Expunged)+1)
 }
 
 // lose gives up a mailbox that cannot be followed any more.
@@ -64,7 +65,9 @@ func (s *session) tell(c *store.Changes) {
 	}
 	s.tellRights()
 	s.tellKeywords()
-	s.tellFlags(c.Flags, fetchFlags|fetchUID)
+	if s.wantsFlags() {
+		s.tellFlags(c.Flags, fetchFlags|fetchUID)
+	}
 }
 
 // tellKeywords writes FLAGS when the mailbox has got keywords that the client does
