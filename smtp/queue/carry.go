@@ -104,6 +104,7 @@ func (c *carrier) connection(m *message, d *destination) (*idleConn, error) {
 		return nil, err
 	}
 	p.live.Add(1)
+	c.s.opened <- p
 	conn := &idleConn{Conn: made, lane: p}
 	if n == usual {
 		c.conn = conn

@@ -167,7 +167,7 @@ func TestDueLimits(t *testing.T) {
 		want    string
 	}{
 		{SenderOptions{}, 0, "a.test:7 b0.test:1 b1.test:1 b2.test:1 b3.test:1 b4.test:1"},
-		{SenderOptions{Batch: 3, PerHost: 2}, 0, "a.test:3 b0.test:1 b1.test:1 b2.test:1 b3.test:1 b4.test:1 a.test:3"},
+		{SenderOptions{Batch: 3, PerHost: 2}, 0, "a.test:3 b0.test:1 b1.test:1 b2.test:1 b3.test:1 b4.test:1"},
 		{SenderOptions{Batch: 3, PerHost: 1}, 0, "a.test:3 b0.test:1 b1.test:1 b2.test:1 b3.test:1 b4.test:1"},
 		{SenderOptions{Workers: 2}, 0, "a.test:7 b0.test:1"},
 		{SenderOptions{Workers: 2}, 2, ""},

@@ -112,8 +112,11 @@ func (c *schedule) line(p *lane) {
 	}
 }
 
+// busyable tells that a job can begin. The first connection is made alone: what
+// becomes of it says whether there is any use in others.
 func (p *lane) busyable() bool {
-	return p.running < p.allowed && (len(p.ready) > 0 || p.more)
+	first := p.running > 0 && p.live.Load() == 0
+	return p.running < p.allowed && !first && (len(p.ready) > 0 || p.more)
 }
 
 // next returns the lane whose turn it is, or nil.

@@ -111,6 +111,7 @@ type Sender struct {
 	running  int
 	idle     []*idleConn // oldest first
 	done     chan *job
+	opened   chan *lane // to which a connection stands now
 	workers  sync.WaitGroup
 }
 
@@ -133,6 +134,7 @@ func NewSender(q *Queue, o SenderOptions) *Sender {
 		pause:    errorPause,
 		schedule: newSchedule(&o),
 		done:     make(chan *job),
+		opened:   make(chan *lane),
 	}
 }
 
@@ -199,6 +201,9 @@ func (s *Sender) wait(ctx context.Context, timer <-chan time.Time, wake <-chan s
 		case j := <-s.done:
 			s.release(j)
 			changed()
+		case p := <-s.opened:
+			s.schedule.line(p)
+			changed()
 		}
 	}
 }
@@ -221,6 +226,7 @@ func (s *Sender) finish(end func()) {
 			return
 		case j := <-s.done:
 			s.release(j)
+		case <-s.opened:
 		case <-grace.C:
 			end()
 		}
