@@ -40,7 +40,7 @@ func TestCompromisedEndsSessions(t *testing.T) {
 	}
 	ann, bob := sessions("ann"), sessions("bob")
 	info, err := r.api.Compromised(t.Context(), admin.NameRequest{Name: "ann@company.test"})
-	if err != nil || info.Sessions != 3 {
+	if err != nil || info.Sessions < 2 || info.Sessions > 3 { // IMAP may have noticed by itself
 		t.Fatalf("%+v (%v), want 3 sessions ended", info, err)
 	}
 	for name, p := range ann {
