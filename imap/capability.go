@@ -51,6 +51,8 @@ var capabilities = []capability{
 	{"ESEARCH", late},            // RFC 4731
 	{"SEARCHRES", late},          // RFC 5182
 	{"WITHIN", late},             // RFC 5032
+	{"PARTIAL", late},            // RFC 9394
+	{"MULTISEARCH", late},        // RFC 7377
 	{"SORT", late},               // RFC 5256
 	{"SORT=DISPLAY", late},       // RFC 5957
 	{"ESORT", late},              // RFC 5267 section 3

@@ -40,7 +40,8 @@ func commands() map[string]*row {
 		"NAMESPACE":   {states: signedIn, run: (*session).namespace}, // RFC 2342
 		"STATUS":      {states: signedIn, run: (*session).status},
 		"APPEND":      {states: signedIn, run: (*session).append, stream: isAppendMessage},
-		"IDLE":        {states: signedIn, run: (*session).idle}, // RFC 2177
+		"ESEARCH":     {states: signedIn, run: (*session).multiSearch}, // RFC 7377
+		"IDLE":        {states: signedIn, run: (*session).idle},        // RFC 2177
 
 		// Authenticated, extensions.
 		"NOTIFY":         {states: signedIn, run: (*session).setNotify},   // RFC 5465

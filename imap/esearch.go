@@ -117,12 +117,14 @@ type findings struct {
 	seqs     []int // all messages, if all had to be found
 	page     []int // those of PARTIAL
 	min, max int   // 0: none, or not asked for
+	any      bool  // something was found
 }
 
 // search runs a search as far as the answer needs it.
 func (f *findings) search(ctx context.Context, e *search.Search, ret *returns) error {
 	if ret.whole() {
 		err := e.Run(ctx, false, func(seq int) bool { f.seqs = append(f.seqs, seq); return true })
+		f.any = len(f.seqs) > 0
 		f.parts(ret)
 		return err
 	}
@@ -132,12 +134,12 @@ func (f *findings) search(ctx context.Context, e *search.Search, ret *returns) e
 		}
 	}
 	if ret.min {
-		if err := e.Run(ctx, false, func(seq int) bool { f.min = seq; return false }); err != nil {
+		if err := e.Run(ctx, false, func(seq int) bool { f.min, f.any = seq, true; return false }); err != nil {
 			return err
 		}
 	}
 	if ret.max {
-		return e.Run(ctx, true, func(seq int) bool { f.max = seq; return false })
+		return e.Run(ctx, true, func(seq int) bool { f.max, f.any = seq, true; return false })
 	}
 	return nil
 }
@@ -161,6 +163,7 @@ func (f *findings) onePage(ctx context.Context, e *search.Search, g *page) error
 		}
 		return n < g.hi
 	})
+	f.any = n > 0
 	if g.last {
 		slices.Reverse(f.page)
 	}
@@ -178,6 +181,27 @@ func (g *page) cut(seqs []int) []int {
 		return seqs[n-hi : n-g.lo+1]
 	}
 	return seqs[g.lo-1 : hi]
+}
+
+// cutSet is cut for a set.
+func (g *page) cutSet(q seqSet) (out seqSet) {
+	n := 0
+	for _, r := range q {
+		n += r.hi - r.lo + 1
+	}
+	lo, hi := g.lo, g.hi
+	if g.last {
+		lo, hi = n-g.hi+1, n-g.lo+1
+	}
+	before := 0
+	for _, r := range q {
+		from, to := max(r.lo, r.lo+lo-1-before), min(r.hi, r.lo+hi-1-before)
+		if from <= to {
+			out = append(out, seqRange{from, to})
+		}
+		before += r.hi - r.lo + 1
+	}
+	return out
 }
 
 // kept are the messages that SAVE saves: all, or those that are told where only

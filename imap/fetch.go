@@ -39,7 +39,13 @@ func (s *session) fetch(ctx context.Context, cmd *command) (completion, error) {
 	if only.vanished && !(cmd.uid && only.changed && s.has(featureQresync)) {
 		return bad("VANISHED is for UID FETCH with CHANGEDSINCE, once QRESYNC is enabled"), nil
 	}
+	if only.page != nil && !cmd.uid {
+		return bad("PARTIAL is for UID FETCH"), nil
+	}
 	q, err := s.messages(ctx, cmd.uid, set)
+	if only.page != nil {
+		q = only.page.cutSet(q)
+	}
 	if err == nil && only.changed {
 		q, err = s.changedSince(ctx, q, set, &only)
 	}

@@ -212,6 +212,7 @@ type fetchModifiers struct {
 	changed  bool // CHANGEDSINCE after: RFC 7162 section 3.1.4.1
 	vanished bool // tell what has vanished, too: section 3.2.6
 	after    store.ModSeq
+	page     *page // PARTIAL: RFC 9394 section 3.3
 }
 
 // fetchModifiers consumes the list of modifiers.
@@ -223,6 +224,9 @@ func (p *parser) fetchModifiers(m *fetchModifiers) {
 			m.changed, m.after = true, p.modSeq()
 		case "VANISHED":
 			m.vanished = true
+		case "PARTIAL":
+			p.space()
+			m.page = p.page()
 		default:
 			p.fail("Unknown modifier of FETCH")
 		}

@@ -78,19 +78,19 @@ func (s *session) tellResult(name string, cmd *command, ret *returns, root *sear
 	}
 	switch {
 	case !ret.asked:
-		s.tellFound(name, f.seqs, s.numbering(cmd.uid), modSeq)
+		s.tellFound(name, f.seqs, numbering(s.view, cmd.uid), modSeq)
 	case ret.tells():
-		s.tellExtended(searchCorrelator(cmd), cmd.uid, ret, f, s.numbering(cmd.uid), modSeq)
+		s.tellExtended(searchCorrelator(cmd), cmd.uid, ret, f, numbering(s.view, cmd.uid), modSeq)
 	}
 }
 
 // numbering gives messages their number in an answer: the UID or the sequence
 // number.
-func (s *session) numbering(uid bool) func(seq int) uint64 {
+func numbering(v *store.View, uid bool) func(seq int) uint64 {
 	if !uid {
 		return func(seq int) uint64 { return uint64(seq) }
 	}
-	return func(seq int) uint64 { return uint64(s.view.At(seq).UID) }
+	return func(seq int) uint64 { return uint64(v.At(seq).UID) }
 }
 
 // searchOptions are those of a search among n messages.

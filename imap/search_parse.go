@@ -9,6 +9,7 @@ import (
 	"golang.org/x/text/encoding/htmlindex"
 
 	"tripost/imap/search"
+	"tripost/message"
 	"tripost/store"
 )
 
@@ -16,11 +17,12 @@ import (
 type searchTerms struct {
 	limits Limits
 	now    time.Time
-	saved  store.UIDSet // what "$" stands for
+	saved  store.UIDSet // what "$" stands for,
+	in     *store.View  // in this mailbox; in others it is nothing
 }
 
 func (s *session) searchTerms() searchTerms {
-	return searchTerms{s.srv.cfg.Limits, s.srv.cfg.Store.Now(), s.saved}
+	return searchTerms{s.srv.cfg.Limits, s.srv.cfg.Store.Now(), s.saved, s.view}
 }
 
 // searchParser builds the tree of keys within limits.
@@ -147,10 +149,11 @@ func (p *searchParser) key() *search.Key {
 
 // among consumes a set and makes it a key.
 func (p *searchParser) among(uid bool) *search.Key {
-	set, saved := p.set(p.limits.SetRanges), p.saved
+	set, saved, in := p.set(p.limits.SetRanges), p.saved, p.in
 	return &search.Key{Kind: search.Among, Resolve: func(m search.Mailbox) func(int) bool {
 		var q seqSet
 		switch {
+		case isSaved(set) && m != in:
 		case isSaved(set):
 			q = resolveSaved(saved, m)
 		case uid:
@@ -189,7 +192,7 @@ func (p *searchParser) named(name string) *search.Key {
 func (p *searchParser) otherKey(name string) *search.Key {
 	switch name {
 	case "NOT", "OR", "UID", "KEYWORD", "UNKEYWORD", "LARGER", "SMALLER", "OLDER", "YOUNGER",
-		"HEADER", "BODY", "TEXT", "MODSEQ":
+		"HEADER", "BODY", "TEXT", "MODSEQ", "EMAILID", "THREADID":
 		p.space()
 	default:
 		p.fail("Unknown search key")
@@ -224,6 +227,10 @@ func (p *searchParser) otherKey(name string) *search.Key {
 		return p.needle(search.Key{Kind: search.Body})
 	case "TEXT":
 		return p.needle(search.Key{Kind: search.Text})
+	case "EMAILID":
+		return p.idKey(emailID)
+	case "THREADID":
+		return p.idKey(threadID)
 	}
 	return p.modSeqKey()
 }
@@ -255,6 +262,12 @@ func (p *searchParser) modSeqKey() *search.Key {
 		p.space()
 	}
 	return &search.Key{Kind: search.ModSeq, N: p.number64()}
+}
+
+// idKey consumes an object identifier that a message must have. RFC 8474 section 6.
+func (p *searchParser) idKey(of func(message.Record) string) *search.Key {
+	id := string(p.astring())
+	return &search.Key{Kind: search.InRecord, Record: func(r message.Record) bool { return id != "" && of(r) == id }}
 }
 
 // needle consumes the string that a key looks for.

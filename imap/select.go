@@ -48,7 +48,7 @@ func (s *session) open(ctx context.Context, cmd *command, readOnly bool) (comple
 	if err != nil {
 		return completion{}, err
 	}
-	s.view, s.state = view, selected
+	s.view, s.state, s.opened = view, selected, name
 	s.modSeqs = modSeqs{complete: view.State().HighestModSeq}
 	err = s.tellSelected(ctx, &params)
 	if err == nil && params.resync != nil {

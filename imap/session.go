@@ -71,6 +71,7 @@ type session struct {
 	notify   *notify      // what it wants to hear of, or nil before it has said so
 	modSeqs  modSeqs      // what it has been told of the selected mailbox
 	saved    store.UIDSet // of the selected mailbox: what "$" stands for, RFC 5182
+	opened   string       // the name by which it was selected
 
 	alerted       atomic.Bool // there may be alerts that have not been told
 	unwatchAlerts func()      // nil: they are not watched

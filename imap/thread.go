@@ -35,7 +35,7 @@ func (s *session) thread(ctx context.Context, cmd *command) (completion, error) 
 	}
 	threads, err := make(e, ctx, f.seqs)
 	if err == nil {
-		s.tellThreads(threads, s.numbering(cmd.uid))
+		s.tellThreads(threads, numbering(s.view, cmd.uid))
 	}
 	return s.searched(&ret, err)
 }

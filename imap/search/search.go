@@ -135,6 +135,9 @@ func (e *Search) Run(ctx context.Context, backward bool, found func(seq int) boo
 	return nil
 }
 
+// Octets returns how many octets of messages have been read.
+func (e *Search) Octets() int64 { return e.octets }
+
 func (e *Search) alive(ctx context.Context) error {
 	if err := ctx.Err(); err != nil || e.o.Alive == nil {
 		return err
