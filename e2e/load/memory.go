@@ -25,7 +25,71 @@ func memoryAfterStart(ctx context.Context, t *target) error {
 		return err
 	}
 	fmt.Printf("memory: %.1f MiB resident after start with 200 accounts\n", float64(rss)/(1<<20))
+	return memoryWithAccounts(ctx, t)
+}
+
+// manyAccounts is an organisation that has outgrown its first machine.
+const manyAccounts = 10_000
+
+// memoryWithAccounts makes many accounts beside the 200, and reads the size of a
+// server that has just routed to each of them, and of the same one with 200.
+func memoryWithAccounts(ctx context.Context, t *target) error {
+	few, err := t.afterRouting(ctx, 200)
+	if err != nil {
+		return err
+	}
+	if err := t.inParallel(200, manyAccounts, func(i int) error {
+		var ignored any
+		return t.call(ctx, "account/add", map[string]string{"name": user(i)}, &ignored)
+	}); err != nil {
+		return err
+	}
+	if err := t.restart(ctx); err != nil {
+		return err
+	}
+	many, err := t.afterRouting(ctx, manyAccounts)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("memory: %.1f MiB resident after routing to 200 accounts, %.1f MiB after routing to %d: %+.1f MiB\n",
+		float64(few)/(1<<20), float64(many)/(1<<20), manyAccounts, float64(many-few)/(1<<20))
 	return nil
+}
+
+// afterRouting routes to each account, and reads the server's size when it has
+// settled.
+func (t *target) afterRouting(ctx context.Context, n int) (int64, error) {
+	err := t.inParallel(0, n, func(i int) error {
+		var ignored any
+		return t.call(ctx, "route/test", map[string]string{"address": user(i)}, &ignored)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return t.settled()
+}
+
+// inParallel calls fn for the numbers from lo to below hi, several at once, and
+// returns one of the errors.
+func (t *target) inParallel(lo, hi int, fn func(int) error) error {
+	const workers = 32
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	for w := range workers {
+		wg.Go(func() {
+			for i := lo + w; i < hi; i += workers {
+				if err := fn(i); err != nil {
+					mu.Lock()
+					failed = err
+					mu.Unlock()
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return failed
 }
 
 // idleConnections measures what a signed-in idle connection adds.
