@@ -20,6 +20,10 @@ type AccountInfo struct {
 	Messages int64     `json:"messages"`
 	Created  time.Time `json:"created"`
 
+	// ServicesOn are those that count where the domain has some off that the
+	// account has on. It is not in lists.
+	ServicesOn string `json:"services_on,omitempty"`
+
 	QuotaMessages int64 `json:"quota_messages,omitempty"` // 0 none
 
 	Certificate string `json:"certificate,omitempty"` // SHA-256 of a client certificate
@@ -51,6 +55,9 @@ func (a *API) wholeAccount(ctx context.Context, acc accounts.Account) (AccountIn
 		return AccountInfo{}, err
 	}
 	info, err := a.accountInfo(ctx, acc)
+	if on := acc.Services & dom.Services; on != acc.Services {
+		info.ServicesOn = on.String()
+	}
 	info.Policy = explainPolicy(level{"account", acc.Policy}, level{"domain", dom.Policy}, level{"server", a.Directory.ServerPolicy()})
 	return info, err
 }

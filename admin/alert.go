@@ -48,6 +48,9 @@ type AlertInfo struct {
 	ID string `json:"id"`
 	AlertTarget
 	Text string `json:"text"`
+	// Seen is how many accounts were shown an alert for the server or a domain.
+	// It is in lists only.
+	Seen int `json:"seen,omitempty"`
 }
 
 func alertInfo(al alerts.Alert) AlertInfo {
@@ -93,7 +96,13 @@ func (a *API) ListAlerts(ctx context.Context, q AlertTarget) ([]AlertInfo, error
 	}
 	list := make([]AlertInfo, 0, len(all))
 	for _, al := range all {
-		list = append(list, alertInfo(al))
+		info := alertInfo(al)
+		if al.Target.Scope != alerts.Account { // that of an account goes when it is shown
+			if info.Seen, err = a.Alerts.SeenBy(ctx, al.ID); err != nil {
+				return nil, err
+			}
+		}
+		list = append(list, info)
 	}
 	return list, nil
 }

@@ -65,3 +65,16 @@ func (a *Alerts) forgetSeen(ctx context.Context, id ID) error {
 		}
 	}
 }
+
+// SeenBy returns how many accounts were shown an alert for a domain or for the
+// server.
+func (a *Alerts) SeenBy(ctx context.Context, id ID) (n int, err error) {
+	err = a.store.View(ctx, func(r *store.Snapshot) (err error) {
+		n, err = count(r, seenPrefix(id))
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("counting who saw alert %s: %w", id, err)
+	}
+	return n, nil
+}

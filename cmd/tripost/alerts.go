@@ -96,9 +96,9 @@ func alertList(e *environment, args []string) error {
 		return err
 	}
 	return ask(e, "alert/list", t, func(list []admin.AlertInfo) {
-		e.table("ID|FOR|TEXT", func(row func(...any)) {
+		e.table("ID|FOR|SEEN BY|TEXT", func(row func(...any)) {
 			for _, al := range list {
-				row(al.ID, alertTarget(al.AlertTarget), al.Text)
+				row(al.ID, alertTarget(al.AlertTarget), al.Seen, al.Text)
 			}
 		})
 	})

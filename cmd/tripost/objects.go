@@ -220,6 +220,9 @@ func (e *environment) showAccount(a admin.AccountInfo) {
 	e.table("ACCOUNT|"+a.Address, func(row func(...any)) {
 		row("name", a.RealName)
 		row("services", a.Services)
+		if a.ServicesOn != "" {
+			row("services on", a.ServicesOn+" (domain)")
+		}
 		row("locked", mark(a.Locked))
 		row("messages", a.Messages)
 		row("octets", a.Octets)
