@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strconv"
@@ -32,6 +33,9 @@ func (s *session) bdat(arg string) error {
 	mail := s.mail
 	s.mail = nil
 	c := &chunks{s: s, check: lineCheck{max: s.server.config.Limits.MessageSize}}
+	if mail.binary {
+		c.binary = newBinaryMIME(&c.check)
+	}
 	c.begin(chunk, last)
 	s.chunks = c
 	out := s.submit(mail, c)
@@ -91,9 +95,14 @@ type chunks struct {
 	chunk  *wire.LiteralReader
 	pace   *pace // of the chunk
 	last   bool
-	fresh  bool  // a chunk has begun that nothing was read of
-	broken error // the session is over, or the transaction is
+	fresh  bool        // a chunk has begun that nothing was read of
+	taken  int64       // octets of all chunks
+	broken error       // the session is over, or the transaction is
+	binary *binaryMIME // what makes lines of it, before check; nil: it is lines
 	check  lineCheck
+
+	ready bytes.Buffer // of readBinary: what was made and not read
+	over  bool         // the last chunk was read
 }
 
 // errAbandoned is why a message that was begun has no end: the client ended the
@@ -103,7 +112,9 @@ var errAbandoned = errors.New("mail transaction ended by the client")
 func (c *chunks) begin(chunk *wire.LiteralReader, last bool) {
 	c.chunk, c.last, c.fresh = chunk, last, true
 	c.s.conn.SetReadTimeout(c.s.server.config.Timeouts.Data)
-	c.pace = c.s.pace(&c.check)
+	if c.pace = c.s.pace(&c.check); c.binary != nil {
+		c.pace.w = c.binary
+	}
 }
 
 // end is what remains to be done when the transaction or the session is over.
@@ -121,6 +132,7 @@ func (c *chunks) WriteTo(w io.Writer) (int64, error) {
 	for {
 		n, err := c.chunk.WriteTo(c.pace)
 		total += n
+		c.taken += n
 		if err != nil {
 			return total, c.fail(err)
 		}
@@ -147,9 +159,13 @@ func (c *chunks) Read(p []byte) (int, error) {
 	if len(p) < len(lineEnd) {
 		return 0, io.ErrShortBuffer
 	}
+	if c.binary != nil {
+		return c.readBinary(p)
+	}
 	for {
 		n, err := c.chunk.Read(p)
 		if n > 0 {
+			c.taken += int64(n)
 			c.pace.note(n)
 			c.check.note(p[:n])
 			return n, nil
@@ -170,16 +186,50 @@ func (c *chunks) Read(p []byte) (int, error) {
 	}
 }
 
+// readBinary is Read where what is passed on is not what comes: it passes through
+// a buffer.
+func (c *chunks) readBinary(p []byte) (int, error) {
+	c.check.w = &c.ready
+	piece := make([]byte, 32<<10)
+	for c.ready.Len() == 0 {
+		n, err := c.chunk.Read(piece)
+		c.taken += int64(n)
+		if _, werr := c.pace.Write(piece[:n]); werr != nil {
+			return 0, c.fail(werr)
+		}
+		switch {
+		case err == nil:
+			continue
+		case err != io.EOF:
+			return 0, c.fail(err)
+		case c.over:
+			return 0, io.EOF
+		}
+		if c.over, err = c.next(); err == nil && c.over {
+			err = c.check.complete()
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return c.ready.Read(p)
+}
+
 // next goes on to the next chunk, or tells that there was the last one. An error
 // is what is wrong with the body so far, or why there is no more of it.
 func (c *chunks) next() (ended bool, err error) {
 	c.pace.end()
+	if c.last && c.binary != nil {
+		if err := c.binary.Close(); err != nil {
+			return true, c.fail(err)
+		}
+	}
 	if err := c.check.err(c.last); err != nil || c.last {
 		return true, err
 	}
 	s := c.s
 	s.conn.SetReadTimeout(s.server.config.Timeouts.Command)
-	s.write(250, "2.0.0", strconv.FormatInt(c.check.size, 10)+" octets received")
+	s.write(250, "2.0.0", strconv.FormatInt(c.taken, 10)+" octets received")
 	for c.fresh = false; !c.fresh; {
 		err := s.step()
 		switch {

@@ -36,7 +36,7 @@ func commands(m Mode) []command {
 		hello = []command{{"LHLO", stAny, (*session).ehlo, "LHLO domain"}}
 	}
 	rest := []command{
-		{"MAIL", stGreeted, (*session).mailFrom, "MAIL FROM:<reverse-path> [SIZE=n] [BODY=7BIT|8BITMIME] [SMTPUTF8] [REQUIRETLS] [RET=FULL|HDRS] [ENVID=id]"},
+		{"MAIL", stGreeted, (*session).mailFrom, "MAIL FROM:<reverse-path> [SIZE=n] [BODY=7BIT|8BITMIME|BINARYMIME] [SMTPUTF8] [REQUIRETLS] [RET=FULL|HDRS] [ENVID=id]"},
 		{"RCPT", stMail | stRcpt, (*session).rcptTo, "RCPT TO:<forward-path> [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] [ORCPT=type;address]"},
 		{"DATA", stRcpt, (*session).data, "DATA"},
 		{"BDAT", stAny, (*session).bdat, "BDAT octets [LAST]"},

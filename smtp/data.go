@@ -20,6 +20,12 @@ func (s *session) data(arg string) error {
 		}
 		return s.guardAhead("DATA")
 	}
+	if s.mail.binary { // RFC 3030 section 3
+		if err := s.refuse(503, "5.6.1", "a message of BINARYMIME comes by BDAT alone"); err != nil {
+			return err
+		}
+		return s.guardAhead("DATA")
+	}
 	mail := s.mail
 	s.mail = nil
 	s.write(354, "", `Enter mail, end with "." on a line by itself`)

@@ -60,6 +60,9 @@ func (s *session) extensions() []string {
 		"SMTPUTF8",
 		"LIMITS RCPTMAX=" + strconv.Itoa(s.server.config.Limits.Recipients),
 	}
+	if s.offersBinary() {
+		lines = append(lines, "BINARYMIME")
+	}
 	if s.offersDSN() {
 		lines = append(lines, "DSN")
 	}

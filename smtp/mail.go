@@ -56,11 +56,7 @@ func (s *session) mailParam(t *transaction, p param) reply {
 	case "SIZE":
 		return t.announce(p.value, s.server.config.Limits.MessageSize)
 	case "BODY":
-		t.body8Bit = strings.EqualFold(p.value, "8BITMIME")
-		if !t.body8Bit && !strings.EqualFold(p.value, "7BIT") {
-			return reply{501, "5.5.4", "BODY is 7BIT or 8BITMIME"}
-		}
-		return reply{}
+		return s.bodyParam(t, p.value)
 	case "SMTPUTF8":
 		t.utf8, ok = true, p.value == ""
 	case "AUTH":
@@ -83,6 +79,24 @@ func (s *session) mailParam(t *transaction, p param) reply {
 	}
 	return reply{}
 }
+
+// bodyParam takes BODY: RFC 6152 section 2, RFC 3030 section 3.
+func (s *session) bodyParam(t *transaction, value string) reply {
+	switch {
+	case strings.EqualFold(value, "7BIT"):
+	case strings.EqualFold(value, "8BITMIME"):
+		t.body8Bit = true
+	case strings.EqualFold(value, "BINARYMIME") && s.offersBinary():
+		t.body8Bit, t.binary = true, true
+	default:
+		return reply{501, "5.5.4", "BODY is 7BIT or 8BITMIME"}
+	}
+	return reply{}
+}
+
+// offersBinary tells whether BINARYMIME is offered: to those only who are known,
+// for what becomes of a message would break the signatures of strangers.
+func (s *session) offersBinary() bool { return !s.stranger() }
 
 // knownParam tells the parameters of extensions that are offered.
 func (s *session) knownParam(key string) bool {

@@ -43,6 +43,7 @@ type transaction struct {
 	from       string
 	size       int64 // as announced; 0: not
 	body8Bit   bool
+	binary     bool // BODY=BINARYMIME: only BDAT can bring it
 	utf8       bool // SMTPUTF8
 	requireTLS bool // REQUIRETLS
 	returns    queue.Return
