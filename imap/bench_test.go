@@ -337,3 +337,30 @@ func BenchmarkPush(b *testing.B) {
 	b.ReportMetric(float64(all[len(all)/2].Microseconds()), "us-median")
 	b.ReportMetric(float64(all[len(all)*99/100].Microseconds()), "us-p99")
 }
+
+// BenchmarkResync tells how long a client needs that comes back to a mailbox in
+// which ten messages have changed, four have gone and two have come.
+func BenchmarkResync(b *testing.B) {
+	for _, n := range []int{100, 100_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			w := newWorld(b, false)
+			w.fill(b, "ann/INBOX", n)
+			v := w.open("ann/INBOX")
+			before := v.State()
+			for i := range 10 {
+				_, _, err := v.SetFlags(w.ctx, uids(b, strconv.Itoa(i*n/10+1)), store.FlagsAdd, store.FlagSet{System: store.FlagFlagged}, 0)
+				must(b, err)
+			}
+			_, err := v.Expunge(w.ctx, uids(b, "2", "3", strconv.Itoa(n/2), strconv.Itoa(n)), true)
+			must(b, err)
+			w.deliver("ann/INBOX", "Subject: new\r\n\r\n")
+			w.deliver("ann/INBOX", "Subject: new\r\n\r\n")
+			r := w.startReader(b)
+			r.do(b, "ENABLE QRESYNC")
+			command := fmt.Sprintf("SELECT INBOX (QRESYNC (%d %d))", before.UIDValidity, before.HighestModSeq)
+			for b.Loop() {
+				r.do(b, command)
+			}
+		})
+	}
+}

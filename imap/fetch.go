@@ -261,6 +261,10 @@ func (f *fetcher) recordLines(ctx context.Context) (int, error) {
 			f.gone = true
 			return true
 		}
+		if !r.Valid() {
+			f.skip(f.seqs[i], errDamagedRecord)
+			return true
+		}
 		b = f.start(b, f.seqs[i], f.s.view.At(f.seqs[i]))
 		b = append(f.fromRecord(b, r), ")\r\n"...)
 		return len(b)-start < batchLines
@@ -304,7 +308,7 @@ func (f *fetcher) message(i, seq int) error {
 			return nil
 		}
 		if !rec.Valid() {
-			return f.skip(seq, fmt.Errorf("its record: %w", engine.ErrDamaged))
+			return f.skip(seq, errDamagedRecord)
 		}
 	}
 	body, err := f.opened[i%openTogether].body, f.opened[i%openTogether].err
@@ -328,6 +332,8 @@ func (f *fetcher) message(i, seq int) error {
 	}
 	return nil
 }
+
+var errDamagedRecord = fmt.Errorf("its record: %w", engine.ErrDamaged)
 
 // skip leaves a message out whose body cannot be opened.
 func (f *fetcher) skip(seq int, err error) error {

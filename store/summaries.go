@@ -31,7 +31,8 @@ func checkSummary(b Body, value []byte) (message.Record, error) {
 
 // Records reads the stored summaries of bodies in one transaction, and calls fn
 // with each in the order given. A body that is no longer there gives a nil
-// record. fn must not wait for the network, and must not keep the record; false
+// record, one whose summary is damaged an empty one, which is not Valid, so that
+// the others can be read all the same. fn must not wait for the network, and must not keep the record; false
 // stops. It returns how many bodies fn was called for.
 func (s *Store) Records(ctx context.Context, bodies []Body, fn func(i int, r message.Record) bool) (n int, err error) {
 	err = s.engine.View(ctx, func(r engine.Reader) error {
@@ -93,11 +94,15 @@ func denseBodies(bodies []Body) int {
 // readOneSummary gives one summary, looked up by itself.
 func readOneSummary(r engine.Reader, bodies []Body, give func(message.Record) bool) error {
 	rec, err := readSummary(r, bodies[0])
-	if err == nil || errors.Is(err, engine.ErrNoBlob) {
+	switch {
+	case errors.Is(err, engine.ErrDamaged):
+		give(message.Record{})
+	case err == nil || errors.Is(err, engine.ErrNoBlob):
 		give(rec)
-		return nil
+	default:
+		return err
 	}
-	return err
+	return nil
 }
 
 // readSummaryRange gives summaries that lie close together, read as one range.
@@ -119,7 +124,7 @@ func readSummaryRange(r engine.Reader, bodies []Body, give func(message.Record) 
 		}
 		rec, err := checkSummary(b, item.Value)
 		if err != nil {
-			return err
+			rec = message.Record{}
 		}
 		if !give(rec) || len(bodies) == 1 {
 			return nil
