@@ -41,6 +41,7 @@ var capabilities = []capability{
 	{"UTF8=ACCEPT", late},        // RFC 9755
 	{"OBJECTID", late},           // RFC 8474
 	{"SAVEDATE", late},           // RFC 8514
+	{"UIDONLY", late},            // RFC 9586
 	{"CONDSTORE", late},          // RFC 7162
 	{"QRESYNC", late},            // RFC 7162
 	{"MULTIAPPEND", late},        // RFC 3502

@@ -88,6 +88,8 @@ func (s *session) legal(name string, r *row) error {
 	switch {
 	case r == nil:
 		return refuse(bad("Unknown command"))
+	case r.states&s.state != 0 && s.has(featureUIDOnly) && s.srv.commands["UID "+name] != nil && name != "EXPUNGE":
+		return uidRequired()
 	case r.states&s.state != 0:
 		return nil
 	case s.state == notAuthenticated:

@@ -76,6 +76,9 @@ func (s *session) withModSeq(items fetchItems) fetchItems {
 	if s.has(featureCondstore) {
 		items |= fetchUID | fetchModSeq
 	}
+	if s.has(featureUIDOnly) {
+		items &^= fetchUID
+	}
 	return items
 }
 

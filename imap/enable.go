@@ -12,6 +12,7 @@ const (
 	featureQresync                        // VANISHED in place of EXPUNGE, RFC 7162 section 3.2.3
 	featureUTF8                           // UTF-8 in names and quoted strings, RFC 9755
 	featureRev2                           // what is new in IMAP4rev2, RFC 9051
+	featureUIDOnly                        // no sequence numbers, RFC 9586
 )
 
 // enableable are the capabilities that ENABLE can switch on, with what that is.
@@ -19,6 +20,7 @@ var enableable = map[string]features{
 	"CONDSTORE": featureCondstore,
 	"QRESYNC":   featureQresync | featureCondstore,
 
+	"UIDONLY":     featureUIDOnly,
 	"UTF8=ACCEPT": featureUTF8,
 	"IMAP4REV2":   featureRev2 | featureUTF8,
 }

@@ -43,9 +43,9 @@ func (s *session) expunge(ctx context.Context, cmd *command) (completion, error)
 // tellExpunged writes EXPUNGE, or VANISHED in its place to who has enabled it (RFC
 // 7162 section 3.2.10.2).
 func (s *session) tellExpunged(c *store.Changes) {
-	if s.has(featureQresync) {
+	if s.has(featureQresync | featureUIDOnly) {
 		s.tellVanished("", c.ExpungedUIDs)
-		s.modSeqs.vanished = len(c.ExpungedUIDs) > 0
+		s.modSeqs.vanished = s.has(featureQresync) && len(c.ExpungedUIDs) > 0
 		return
 	}
 	for _, seq := range c.Expunged {

@@ -27,7 +27,7 @@ func (s *session) fetch(ctx context.Context, cmd *command) (completion, error) {
 	if err := p.end(); err != nil {
 		return completion{}, err
 	}
-	if cmd.uid {
+	if cmd.uid && !s.has(featureUIDOnly) {
 		plan.items |= fetchUID // RFC 3501 section 6.4.8
 	}
 	if only.changed {
@@ -366,9 +366,7 @@ func (f *fetcher) start(b []byte, seq int, m store.Message) []byte {
 
 // appendFetch appends "* seq FETCH (" and the items that a view's message has.
 func (s *session) appendFetch(b []byte, seq int, m store.Message, items fetchItems) []byte {
-	b = append(b, "* "...)
-	b = strconv.AppendUint(b, uint64(seq), 10)
-	b = append(b, " FETCH ("...)
+	b = s.appendFetchStart(b, seq, m.UID)
 	if items&fetchUID != 0 {
 		b = append(b, "UID "...)
 		b = strconv.AppendUint(b, uint64(m.UID), 10)

@@ -28,6 +28,19 @@ type parser struct {
 	i    int
 	err  error
 	utf8 bool // mailbox names are UTF-8
+	uids bool // sequence numbers are refused
+
+	byNumber bool // there were some
+}
+
+// numbered is called where a search key with a sequence number, or another one that
+// a command can do without, is about to be consumed.
+func (p *parser) numbered() {
+	p.byNumber = true
+	if p.uids && p.err == nil {
+		p.err = uidRequired()
+		p.i = len(p.b)
+	}
 }
 
 func (p *parser) fail(format string, args ...any) {

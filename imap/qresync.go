@@ -38,6 +38,7 @@ func (p *parser) resync(ranges int) *resync {
 		}
 	}
 	if p.accept('(') {
+		p.numbered()
 		r.seqs = p.ascendingSet(ranges)
 		p.space()
 		r.uids = p.ascendingSet(ranges)
@@ -103,7 +104,7 @@ func (s *session) resync(ctx context.Context, r *resync) error {
 	}
 	for u := range changed.All() {
 		if seq, there := s.view.Seq(u); there && !s.view.Gone(seq) {
-			b := s.appendFetch(s.c.Out(), seq, s.view.At(seq), fetchUID|fetchFlags|fetchModSeq)
+			b := s.appendFetch(s.c.Out(), seq, s.view.At(seq), s.withModSeq(fetchFlags))
 			s.c.Done(append(b, ")\r\n"...))
 		}
 	}

@@ -80,7 +80,7 @@ func (s *session) read(cmd *command) error {
 		lit, at, more = literalTail(cmd.buf[start:])
 		at += start
 	}
-	cmd.args = parser{b: cmd.buf, i: cmd.argsAt, utf8: s.has(featureUTF8)}
+	cmd.args = parser{b: cmd.buf, i: cmd.argsAt, utf8: s.has(featureUTF8), uids: s.has(featureUIDOnly)}
 	return nil
 }
 
@@ -243,7 +243,7 @@ func (s *session) receive(cmd *command, w io.Writer) error {
 		return err
 	}
 	cmd.buf = append(cmd.buf[:0], line...)
-	cmd.args = parser{b: cmd.buf, utf8: s.has(featureUTF8)}
+	cmd.args = parser{b: cmd.buf, utf8: s.has(featureUTF8), uids: s.has(featureUIDOnly)}
 	if lit, _, more := literalTail(cmd.buf); more {
 		cmd.announced, cmd.pending = lit, true
 	}

@@ -142,6 +142,9 @@ func (p *searchParser) key() *search.Key {
 		p.list(false, func() { and.Keys = append(and.Keys, p.key()) })
 		return and
 	case c == '*', c == '$', '0' <= c && c <= '9':
+		if c != '$' {
+			p.numbered()
+		}
 		return p.among(false)
 	}
 	return p.named(p.word())

@@ -113,6 +113,9 @@ func (s *session) tellByVersion(ctx context.Context, name string, state *store.S
 	s.recent = s.view.Recent()
 	if !s.has(featureRev2) {
 		s.counted(s.recent, "RECENT")
+		if s.has(featureUIDOnly) {
+			return nil
+		}
 		return s.tellFirstUnseen(ctx, *state)
 	}
 	box := s.view.Mailbox()

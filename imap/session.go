@@ -215,7 +215,8 @@ func (s *session) answer(ctx context.Context, cmd *command, done completion, err
 	if done.then != nil { // the session ends or begins anew: see there
 		return s.finish(ctx, cmd.tag, done)
 	}
-	if err := s.tellNews(ctx, cmd.row.hold); err != nil {
+	// UID SEARCH tells of removals, unless numbers were in use: RFC 7162 section 3.2.10.2.
+	if err := s.tellNews(ctx, cmd.row.hold || cmd.args.byNumber); err != nil {
 		return err
 	}
 	s.settleModSeq(&done)
