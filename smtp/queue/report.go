@@ -27,15 +27,15 @@ func (q *Queue) report(ctx context.Context, m *message, a *attempt, about []resu
 }
 
 // reportWith is report for a message in the queue. A report of failure brings
-// back the whole message if the sender has asked for it (RFC 3461 section 4.3)
-// and it is not too long.
+// back the whole message if the sender has asked for it (RFC 3461 section 4.3),
+// it is not too long, and need not go over TLS alone (RFC 8689 section 5).
 func (q *Queue) reportWith(ctx context.Context, m *message, a *attempt, about []result) (*parcel, error) {
 	body, err := q.store.OpenBody(ctx, m.body)
 	if err != nil {
 		return nil, fmt.Errorf("open body of %d: %w", m.id, err)
 	}
 	defer body.Close()
-	if m.returns == ReturnFull && about[0].state == failed && m.size <= min(maxFull, q.o.MaxSize/2) {
+	if m.returns == ReturnFull && !m.requireTLS && about[0].state == failed && m.size <= min(maxFull, q.o.MaxSize/2) {
 		return q.sendReport(ctx, m, a, about, func(r *renderer) io.Reader {
 			return io.MultiReader(r.begin(true), io.NewSectionReader(body, m.offset, m.size), r.end())
 		})
@@ -54,6 +54,7 @@ func (q *Queue) sendReport(ctx context.Context, m *message, a *attempt, about []
 		Source:     Source{Module: "REPORT", Internal: true},
 		Submission: true,
 		SMTPUTF8:   r.utf8,
+		RequireTLS: m.requireTLS,
 	}
 	return q.prepare(ctx, env, render(r), q.plan)
 }

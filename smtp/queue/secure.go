@@ -20,9 +20,11 @@ const (
 	onlyByTLS             // REQUIRETLS: RFC 8689 section 4
 )
 
+// need is usual for a report about a message that needs TLS: it asks for the same
+// where that is offered, and is not lost where it is not (RFC 8689 section 5).
 func (m *message) need() need {
 	switch {
-	case m.requireTLS:
+	case m.requireTLS && m.from != "":
 		return onlyByTLS
 	case m.tlsOptional:
 		return anyWay

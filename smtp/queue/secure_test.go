@@ -224,3 +224,63 @@ func (w *world) once(s *Sender, id string) string {
 	}
 	return "4 " + r.reply
 }
+
+// The report about a message that needs TLS has the header alone, asks for the
+// same where it is offered, and gets back where it is not.
+func TestRequireTLSReport(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	for name, offered := range map[string]bool{"offered": true, "not offered": false} {
+		w := newWorld(t, Options{})
+		n := newInternet()
+		extensions := []string{"8BITMIME"}
+		if offered {
+			extensions = append(extensions, "REQUIRETLS")
+		}
+		sink := sinktest.New(t, sinktest.Options{TLS: a.host("home.test", false), Extensions: extensions})
+		n.host("home.test", "192.0.2.1", sink)
+		env := envelope("joe@home.test", "jim@missing.test")
+		env.RequireTLS, env.Return = true, ReturnFull
+		_, err := w.Submit(w.ctx, env, strings.NewReader(hello))
+		must(t, err)
+		w.run(n, SenderOptions{})
+		got := sink.Wait(1)[0]
+		if !strings.HasPrefix(got.From, "<>") || strings.Contains(got.From, "REQUIRETLS") != offered ||
+			!strings.Contains(got.Data, "Subject: hello") || strings.Contains(got.Data, "first line") {
+			t.Errorf("%s: %s\n%s", name, got.From, got.Data)
+		}
+	}
+}
+
+// Policies are kept with the queue, and those whose time is over go.
+func TestPoliciesKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	record := func(age time.Duration) []byte {
+		p := mtasts.Policy{ID: "1", Mode: mtasts.Enforce, Hosts: []string{"mx.test"}, MaxAge: time.Hour, Fetched: w.clock().Add(-age)}
+		return p.Encode()
+	}
+	for i := range 40 {
+		must(t, w.SavePolicy(w.ctx, fmt.Sprintf("old%02d.test", i), record(2*time.Hour)))
+	}
+	for i := range 4 {
+		must(t, w.SavePolicy(w.ctx, fmt.Sprintf("new%d.test", i), record(time.Minute)))
+	}
+	if got, err := w.LoadPolicy(w.ctx, "new0.test"); err != nil || string(got) != string(record(time.Minute)) {
+		t.Errorf("%q (%v)", got, err)
+	}
+	if got, err := w.LoadPolicy(w.ctx, "none.test"); err != nil || got != nil {
+		t.Errorf("%q (%v), want none", got, err)
+	}
+	left := 0
+	for i := range 40 {
+		if got, err := w.LoadPolicy(w.ctx, fmt.Sprintf("old%02d.test", i)); err != nil {
+			t.Error(err)
+		} else if got != nil {
+			left++
+		}
+	}
+	if left > 1 {
+		t.Errorf("%d policies are kept whose time is over", left)
+	}
+}

@@ -1,6 +1,10 @@
 package send
 
 import (
+	"bytes"
+	"context"
+	"net"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -115,4 +119,50 @@ func TestSendDomainInASCII(t *testing.T) {
 	if results := c.Send(m); results[0].Err != ErrNonASCII {
 		t.Errorf("%+v", results)
 	}
+}
+
+// What looks like the end of a message to some reader is never sent before the
+// end: neither CRLF.CRLF nor its likes with a bare LF. A bare CR never comes this
+// far, for it is refused where mail comes in.
+func TestSendNoEarlyEnd(t *testing.T) {
+	t.Parallel()
+	early := regexp.MustCompile(`\n\.\r?\n`)
+	for _, text := range []string{
+		"a\r\n.\r\nMAIL FROM:<eve@x.test>\r\n", "a\n.\nMAIL FROM:<eve@x.test>\n", "a\n.\r\nMAIL\r\n", "a\r\n.\nMAIL\r\n",
+		".\r\n", "\n.\n", "a\r\n\r\n.\r\n.\r\n", "a\r\n..\r\n", ".", "\r\n.",
+	} {
+		var wire bytes.Buffer
+		s := sinktest.New(t, sinktest.Options{})
+		cl := client()
+		cl.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			var d net.Dialer
+			nc, err := d.DialContext(ctx, network, address)
+			return &recorded{nc, &wire}, err
+		}
+		c, err := open(t, cl, s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if results := c.Send(Message{Recipients: []string{"joe@x.test"}, Size: int64(len(text)), Body: strings.NewReader(text)}); !results[0].Reply.OK() {
+			t.Fatalf("%q: %+v", text, results)
+		}
+		_, data, _ := strings.Cut(wire.String(), "DATA\r\n")
+		if at := early.FindStringIndex(data); at == nil || at[1] != len(data) {
+			t.Errorf("%q is sent as %q", text, data)
+		}
+		if got := s.Messages(); len(got) != 1 || len(verbs(s)) != 4 {
+			t.Errorf("%q: %d messages, commands %q", text, len(got), verbs(s))
+		}
+	}
+}
+
+// recorded keeps what is written.
+type recorded struct {
+	net.Conn
+	to *bytes.Buffer
+}
+
+func (r *recorded) Write(p []byte) (int, error) {
+	r.to.Write(p)
+	return r.Conn.Write(p)
 }
