@@ -39,19 +39,27 @@ func main() {
 	binary := flag.String("binary", "bin/tripost", "the program to measure")
 	only := flag.String("run", "", "names of runs, separated by commas: memory smtp syncs fetch imap open pop push idle send; empty: all")
 	match := flag.String("match", "", "of the figures of the pop run, only those with this in their name")
+	connections := flag.Int("connections", 1000, "idle connections of the idle run; both processes need as many files")
 	seconds := flag.Int("seconds", 5, "length of each timed run")
 	dir := flag.String("dir", "", "where to put the scratch directory; empty: the system's")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := measure(ctx, *binary, *dir, *only, *match, time.Duration(*seconds)*time.Second); err != nil {
+	if err := measure(ctx, *binary, *dir, *only, asked{*match, *connections, time.Duration(*seconds) * time.Second}); err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(1)
 	}
 }
 
+// asked is how a run is wanted.
+type asked struct {
+	match       string // part of the names of the figures to take
+	connections int    // idle ones
+	length      time.Duration
+}
+
 // measure runs what was asked for, each run on a server and store of its own.
-func measure(ctx context.Context, binary, dir, only, match string, length time.Duration) error {
+func measure(ctx context.Context, binary, dir, only string, a asked) error {
 	for _, r := range runs {
 		if only != "" && !strings.Contains(","+only+",", ","+r.name+",") {
 			continue
@@ -60,7 +68,7 @@ func measure(ctx context.Context, binary, dir, only, match string, length time.D
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
-		t.length, t.match = length, match
+		t.asked = a
 		err = r.what(ctx, t)
 		if serr := t.stop(); err == nil {
 			err = serr

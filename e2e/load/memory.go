@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -113,6 +114,9 @@ func idleConnections(ctx context.Context, t *target) error {
 		{"IMAP, plain", t.imap, false, imapSignIn},
 		{"IMAP, TLS", t.imapTLS, true, imapSignIn},
 	} {
+		if !strings.Contains(k.name, t.match) {
+			continue
+		}
 		if err := t.restart(ctx); err != nil {
 			return err
 		}
@@ -120,17 +124,14 @@ func idleConnections(ctx context.Context, t *target) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", k.name, err)
 		}
-		fmt.Printf("idle: %-12s %5.1f KiB a connection, of %d\n", k.name, per/1024, idleCount)
+		fmt.Printf("idle: %-12s %5.1f KiB a connection, of %d\n", k.name, per/1024, t.connections)
 	}
 	return nil
 }
 
-// idleCount is how many connections are held; the first few bring the process
-// to its working size and are not counted.
-const (
-	idleCount = 1000
-	idleFirst = 50
-)
+// idleFirst is how many connections bring the process to its working size; they
+// are not counted.
+const idleFirst = 50
 
 func (t *target) idle(addr string, secure bool, signIn func(net.Conn, int) error) (perConn float64, err error) {
 	var conns []net.Conn
@@ -171,11 +172,11 @@ func (t *target) idle(addr string, secure bool, signIn func(net.Conn, int) error
 	if err != nil {
 		return 0, err
 	}
-	if err := open(idleCount); err != nil {
+	if err := open(t.connections); err != nil {
 		return 0, err
 	}
 	after, err := t.settled()
-	return float64(after-before) / idleCount, err
+	return float64(after-before) / float64(t.connections), err
 }
 
 // settled waits until the server's size has stopped shrinking: the runtime

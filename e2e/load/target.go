@@ -33,10 +33,9 @@ type target struct {
 	output          bytes.Buffer
 	smtp, pop, imap string // clear-text addresses
 	popTLS, imapTLS string
-	length          time.Duration
-	match           string // part of the names of the figures to take
-	accounts        int
-	http            http.Client
+	asked
+	accounts int
+	http     http.Client
 }
 
 // freePorts finds ports that nobody listens on now.
