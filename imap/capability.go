@@ -67,6 +67,7 @@ var capabilities = []capability{
 	{"QUOTA=RES-STORAGE", late},
 	{"QUOTA=RES-MESSAGE", late},
 	{"QUOTA=RES-MAILBOX", late},
+	{"LIST-METADATA", late},            // RFC 9590
 	{"METADATA", late},                 // RFC 5464
 	{"NOTIFY", late},                   // RFC 5465
 	{"UNAUTHENTICATE", late},           // RFC 8437

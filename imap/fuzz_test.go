@@ -66,6 +66,11 @@ func FuzzCommand(f *testing.F) {
 			func(p *parser) { p.dateTime() },
 			func(p *parser) { p.date() },
 			func(p *parser) { p.base64() },
+			func(p *parser) { p.modRights() },
+			func(p *parser) { p.entryNames(limits.FetchItems) },
+			func(p *parser) { p.metadataOptions(new(metadataWant)) },
+			func(p *parser) { p.notifyGroups(limits.FetchItems) },
+			func(p *parser) { p.value() },
 		}
 		for i, branch := range branches {
 			p := parser{b: args}
@@ -217,6 +222,7 @@ func (s *fuzzSession) command(text string) {
 		case strings.HasPrefix(line, "+ "):
 			s.send(continuation(text))
 		case strings.HasPrefix(line, tag+" "):
+			s.ended = strings.HasPrefix(line, tag+" OK Compression") // what follows would have to be compressed
 			return
 		case strings.HasPrefix(line, "tag"):
 			s.t.Fatalf("%q is a second response to an earlier command, before that to %q", line, text)

@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 
@@ -230,6 +231,13 @@ func (s *session) tellListed(ctx context.Context, r *listRequest, names *listing
 	}
 	if r.tellRights {
 		s.tellMyRights(n.name, n.box.Rights)
+	}
+	if r.metadata != nil && n.box.Rights&store.RightRead != 0 {
+		want := metadataWant{entries: r.metadata, maxSize: math.MaxInt64}
+		_, err := s.tellMetadata(ctx, n.name, store.MailboxRef{Account: n.box.Account, Name: n.box.Name}, want)
+		if err != nil && !isMissing(err) && !errors.Is(err, store.ErrNoRight) {
+			return err
+		}
 	}
 	if r.status == nil || !n.box.Selectable || n.box.Rights&store.RightRead == 0 {
 		return nil

@@ -20,6 +20,7 @@ type listRequest struct {
 	// What is told of them besides.
 	tellSubscribed bool
 	tellRights     bool     // RFC 8440
+	metadata       []string // entries that are told of each mailbox, RFC 9590
 	status         []string // items; RFC 5819
 }
 
@@ -98,6 +99,9 @@ func (p *parser) listPattern(r *listRequest, limit *int) {
 	r.patterns = append(r.patterns, listPattern{text, owner, newPattern(rest)})
 }
 
+// maxListEntries bounds the metadata entries that one LIST asks for.
+const maxListEntries = 50
+
 // listReturns consumes the return options, RFC 5258 section 3.2.
 func (p *parser) listReturns(r *listRequest) {
 	p.list(true, func() {
@@ -107,6 +111,9 @@ func (p *parser) listReturns(r *listRequest) {
 		case "CHILDREN", "SPECIAL-USE": // told always
 		case "MYRIGHTS":
 			r.tellRights = true
+		case "METADATA":
+			p.space()
+			r.metadata = p.entryNames(maxListEntries)
 		case "STATUS":
 			p.space()
 			r.status = p.statusItems()
