@@ -19,19 +19,28 @@ import (
 	"tripost/admin"
 )
 
-// deliveries measures SMTP deliveries of 4 KB to random accounts, each durable
-// before the reply.
+// shape is what is delivered in one run.
+type shape struct {
+	octets     int // of a message
+	recipients int // of a message, each another account
+	conns      int
+}
+
+// deliveries measures SMTP deliveries to random accounts, each durable before the
+// reply: small mails, large ones, and small ones with many recipients.
 func deliveries(ctx context.Context, t *target) error {
 	if err := t.addAccounts(ctx, 200); err != nil {
 		return err
 	}
-	for _, conns := range []int{1, 20, 100} {
+	for _, s := range []shape{
+		{4096, 1, 1}, {4096, 1, 20}, {4096, 1, 100}, {1 << 20, 1, 1}, {1 << 20, 1, 20}, {4096, 50, 1}, {4096, 50, 20},
+	} {
 		before, err := t.storeStatus(ctx)
 		if err != nil {
 			return err
 		}
 		cpu0, _ := t.cpu()
-		n, elapsed, err := t.deliver(ctx, conns, t.length)
+		n, elapsed, err := t.deliver(ctx, s, t.length)
 		if err != nil {
 			return err
 		}
@@ -40,8 +49,8 @@ func deliveries(ctx context.Context, t *target) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("smtp: %3d connections: %6.0f deliveries/s, %.3f syncs a message, %s server CPU a message\n",
-			conns, float64(n)/elapsed.Seconds(), float64(after.Syncs-before.Syncs)/float64(n), (cpu1-cpu0)/time.Duration(max(n, 1)))
+		fmt.Printf("smtp: %3d connections, %4d KB, %2d recipients: %6.0f messages/s, %.3f syncs a message, %s server CPU a message\n",
+			s.conns, s.octets>>10, s.recipients, float64(n)/elapsed.Seconds(), float64(after.Syncs-before.Syncs)/float64(n), (cpu1-cpu0)/time.Duration(max(n, 1)))
 	}
 	return nil
 }
@@ -52,7 +61,7 @@ func (t *target) storeStatus(ctx context.Context) (s admin.StoreInfo, err error)
 
 // deliver runs conns clients for a time and returns how many messages were
 // acknowledged.
-func (t *target) deliver(ctx context.Context, conns int, length time.Duration) (int, time.Duration, error) {
+func (t *target) deliver(ctx context.Context, s shape, length time.Duration) (int, time.Duration, error) {
 	var (
 		mu    sync.Mutex
 		total int
@@ -60,9 +69,9 @@ func (t *target) deliver(ctx context.Context, conns int, length time.Duration) (
 		wg    sync.WaitGroup
 	)
 	begin := time.Now()
-	for i := range conns {
+	for i := range s.conns {
 		wg.Go(func() {
-			n, err := t.deliverOne(ctx, rand.New(rand.NewPCG(1, uint64(i))), begin.Add(length))
+			n, err := t.deliverOne(ctx, s, rand.New(rand.NewPCG(1, uint64(i))), begin.Add(length))
 			mu.Lock()
 			defer mu.Unlock()
 			total += n
@@ -75,7 +84,7 @@ func (t *target) deliver(ctx context.Context, conns int, length time.Duration) (
 
 // deliverOne sends one message after the other on one connection, without
 // pipelining: MAIL, RCPT, DATA, the message, each awaited.
-func (t *target) deliverOne(ctx context.Context, r *rand.Rand, until time.Time) (n int, err error) {
+func (t *target) deliverOne(ctx context.Context, s shape, r *rand.Rand, until time.Time) (n int, err error) {
 	conn, err := net.Dial("tcp", t.smtp)
 	if err != nil {
 		return 0, err
@@ -85,13 +94,16 @@ func (t *target) deliverOne(ctx context.Context, r *rand.Rand, until time.Time) 
 	if err := errors.Join(c.expect("220"), c.say("EHLO load.test\r\n", "250")); err != nil {
 		return 0, err
 	}
-	data := append(mail(1, 4096), ".\r\n"...)
+	data := append(mail(1, s.octets), ".\r\n"...)
 	for time.Now().Before(until) && ctx.Err() == nil {
 		if err := c.say("MAIL FROM:<sender@elsewhere.test>\r\n", "250"); err != nil {
 			return n, err
 		}
-		if err := c.say("RCPT TO:<"+user(r.IntN(t.accounts))+">\r\n", "250"); err != nil {
-			return n, err
+		first := r.IntN(t.accounts)
+		for i := range s.recipients {
+			if err := c.say("RCPT TO:<"+user((first+i)%t.accounts)+">\r\n", "250"); err != nil {
+				return n, err
+			}
 		}
 		if err := c.say("DATA\r\n", "354"); err != nil {
 			return n, err
@@ -161,7 +173,7 @@ func (t *target) syncsAt(ctx context.Context, strace string, conns int) error {
 	if err := t.restart(ctx); err != nil {
 		return err
 	}
-	n, _, err := t.deliver(ctx, conns, t.length)
+	n, _, err := t.deliver(ctx, shape{4096, 1, conns}, t.length)
 	if err != nil {
 		return err
 	}
