@@ -48,6 +48,20 @@ func FuzzCommand(f *testing.F) {
 		branches := []func(p *parser){
 			func(p *parser) { p.astring() },
 			func(p *parser) { p.nstring() },
+			func(p *parser) { p.statusItems() },
+			func(p *parser) { p.storeModifiers() },
+			func(p *parser) { p.fetchModifiers(&fetchModifiers{}) },
+			func(p *parser) {
+				params := selectParams{ranges: limits.SetRanges}
+				if p.selectParams(&params); p.err == nil && params.resync != nil && params.resync.seqs.Count() != params.resync.uids.Count() {
+					t.Fatal("as many UIDs as sequence numbers are needed")
+				}
+			},
+			func(p *parser) {
+				if r := p.listRequest(limits.Pattern); p.err == nil && !r.extended && len(r.patterns) != 1 {
+					t.Fatalf("%d patterns in the basic form", len(r.patterns))
+				}
+			},
 			func(p *parser) { p.listMailbox() },
 			func(p *parser) { checkName(t, p.mailbox()) },
 			func(p *parser) {

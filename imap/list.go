@@ -58,8 +58,9 @@ type listed struct {
 
 // listing is the names that LIST looks at, in the order in which they are told.
 type listing struct {
-	list   []*listed
-	byName map[string]*listed
+	list    []*listed
+	byName  map[string]*listed
+	parents map[string]bool // names that have mailboxes below them
 }
 
 func (l *listing) add(name string, box *store.Mailbox) *listed {
@@ -68,6 +69,11 @@ func (l *listing) add(name string, box *store.Mailbox) *listed {
 		n = &listed{name: name, box: box}
 		l.byName[name] = n
 		l.list = append(l.list, n)
+		if box != nil {
+			for p := parentOf(name); p != "" && !l.parents[p]; p = parentOf(p) {
+				l.parents[p] = true
+			}
+		}
 	}
 	return n
 }
@@ -75,7 +81,7 @@ func (l *listing) add(name string, box *store.Mailbox) *listed {
 // listNames gathers the mailboxes of the accounts that the patterns name, and the
 // user's subscriptions where they matter.
 func (s *session) listNames(ctx context.Context, r *listRequest) (*listing, error) {
-	l := &listing{byName: make(map[string]*listed)}
+	l := &listing{byName: make(map[string]*listed), parents: make(map[string]bool)}
 	for _, owner := range r.owners() {
 		boxes, err := s.mailboxesOf(ctx, owner)
 		if err != nil {
@@ -200,8 +206,7 @@ func (l *listing) choose(r *listRequest) {
 
 // children tells whether there are mailboxes below a name that is none itself.
 func (l *listing) children(name string) string {
-	below := func(n *listed) bool { return n.box != nil && strings.HasPrefix(n.name, name+"/") }
-	if slices.ContainsFunc(l.list, below) {
+	if l.parents[name] {
 		return `\HasChildren`
 	}
 	return `\HasNoChildren`
