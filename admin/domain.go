@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tripost/accounts"
+	"tripost/router"
 )
 
 // DomainInfo is a domain as commands show it.
@@ -99,10 +100,7 @@ func setDomain(d *accounts.Domain, key, value string) (err error) {
 	case "addresses":
 		d.Addresses, err = parseAddresses(value)
 	case "unknown":
-		d.Unknown = value
-		if value == "refuse" || value == "default" {
-			d.Unknown = ""
-		}
+		d.Unknown, err = parseUnknown(value)
 	case "all_senders":
 		d.AllSenders, err = accounts.ParseSenders(value)
 	default:
@@ -112,6 +110,22 @@ func setDomain(d *accounts.Domain, key, value string) (err error) {
 		return refuse("%s: %w", key, err)
 	}
 	return nil
+}
+
+// parseUnknown reads what becomes of mail to unknown names: see
+// [accounts.Domain].
+func parseUnknown(value string) (string, error) {
+	switch value {
+	case "refuse", "default":
+		return "", nil
+	case accounts.UnknownDiscard:
+		return value, nil
+	}
+	// An asterisk stands for a name.
+	if err := router.CheckAddress(strings.Replace(value, "*", "name", 1)); err != nil {
+		return "", fmt.Errorf("%q: use refuse, discard or an address: %w", value, err)
+	}
+	return value, nil
 }
 
 // listed takes a list apart at commas and spaces.

@@ -168,12 +168,9 @@ func (e *environment) prompt(f *os.File, text string) (string, error) {
 }
 
 func accountList(e *environment, args []string) error {
-	var q admin.AccountsRequest
-	if len(args) > 0 {
-		if err := need(args, "DOMAIN"); err != nil {
-			return err
-		}
-		q.Domain = args[0]
+	q, err := ofDomain(args)
+	if err != nil {
+		return err
 	}
 	return ask(e, "account/list", q, func(list []admin.AccountInfo) {
 		e.table("ACCOUNT|MESSAGES|OCTETS|QUOTA|SERVICES|NAME", func(row func(...any)) {
@@ -255,12 +252,9 @@ func aliasAdd(e *environment, args []string) error {
 }
 
 func aliasList(e *environment, args []string) error {
-	var q admin.AccountsRequest
-	if len(args) > 0 {
-		if err := need(args, "DOMAIN"); err != nil {
-			return err
-		}
-		q.Domain = args[0]
+	q, err := ofDomain(args)
+	if err != nil {
+		return err
 	}
 	return ask(e, "alias/list", q, func(list []admin.AliasInfo) {
 		e.table("ALIAS|ACCOUNT", func(row func(...any)) {
