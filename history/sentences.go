@@ -79,6 +79,9 @@ func attempted(a *Attempt, o *Outcome) string {
 	if a.Security != "" {
 		s += ", " + a.Security
 	}
+	if o.Reply == "" {
+		return s
+	}
 	return s + ": " + o.Reply
 }
 

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"strings"
+	"time"
 
 	"tripost/history"
 	"tripost/store"
@@ -95,6 +96,28 @@ func (q *Queue) remember(tx *store.Tx, d *destination, a *attempt) error {
 		h.Outcomes = append(h.Outcomes, history.Outcome{Recipient: r.recipient.address, State: r.state.outcome(), Reply: clean(r.reply, 512)})
 	}
 	return q.o.History.Attempted(tx, a.id, h)
+}
+
+// orderWords are what an order has made of a recipient, as the history has it.
+var orderWords = map[Order]string{
+	Retry: "retried", Hold: "held", Release: "released", Reroute: "rerouted", Drop: "dropped",
+}
+
+// rememberOrder enters what an administrator has ordered.
+func (q *Queue) rememberOrder(tx *store.Tx, o Order, now time.Time, dests []*destination) error {
+	if q.o.History == nil {
+		return nil
+	}
+	for _, d := range dests {
+		h := &history.Attempt{At: now, Host: d.host, Via: "an administrator"}
+		for _, r := range d.recipients {
+			h.Outcomes = append(h.Outcomes, history.Outcome{Recipient: r.address, State: orderWords[o]})
+		}
+		if err := q.o.History.Attempted(tx, d.id, h); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // outcome is the word for what became of a recipient.

@@ -182,6 +182,9 @@ func (s *steering) page(ctx context.Context, page []chosen) (count int, err erro
 			if err == nil {
 				err = s.apply(tx, c.id, dests)
 			}
+			if err == nil {
+				err = s.q.rememberOrder(tx, s.order, s.now, dests)
+			}
 			if err != nil {
 				return err
 			}
