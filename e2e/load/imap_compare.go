@@ -28,6 +28,9 @@ type imapMeasure struct {
 func imaps(ctx context.Context, t *target) error {
 	boxes := imapBoxes()
 	measures := imapMeasures(t.match)
+	if !slices.ContainsFunc(measures, func(m imapMeasure) bool { return m.box == 1 }) {
+		boxes = boxes[:1] // the large one takes minutes to fill
+	}
 	if err := t.addAccounts(ctx, len(boxes)); err != nil {
 		return err
 	}

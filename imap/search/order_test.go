@@ -133,9 +133,7 @@ func subset(r *rand.Rand, n int) []int {
 // TestOrderAgainstPlain compares SORT and THREAD with plain implementations, on
 // messages made at random and on the test mails.
 func TestOrderAgainstPlain(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r := random(t)
 	for name, mails := range map[string][]string{"random": randomMails(r, 120), "corpus": corpus(t)} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

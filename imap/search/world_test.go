@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,6 +77,17 @@ func (w *world) find(v *store.View, k *Key, backward bool) []int {
 		return true
 	}))
 	return seqs
+}
+
+// random returns random numbers: the same in every run, others where
+// TRIPOST_IMAP_ROUNDS asks for the long form.
+func random(t testing.TB) *rand.Rand {
+	seed := uint64(1)
+	if os.Getenv("TRIPOST_IMAP_ROUNDS") != "" {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
 }
 
 // corpus returns the test mails.
