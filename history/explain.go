@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tripost/store"
+	"tripost/store/engine"
 )
 
 // ErrNotFound is returned for an id of which nothing is known, or no longer.
@@ -75,14 +76,15 @@ func queueID(id string) (uint64, bool) {
 // a queue id, oldest first. name gives the address of an account, "" where it is
 // gone.
 func (h *History) Explain(ctx context.Context, id string, name func(store.AccountID) string) ([]Story, error) {
-	if err := h.Write(ctx); err != nil {
-		return nil, err
+	err := h.Write(ctx)
+	if err == nil {
+		err = h.index(ctx, 0)
 	}
-	if err := h.index(ctx, 0); err != nil {
+	if err != nil && !errors.Is(err, engine.ErrReadOnly) { // then it is told as far as it is written
 		return nil, err
 	}
 	var stories []Story
-	err := h.store.View(ctx, func(r *store.Snapshot) error {
+	err = h.store.View(ctx, func(r *store.Snapshot) error {
 		stories = nil
 		bodies, err := bodiesOf(r, id)
 		if err != nil {
