@@ -92,19 +92,4 @@ func (s *session) appendModSeq(b []byte, n store.ModSeq) []byte {
 
 // modSeq consumes a mod-sequence, a number of 63 bits. RFC 7162 section 7,
 // mod-sequence-valzer.
-func (p *parser) modSeq() store.ModSeq {
-	n, start := uint64(0), p.i
-	for p.i < len(p.b) && p.b[p.i]-'0' <= 9 {
-		digit := uint64(p.b[p.i] - '0')
-		if n > (math.MaxInt64-digit)/10 {
-			p.fail("Mod-sequence too large")
-			return 0
-		}
-		n = n*10 + digit
-		p.i++
-	}
-	if p.i == start {
-		p.fail("Expected a mod-sequence")
-	}
-	return store.ModSeq(n)
-}
+func (p *parser) modSeq() store.ModSeq { return store.ModSeq(p.digits(math.MaxInt64)) }

@@ -38,13 +38,7 @@ func TestFetchDamaged(t *testing.T) {
 		if done.word(0) != "NO" || done.word(1) != "CORRUPTION" {
 			t.Errorf("%s: completion %v", items, done)
 		}
-		var told []string
-		for _, r := range responses {
-			if r.word(1) == "FETCH" {
-				told = append(told, r.word(0))
-			}
-		}
-		if got := strings.Join(told, " "); got != "1 3 4 5" {
+		if got := strings.Join(fetchedNumbers(responses), " "); got != "1 3 4 5" {
 			t.Errorf("%s: of 5 messages were told %s", items, got)
 		}
 	}

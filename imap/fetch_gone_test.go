@@ -28,14 +28,19 @@ func TestFetchGone(t *testing.T) {
 		if done.word(0) != "NO" || done.word(1) != "EXPUNGEISSUED" {
 			t.Errorf("%s: completion %v", items, done)
 		}
-		var told []string
-		for _, r := range responses {
-			if r.word(1) == "FETCH" {
-				told = append(told, r.word(0))
-			}
-		}
+		told := fetchedNumbers(responses)
 		if len(told) != n-1 || told[0] != "1" || told[1] != "3" {
 			t.Errorf("%s: of %d messages were told %v", items, n, told)
 		}
 	}
+}
+
+// fetchedNumbers returns the sequence numbers of the FETCH responses.
+func fetchedNumbers(responses []response) (told []string) {
+	for _, r := range responses {
+		if r.word(1) == "FETCH" {
+			told = append(told, r.word(0))
+		}
+	}
+	return told
 }

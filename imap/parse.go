@@ -291,19 +291,24 @@ func (p *parser) literal() []byte {
 }
 
 // number consumes a number of 32 bits.
-func (p *parser) number() uint32 {
+func (p *parser) number() uint32 { return uint32(p.digits(math.MaxUint32)) }
+
+// digits consumes a number up to most.
+func (p *parser) digits(most uint64) uint64 {
 	n, start := uint64(0), p.i
 	for p.i < len(p.b) && p.b[p.i]-'0' <= 9 {
-		if n = n*10 + uint64(p.b[p.i]-'0'); n > 1<<32-1 {
+		digit := uint64(p.b[p.i] - '0')
+		if n > (most-digit)/10 {
 			p.fail("Number too large")
 			return 0
 		}
+		n = n*10 + digit
 		p.i++
 	}
 	if p.i == start {
 		p.fail("Expected a number")
 	}
-	return uint32(n)
+	return n
 }
 
 // number64 consumes a number of 63 bits.
