@@ -91,6 +91,11 @@ func (s *session) lookOver(ctx context.Context) (noticed, error) {
 		}
 		for i := range boxes {
 			name := owner + boxes[i].Name
+			if box := (store.MailboxRef{Account: ref.Account, Name: boxes[i].Name}); s.individual(box) != "" {
+				if _, boxes[i].State, err = s.mailboxState(ctx, box); err != nil {
+					return now, err
+				}
+			}
 			now.names = append(now.names, name)
 			now.boxes[name] = &boxes[i]
 		}

@@ -23,8 +23,6 @@ func (s *session) signOff() {
 	s.unwatchAlerts, s.unwatchStanding = nil, nil
 	s.alerted.Store(false)
 	s.doubted.Store(false)
-	s.unwatchStanding = nil
-	s.doubted.Store(false)
 	s.user, s.only = store.Identity{}, ""
 	s.hidden = ""
 	s.features = 0
