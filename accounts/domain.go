@@ -104,7 +104,7 @@ func (d *Directory) MainDomain(ctx context.Context) (Domain, error) {
 func (d *Directory) Domains(ctx context.Context) ([]Domain, error) {
 	var all []Domain
 	err := d.View(ctx, func(n *Names) (err error) {
-		all, err = n.domains()
+		all, err = n.Domains()
 		return err
 	})
 	if err != nil {
@@ -113,7 +113,8 @@ func (d *Directory) Domains(ctx context.Context) ([]Domain, error) {
 	return all, nil
 }
 
-func (n *Names) domains() ([]Domain, error) {
+// Domains is [Directory.Domains] in this state.
+func (n *Names) Domains() ([]Domain, error) {
 	main, err := n.Main()
 	if err != nil {
 		return nil, err
@@ -315,7 +316,7 @@ func (w *writer) removeDomain(name string) error {
 }
 
 func (w *writer) isOnlyDomain() error {
-	all, err := w.domains()
+	all, err := w.Domains()
 	if err == nil && len(all) > 1 {
 		err = ErrMainDomain
 	}

@@ -45,17 +45,20 @@ func (w *walk) lookUp(rule string, dom accounts.Domain) error {
 		w.unknown(dom)
 	case isRole(local):
 		return w.reader(strings.ToLower(local), dom)
-	case strings.EqualFold(local, everybody):
-		return w.all(dom)
+	case strings.EqualFold(local, everybody), dom.Main && strings.EqualFold(local, everywhere):
+		return w.all(strings.ToLower(local), dom)
 	default:
 		return w.policy(local, dom)
 	}
 	return nil
 }
 
-// everybody is the name that reaches all accounts of its domain, where nothing
-// else has it.
-const everybody = "all"
+// Names that reach many, where nothing else has them: all accounts of a domain, and
+// in the Main Domain those of all domains.
+const (
+	everybody  = "all"
+	everywhere = "alldomains"
+)
 
 // stands decides for a name that stands for other addresses.
 func (w *walk) stands(obj accounts.Object) error {
@@ -128,18 +131,30 @@ func ignoreAbsent(err error) error {
 	return err
 }
 
-// all decides for all@ a domain.
-func (w *walk) all(dom accounts.Domain) error {
+// all decides for all@ a domain, and for alldomains@ the Main Domain. Who may write
+// to the one may write to the other.
+func (w *walk) all(name string, dom accounts.Domain) error {
 	const rule = "all accounts"
 	senders := dom.AllSenders.Or(accounts.SendersNobody)
 	if senders == accounts.SendersNobody || w.purpose == ForLogin {
-		return w.policy(everybody, dom)
+		return w.policy(name, dom)
 	}
-	list, err := w.names.Everybody(dom)
-	if err != nil {
-		return err
+	domains := []accounts.Domain{dom}
+	if name == everywhere {
+		var err error
+		if domains, err = w.names.Domains(); err != nil {
+			return err
+		}
 	}
-	w.decide(rule, Result{Kind: List, Addresses: list, List: accounts.Group{Local: everybody, Domain: dom.Name}, Senders: senders})
+	var list []string
+	for _, d := range domains {
+		of, err := w.names.Everybody(d)
+		if err != nil {
+			return err
+		}
+		list = append(list, of...)
+	}
+	w.decide(rule, Result{Kind: List, Addresses: list, List: accounts.Group{Local: name, Domain: dom.Name}, Senders: senders})
 	return nil
 }
 

@@ -135,6 +135,12 @@ func TestAllAccounts(t *testing.T) {
 	if err != nil || res.Senders != accounts.SendersDomain || res.List.Address() != "all@client1.test" {
 		t.Errorf("%+v, %v", res, err)
 	}
+	tryObject(t, r, "alldomains@client1.test", "refuse: 550 5.1.1 no such account in client1.test")
+	tryObject(t, r, "alldomains", "refuse: 550 5.1.1 no such account in company.test")
+	if _, err := r.directory.SetDomain(t.Context(), "", func(d *accounts.Domain) error { d.AllSenders = accounts.SendersUsers; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	tryObject(t, r, "AllDomains@company.test", "each of jsmith@company.test, boss@company.test, cl1@company.test, ann@client1.test, dept@client1.test")
 	set(func(d *accounts.Domain) { d.MailToAll = accounts.Set(false) })
 	if _, err := r.directory.SetAccount(t.Context(), "ann@client1.test", func(a *accounts.Account) error { a.MailToAll = accounts.Set(true); return nil }); err != nil {
 		t.Fatal(err)
