@@ -76,6 +76,8 @@ type Conn struct {
 	data    DataReader
 	dot     dotWriter
 
+	soonWaiting *atomic.Int32 // how many sessions of the server are in soon; nil: no server
+
 	serverDone <-chan struct{}       // of the context at whose end the server interrupts
 	stop       atomic.Pointer[error] // set by Interrupt
 	woken      atomic.Bool           // set by Wake, taken by WaitInput

@@ -6,9 +6,13 @@ import (
 )
 
 // soonWait is how long a session that has answered waits for the next command
-// where it is. Programs send theirs in much less. It is longer than the poller
-// of the runtime sleeps on a busy server, which a nearer deadline would wake.
-const soonWait = 10 * time.Second
+// where it is; programs send theirs in much less. mostSoon is how many sessions
+// of a server do so at once: the runtime keeps some of the memory of every
+// goroutine that there has been at the same time.
+const (
+	soonWait = 10 * time.Second
+	mostSoon = 256
+)
 
 // Converse runs fn, which answers what has arrived, apart (see [Apart]), and
 // again as long as more arrives soon. To hand each command of a busy client to
@@ -38,6 +42,12 @@ func (c *Conn) soon(ctx context.Context) bool {
 		return false
 	case c.Flush() != nil:
 		return false
+	}
+	if c.soonWaiting != nil {
+		defer c.soonWaiting.Add(-1)
+		if c.soonWaiting.Add(1) > mostSoon {
+			return false
+		}
 	}
 	since := time.Now()
 	c.config.Read = soonWait

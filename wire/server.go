@@ -32,6 +32,8 @@ type Server struct {
 	limits limits
 	busy   busyLog
 
+	soonWaiting atomic.Int32 // see Conn.soon
+
 	taken, refused atomic.Uint64 // connections
 }
 
@@ -162,7 +164,7 @@ func (l *listener) converse(nc net.Conn, config Config, from proxied) {
 	config.Log = log
 	c := NewConn(nc, config)
 	c.remote, c.local = from.remote, from.local
-	c.serverDone = l.ctx.Done()
+	c.serverDone, c.soonWaiting = l.ctx.Done(), &l.server.soonWaiting
 	defer func() {
 		if p := recover(); p != nil {
 			log.Logf(syslog.Crash, "panic in the session: %v\n%s", p, debug.Stack())
