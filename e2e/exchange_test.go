@@ -32,10 +32,10 @@ import (
 // signed zone, the other an MTA-STS policy, and both sign with DKIM. Each message
 // that was acknowledged must arrive unharmed, over a connection that was
 // verified, with a signature that was verified; none twice but those that were
-// under way when a server was killed. The number of messages is 400, or
+// under way when a server was killed. The number of messages is 200, or
 // $TRIPOST_EXCHANGE_MESSAGES.
 func TestExchange(t *testing.T) {
-	messages, kills := 400, 6
+	messages, kills := 200, 4
 	if n, err := strconv.Atoi(os.Getenv("TRIPOST_EXCHANGE_MESSAGES")); err == nil && n > 0 {
 		messages, kills = n, 20
 	}
