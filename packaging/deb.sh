@@ -33,4 +33,4 @@ Description: mail server: SMTP, POP3 and IMAP over one store
  sends it on. Nothing else needs to be installed.
 CONTROL
 mkdir -p "$dist"
-dpkg-deb --root-owner-group --build "$root" "$dist/tripost_${version}_${arch}.deb"
+dpkg-deb -Zgzip --root-owner-group --build "$root" "$dist/tripost_${version}_${arch}.deb"
