@@ -32,6 +32,7 @@ type queue struct {
 	most  int
 	json  bool
 	ready chan struct{} // signalled when the batch is no longer empty
+	wait  time.Duration // for room, or for a serious record
 
 	mu      sync.Mutex // guards what follows
 	filling *batch
@@ -43,11 +44,11 @@ type queue struct {
 }
 
 func newQueue(now func() time.Time, most int, json bool) *queue {
-	return &queue{now: now, most: most, json: json, ready: make(chan struct{}, 1), filling: new(batch)}
+	return &queue{now: now, most: most, json: json, ready: make(chan struct{}, 1), filling: new(batch), wait: maxWait}
 }
 
 // put stamps a record with the time and queues it. Records are in the order of
-// their times. A serious one is waited for, within maxWait.
+// their times. A serious one is waited for, within the limit.
 func (q *queue) put(record []byte, level Level) {
 	q.mu.Lock()
 	if !q.roomFor(len(record)) {
@@ -65,7 +66,7 @@ func (q *queue) put(record []byte, level Level) {
 	case q.ready <- struct{}{}:
 	default:
 	}
-	if written != nil && !waitFor(written) {
+	if written != nil && !q.waitFor(written) {
 		q.mu.Lock()
 		q.stalled = true
 		q.mu.Unlock()
@@ -84,7 +85,7 @@ func (q *queue) roomFor(n int) bool {
 	full := q.filling
 	taken := made(&full.taken)
 	q.mu.Unlock()
-	inTime := waitFor(taken)
+	inTime := q.waitFor(taken)
 	q.mu.Lock()
 	if !inTime && q.filling == full {
 		q.stalled = true
@@ -100,9 +101,9 @@ func made(p *chan struct{}) chan struct{} {
 	return *p
 }
 
-// waitFor waits for c to be closed and reports whether it was within maxWait.
-func waitFor(c <-chan struct{}) bool {
-	t := time.NewTimer(maxWait)
+// waitFor waits for c to be closed and reports whether it was in time.
+func (q *queue) waitFor(c <-chan struct{}) bool {
+	t := time.NewTimer(q.wait)
 	defer t.Stop()
 	select {
 	case <-c:
