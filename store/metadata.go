@@ -108,6 +108,17 @@ func (s *Store) SetMetadata(ctx context.Context, id Identity, ref MailboxRef, en
 				return err
 			}
 		}
+		// A client that comes back learns from the modseq that there is something
+		// new: RFC 7162 section 3.2.
+		st, found, err := readState(tx.r, k)
+		if err != nil {
+			return err
+		}
+		if found {
+			acct.modSeq++
+			st.HighestModSeq = acct.modSeq
+			tx.putState(k, &st)
+		}
 		tx.putAccount(k.account, &acct)
 		return nil
 	})

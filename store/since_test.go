@@ -193,3 +193,23 @@ func TestSinceCosts(t *testing.T) {
 	}
 	equal(t, "costs", costs[1], costs[0])
 }
+
+// Metadata of a mailbox count as its change, RFC 7162 section 3.2, but not as one of
+// its messages.
+func TestMetadataRaiseTheModSeq(t *testing.T) {
+	s, ann := open(t)
+	inbox := box(ann, "INBOX")
+	appendTo(t, s, ann, inbox, mail("x"), store.FlagSet{})
+	before := openOnly(t, s, ann, inbox).State().HighestModSeq
+	entry := store.MetadataEntry{Name: "/private/comment", Value: []byte("mine")}
+	if err := s.SetMetadata(ctx, ann, inbox, []store.MetadataEntry{entry}); err != nil {
+		t.Fatal(err)
+	}
+	v := openOnly(t, s, ann, inbox)
+	equal(t, "raised", v.State().HighestModSeq > before, true)
+	since, err := v.Since(ctx, before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "messages", fmt.Sprint(since.Whole, since.Changed, since.Vanished), "true  ")
+}
