@@ -28,7 +28,7 @@ func (m *Mail) reader() io.Reader { return io.NewSectionReader(m.Body, 0, m.Size
 type Advice struct {
 	Finding          // Name and Detail tell who says what
 	Refuse    bool   // the message is not to be taken
-	Temporary bool   // for now; only with Refuse
+	Temporary bool   // it may be taken later; only with Refuse
 	Reply     string // for the client; "" leaves it to the caller
 	Junk      bool   // it is unwanted
 	Fields    []byte // header fields that the filter adds, each with its CRLF
@@ -36,7 +36,7 @@ type Advice struct {
 
 // Filters asks rspamd and the milters, all at once. They see the message as it
 // came. Who does not answer has no advice, or with Options.MustFilter refuses the
-// message for now.
+// message until later.
 func (s *Screen) Filters(ctx context.Context, m *Mail) []Advice {
 	n := len(s.o.Milters)
 	answers := make([]*Advice, n+1)

@@ -222,7 +222,7 @@ func TestMilter(t *testing.T) {
 	}{
 		{"accepts", nil, func(*milter.Modifier) milter.Response { return milter.RespAccept }, Advice{Finding: Finding{Detail: "accepted"}}},
 		{"refuses", nil, func(*milter.Modifier) milter.Response { return milter.RespReject }, Advice{Finding: Finding{Detail: "refused"}, Refuse: true}},
-		{"refuses a recipient", milter.RespTempFail, nil, Advice{Finding: Finding{Detail: "refused for now"}, Refuse: true, Temporary: true}},
+		{"refuses a recipient", milter.RespTempFail, nil, Advice{Finding: Finding{Detail: "put off"}, Refuse: true, Temporary: true}},
 		{"says why", milter.NewResponseStr('y', "550 5.7.1 no, thank you"), nil, Advice{Finding: Finding{Detail: "refused"}, Refuse: true, Reply: "no, thank you"}},
 		{"throws away", nil, func(*milter.Modifier) milter.Response { return milter.RespDiscard }, Advice{Finding: Finding{Detail: "discarded"}, Junk: true}},
 		{"puts aside", nil, func(m *milter.Modifier) milter.Response {

@@ -236,7 +236,7 @@ func (t *talk) advice() *Advice {
 	case milter.ActReject:
 		a.Refuse, a.Detail = true, "refused"
 	case milter.ActTempFail:
-		a.Refuse, a.Temporary, a.Detail = true, true, "refused for now"
+		a.Refuse, a.Temporary, a.Detail = true, true, "put off"
 	case milter.ActReplyCode:
 		a.Refuse, a.Temporary, a.Detail = true, t.last.SMTPCode < 500, "refused"
 		a.Reply = plain(withoutEnhanced(t.last.SMTPText), maxReason)
