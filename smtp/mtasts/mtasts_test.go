@@ -130,7 +130,7 @@ func newWorld(t *testing.T) *world {
 	roots := x509.NewCertPool()
 	roots.AddCert(web.Certificate()) // it is for example.com and *.example.com
 	clock := func() time.Time { return w.now }
-	w.Client = New(resolve.New(resolve.Options{Servers: []string{w.dns.Addr}, Now: clock}), &memory{m: map[string][]byte{}},
+	w.Client = New(resolve.New(resolve.Options{Servers: []string{w.dns.Addr}, Now: clock, Timeout: 30 * time.Second}), &memory{m: map[string][]byte{}},
 		Options{Port: web.Listener.Addr().(*net.TCPAddr).Port, RootCAs: roots, Now: clock})
 	return w
 }

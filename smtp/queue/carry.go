@@ -17,11 +17,10 @@ import (
 
 // carrier takes the messages of one job to their destination.
 type carrier struct {
-	s      *Sender
-	run    context.Context // when it ends no attempt is begun
-	ctx    context.Context // when it ends the one in flight is broken off
-	j      *job
-	urgent bool
+	s   *Sender
+	run context.Context // when it ends no attempt is begun
+	ctx context.Context // when it ends the one in flight is broken off
+	j   *job
 
 	conn     *idleConn // for messages without needs of their own; nil: none yet
 	failures [3]error  // why there is no connection, by need
@@ -30,8 +29,8 @@ type carrier struct {
 // carry takes the messages of a job to their destination, over one connection
 // where it lasts. What it did not come to stays due. It begins no attempt after
 // run has ended, and breaks off the one in flight when ctx ends.
-func (s *Sender) carry(run, ctx context.Context, j *job, urgent bool) {
-	c := &carrier{s: s, run: run, ctx: ctx, j: j, urgent: urgent, conn: j.conn}
+func (s *Sender) carry(run, ctx context.Context, j *job) {
+	c := &carrier{s: s, run: run, ctx: ctx, j: j, conn: j.conn}
 	j.conn = nil
 	defer c.drop()
 	if j.warm && !c.conn.Alive() {
@@ -98,7 +97,8 @@ func (c *carrier) connection(m *message, d *destination) (*idleConn, error) {
 		return nil, c.failures[n]
 	}
 	p := c.j.lane
-	made, err := c.s.connect(c.ctx, d, n, c.urgent, p.live.Load() > 0)
+	c.j.asked = true
+	made, err := c.s.connect(c.ctx, d, n, c.j.hurry, p.live.Load() > 0)
 	if err != nil {
 		c.failures[n] = err
 		return nil, err

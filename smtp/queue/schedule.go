@@ -31,14 +31,16 @@ type lane struct {
 
 // job is what one connection is made for.
 type job struct {
-	lane *lane
-	ids  []uint64
-	conn *idleConn // one that stands open, or nil
-	warm bool      // the connection was used before
+	lane  *lane
+	ids   []uint64
+	conn  *idleConn // one that stands open, or nil
+	warm  bool      // the connection was used before
+	hurry bool      // hosts are asked that did not answer lately
 
 	// What came of it.
 	aside     []uint64 // of ids: they stay in flight until the next start
 	left      []uint64 // of ids: they were not come to
+	asked     bool     // some host was asked for a connection
 	delivered bool
 	trouble   bool // the peer broke off, or bears no further connection
 }
@@ -150,6 +152,7 @@ func (c *schedule) job(p *lane) *job {
 func (c *schedule) release(j *job) {
 	p := j.lane
 	p.running--
+	p.urgent = p.urgent || j.hurry && !j.asked // it is still owed
 	keep := make(map[uint64]bool, len(j.aside)+len(j.left))
 	for _, id := range j.aside {
 		keep[id] = true

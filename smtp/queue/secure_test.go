@@ -182,7 +182,7 @@ func TestSenderSecurity(t *testing.T) {
 			receipt, err := w.Submit(w.ctx, env, strings.NewReader(text))
 			must(t, err)
 			s := NewSender(w.Queue, SenderOptions{
-				DNS: resolve.New(resolve.Options{Servers: []string{server.Addr}, Validates: true}), Dial: n.dial,
+				DNS: resolve.New(resolve.Options{Servers: []string{server.Addr}, Validates: true, Timeout: 30 * time.Second}), Dial: n.dial,
 				Policies: c.policies, RootCAs: a.pool,
 			})
 			got, mail := w.once(s, receipt.ID), ""

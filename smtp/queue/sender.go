@@ -293,13 +293,12 @@ func (s *Sender) start(ctx, lease context.Context, j *job) {
 	if j.conn == nil && s.running+len(s.idle) >= s.o.Workers {
 		s.closeIdle(1)
 	}
-	urgent := j.lane.urgent
-	j.lane.urgent = false
+	j.hurry, j.lane.urgent = j.lane.urgent, false
 	s.running++
 	s.workers.Go(func() {
 		defer func() { s.done <- j }()
 		defer s.recovered(j)
-		s.carry(ctx, lease, j, urgent)
+		s.carry(ctx, lease, j)
 	})
 }
 
