@@ -89,12 +89,12 @@ func (tx *Tx) clearSome(k boxKey) (more bool, err error) {
 		return false, err
 	}
 	b := bin{account: k.account, mailbox: k.mailbox, modSeq: gone.modSeq, at: gone.at, name: gone.name}
-	if err := tx.throwAway(&b, entries); err != nil {
-		return false, err
-	}
 	for i := range entries {
 		tx.tx.Delete(messageKey(k.account, k.mailbox, entries[i].UID))
-		tx.dropIndividuals(k, &entries[i])
+		tx.dropIndividuals(k, &entries[i]) // while the bodies tell their names
+	}
+	if err := tx.throwAway(&b, entries); err != nil {
+		return false, err
 	}
 	if len(entries) == clearChunk {
 		tx.tx.Put(note, gone.append(nil)) // whoever runs beside us conflicts

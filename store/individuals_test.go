@@ -222,6 +222,22 @@ func TestIndividualsFilled(t *testing.T) {
 	equal(t, "what was expunged before", show(part(t, s, ann, inbox, "jim")), "602 1203 1804")
 }
 
+// TestIndividualsRemoved removes a mailbox where nothing is kept for restoring: no
+// index of an individual is left of it. The check of the store looks at that.
+func TestIndividualsRemoved(t *testing.T) {
+	s := storetest.Open(t, t.TempDir(), store.Options{})
+	ann := newAccount(t, s, "ann")
+	ref := box(ann, "club")
+	if err := s.Create(ctx, ann, ref, store.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	appendTo(t, s, ann, ref, to("jim, kate", "x"), store.FlagSet{})
+	if err := s.Delete(ctx, ann, ref); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Check(t, s)
+}
+
 // BenchmarkOpenIndividual opens and reads what is for one of the people who share
 // a mailbox of 100,000 messages, and for comparison a mailbox that holds just that.
 func BenchmarkOpenIndividual(b *testing.B) {

@@ -131,3 +131,18 @@ func TestWhoseResultsAreTakenOut(t *testing.T) {
 		}
 	}
 }
+
+// What judges add may be longer than what rules look at.
+func TestInspectorAddsMuch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.rule("ann", `all: mark flagged`)
+	fields := strings.Repeat("X-Judge: "+strings.Repeat("x", 900)+"\r\n", holdAt/900)
+	_, err := w.stranger(func(*Inspected) (Verdict, error) {
+		return Verdict{Fields: []byte(fields)}, nil
+	}, hello, "ann@example.test")
+	must(t, err)
+	if have := w.inbox("ann"); len(have) != 1 || !strings.Contains(have[0], fields) || !strings.HasSuffix(have[0], hello) {
+		t.Errorf("%d messages, or not all of it", len(have))
+	}
+}

@@ -24,11 +24,16 @@ type Rules interface {
 // maxForwarded bounds how often rules may pass one message on within this server.
 const maxForwarded = 10
 
+// maxMade bounds how many messages rules may make of one. Accounts that forward to
+// each other would make more than can be counted.
+const maxMade = 500
+
 // ruling is what the rules of a message's recipients make of it.
 type ruling struct {
 	lists    map[store.AccountID][]rules.Rule // of the accounts that have some
 	decided  bool
 	depth    int    // how often rules have passed the message on
+	made     *int   // how many messages rules have made, of the first one in all
 	parent   uint64 // the message that a rule has passed on, or answered
 	forwards []*forwarded
 	replies  []*reply
@@ -48,6 +53,12 @@ type reply struct {
 	sender string
 	action *rules.Action
 	sent   bool // by the last run of the transaction
+}
+
+// next is the ruling of a message that rules make of this one.
+func (r *ruling) next(parent uint64) ruling {
+	*r.made++
+	return ruling{depth: r.depth + 1, made: r.made, parent: parent}
 }
 
 // loadRules reads the rules of all accounts that get a copy.
@@ -200,6 +211,9 @@ func (p *parcel) forward(ctx context.Context, c *copyTo, m *rules.Message, to []
 	case p.rules.depth >= maxForwarded:
 		p.q.log.notForwarded(p.id, c, strings.Join(to, " "), "it was forwarded too often")
 		return true, nil
+	case *p.rules.made >= maxMade:
+		p.q.log.notForwarded(p.id, c, strings.Join(to, " "), "rules have made too many messages of it")
+		return true, nil
 	}
 	var here, elsewhere []string
 	for _, addr := range to {
@@ -257,7 +271,7 @@ func (p *parcel) passOn(ctx context.Context, c *copyTo, from string, to []string
 			env.Options[i].Notify = p.notifyOf(c).member()
 		}
 	}
-	child, err := p.q.open(ctx, env, p.q.planEach, p.rules.depth+1)
+	child, err := p.q.open(ctx, env, p.q.planEach, p.rules.next(p.id))
 	var refusal *RecipientError
 	if errors.As(err, &refusal) {
 		p.q.log.notForwarded(p.id, c, refusal.Address, refusal.Reason)
@@ -273,7 +287,6 @@ func (p *parcel) passOn(ctx context.Context, c *copyTo, from string, to []string
 	if child.plan.empty() {
 		return true, nil
 	}
-	child.rules.parent = p.id
 	p.rules.forwards = append(p.rules.forwards, &forwarded{parcel: child, origin: *c})
 	if err := child.arrange(ctx); err != nil {
 		return false, err
@@ -302,6 +315,9 @@ func (p *parcel) notifyOf(c *copyTo) Notify {
 // answer prepares the reply to the sender, unless RFC 3834 forbids it.
 func (p *parcel) answer(ctx context.Context, c *copyTo, m *rules.Message, a *rules.Action) error {
 	why := m.NoReply()
+	if *p.rules.made >= maxMade {
+		why = "rules have made too many messages of it"
+	}
 	if why == "" {
 		named, err := p.named(ctx, c, m)
 		if err != nil {
@@ -333,7 +349,7 @@ func (p *parcel) answer(ctx context.Context, c *copyTo, m *rules.Message, a *rul
 		Source: Source{Module: "RULES", Internal: true, Log: p.env.Source.Log},
 	}
 	text := a.Reply(m, c.account.Address(), c.account.RealName)
-	one, err := p.q.prepareAt(ctx, env, bytes.NewReader(text), p.q.plan, p.rules.depth+1)
+	one, err := p.q.prepareAt(ctx, env, bytes.NewReader(text), p.q.plan, p.rules.next(p.id))
 	var refusal *RecipientError
 	if errors.As(err, &refusal) {
 		p.q.log.notAnswered(p.id, c, p.env.From, refusal.Reason)
@@ -342,7 +358,6 @@ func (p *parcel) answer(ctx context.Context, c *copyTo, m *rules.Message, a *rul
 	if err != nil {
 		return err
 	}
-	one.rules.parent = p.id
 	p.rules.replies = append(p.rules.replies, &reply{parcel: one, by: c, sender: m.From, action: a})
 	return nil
 }

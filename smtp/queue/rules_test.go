@@ -326,3 +326,34 @@ func TestRulesOfRecipient(t *testing.T) {
 	w.receive("x@client.test", offer, "ann@example.test")
 	w.holds(map[string]int{"ann": 1, "ann/sales": 1})
 }
+
+// TestRulesTangle has accounts that all forward to all others: what comes of one
+// message is bounded, and who does not pass it on any more keeps it.
+func TestRulesTangle(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	names := strings.Split("a b c d e f g h i j", " ")
+	for _, name := range names {
+		w.account(name)
+	}
+	for _, name := range names {
+		var to []string
+		for _, other := range names {
+			if other != name {
+				to = append(to, "forward "+other+"@example.test")
+			}
+		}
+		w.rule(name, "all: "+strings.Join(to, ", "))
+	}
+	w.receive("x@client.test", offer, "a@example.test")
+	if n := w.Submitted(); n != 1 {
+		t.Errorf("%d messages were submitted", n)
+	}
+	total := 0
+	for _, name := range names {
+		total += len(w.inbox(name))
+	}
+	if most := (maxMade + 1) * len(names); total == 0 || total > most {
+		t.Errorf("%d copies came of one message, want 1 to %d", total, most)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -231,6 +232,9 @@ func (s *steering) apply(tx *store.Tx, id uint64, dests []*destination) error {
 		}
 		return removeMessage(tx, m)
 	}
+	if s.order == Reroute {
+		s.joinedFirst(dests)
+	}
 	for _, d := range dests {
 		if s.order == Drop {
 			if err := removeDestination(tx, d); err != nil {
@@ -258,6 +262,16 @@ func (s *steering) apply(tx *store.Tx, id uint64, dests []*destination) error {
 		putDestination(tx, d)
 	}
 	return nil
+}
+
+// joinedFirst puts what waits at the host already before what is led there, which
+// joins it: the other way round it would be written over what has joined.
+func (s *steering) joinedFirst(dests []*destination) {
+	there := destination{host: strings.ToLower(s.to.Name), port: s.to.Port, direct: true}
+	i := slices.IndexFunc(dests, func(d *destination) bool { return d.name() == there.name() })
+	if i > 0 {
+		dests[0], dests[i] = dests[i], dests[0]
+	}
 }
 
 // move leads a destination to another host. Where the message has recipients for

@@ -90,12 +90,12 @@ type version struct {
 
 // prepare does everything that needs no transaction. The parcel must be closed.
 func (q *Queue) prepare(ctx context.Context, env *Envelope, body io.Reader, plan planner) (p *parcel, err error) {
-	return q.prepareAt(ctx, env, body, plan, 0)
+	return q.prepareAt(ctx, env, body, plan, ruling{made: new(int)})
 }
 
-// prepareAt is prepare for what rules have passed on so many times.
-func (q *Queue) prepareAt(ctx context.Context, env *Envelope, body io.Reader, plan planner, depth int) (p *parcel, err error) {
-	if p, err = q.open(ctx, env, plan, depth); err != nil {
+// prepareAt is prepare for what rules send.
+func (q *Queue) prepareAt(ctx context.Context, env *Envelope, body io.Reader, plan planner, rules ruling) (p *parcel, err error) {
+	if p, err = q.open(ctx, env, plan, rules); err != nil {
 		return nil, err
 	}
 	if body, err = p.inspect(ctx, body); err == nil {
@@ -120,14 +120,14 @@ func (q *Queue) prepareAt(ctx context.Context, env *Envelope, body io.Reader, pl
 
 // open does what comes before the body: it checks the envelope, routes the
 // recipients and takes an id.
-func (q *Queue) open(ctx context.Context, env *Envelope, plan planner, depth int) (p *parcel, err error) {
+func (q *Queue) open(ctx context.Context, env *Envelope, plan planner, rules ruling) (p *parcel, err error) {
 	if err := env.check(); err != nil {
 		return nil, err
 	}
 	if env.Size > q.o.MaxSize {
 		return nil, ErrTooLong
 	}
-	p = &parcel{q: q, env: env, identity: q.identityOf(&env.Source), rules: ruling{depth: depth}}
+	p = &parcel{q: q, env: env, identity: q.identityOf(&env.Source), rules: rules}
 	if err := q.checkAccount(ctx, &env.Source); err != nil {
 		return nil, err
 	}
@@ -305,7 +305,7 @@ func (p *parcel) beginVersion(ctx context.Context, v *version, received []byte) 
 func (p *parcel) take(ctx context.Context, b []byte) (int, error) {
 	n := 0
 	if p.undecided() {
-		n = min(len(b), p.keep-len(p.head)) // head is all there is so far
+		n = max(0, min(len(b), p.keep-len(p.head))) // head is all there is so far; what judges have added may be long
 		if err := p.put(ctx, b[:n]); err != nil {
 			return 0, err
 		}
