@@ -248,6 +248,25 @@ func TestResultsAreSafe(t *testing.T) {
 	}
 }
 
+// brokenZone is a DNS client that panics.
+type brokenZone struct{ zone }
+
+func (brokenZone) LookupTXT(context.Context, string) ([]string, error) { panic("a broken answer") }
+
+// A panic in one of the checks reaches who has asked for them, and does not end the
+// process.
+func TestCheckPanics(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if p, _ := recover().(string); !strings.HasPrefix(p, "a broken answer\n") {
+			t.Errorf("got %.100q", p)
+		}
+	}()
+	c := &Checker{DNS: brokenZone{}}
+	c.Check(t.Context(), Client{bad, "mx.client.test", "joe@client.test"}, Name{}, strings.NewReader(letter), int64(len(letter)))
+	t.Error("nothing happened")
+}
+
 func FuzzCheck(f *testing.F) {
 	f.Add("joe@client.test", "mx.client.test", letter)
 	f.Add("", "", "DKIM-Signature: v=1; a=rsa-sha256; d=client.test; s=r; h=from; bh=; b=\r\nFrom: a@b.test\r\n\r\n")

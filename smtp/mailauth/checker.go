@@ -3,10 +3,12 @@ package mailauth
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -78,10 +80,20 @@ func (c *Checker) Check(ctx context.Context, client Client, name Name, body io.R
 	defer cancel()
 	r := &Report{Name: name}
 	var spf sync.WaitGroup
-	spf.Go(func() { r.SPF = c.spf(ctx, client) })
+	panicked := "" // what is wrong there is for the caller to bear, not for the process
+	spf.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				panicked = fmt.Sprintf("%v\n%s", p, debug.Stack())
+			}
+		}()
+		r.SPF = c.spf(ctx, client)
+	})
 	header := readHeader(body, size)
 	r.DKIM = c.dkim(ctx, header, body, size)
-	spf.Wait()
+	if spf.Wait(); panicked != "" {
+		panic(panicked)
+	}
 	r.DMARC = c.dmarc(ctx, header, r)
 	return r
 }
