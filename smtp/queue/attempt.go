@@ -142,7 +142,7 @@ func (d *destination) apply(a *attempt) {
 	d.recipients = left
 	if !a.administrative {
 		d.attempts++
-		d.tried = a.when
+		d.tried, d.hurry = a.when, false
 	}
 }
 

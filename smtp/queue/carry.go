@@ -93,11 +93,11 @@ func (c *carrier) connection(m *message, d *destination) (*idleConn, error) {
 	if c.conn != nil && (n != onlyByTLS || c.conn.Level() >= send.Verified && c.conn.RequiresTLS() && c.conn.Target().Certain) {
 		return c.conn, nil
 	}
-	if c.failures[n] != nil {
+	if c.failures[n] != nil && (c.j.hurry || !d.hurry) {
 		return nil, c.failures[n]
 	}
+	c.j.hurry = c.j.hurry || d.hurry
 	p := c.j.lane
-	c.j.asked = true
 	made, err := c.s.connect(c.ctx, d, n, c.j.hurry, p.live.Load() > 0)
 	if err != nil {
 		c.failures[n] = err
@@ -155,7 +155,7 @@ func (c *carrier) sweep() {
 // postpone records a failure that came before the message's turn.
 func (c *carrier) postpone(id uint64, failure error) bool {
 	m, d, err := c.s.queue.load(c.ctx, id, c.j.lane.name)
-	if err != nil || d.held || d.next.After(c.s.queue.o.Now()) || m.need() != usual {
+	if err != nil || d.held || d.hurry || d.next.After(c.s.queue.o.Now()) || m.need() != usual {
 		return true
 	}
 	return c.s.record(c.ctx, c.s.attempt(c.ctx, nil, m, d, failure))

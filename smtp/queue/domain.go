@@ -114,7 +114,7 @@ func (q *Queue) hurry(ctx context.Context, all []work) error {
 				return err
 			}
 			tx.Delete(store.SpaceQueue, dueKey(d.next, d.id, d.name()))
-			d.next = now
+			d.next, d.hurry = now, true
 			putDestination(tx, d)
 			due = append(due, notice{work{d.id, d.name()}, now, true})
 		}

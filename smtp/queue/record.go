@@ -46,6 +46,7 @@ type destination struct {
 	tried      time.Time // last attempt; zero: none yet
 	held       bool
 	warned     bool // the sender knows of the delay
+	hurry      bool // the next attempt asks hosts that did not answer lately
 	lastError  string
 	secured    string // how the last connection was secured; since version 3
 	recipients []recipient
@@ -185,7 +186,7 @@ func (t *destination) encode() []byte {
 	e := encoder{b: []byte{recordVersion}}
 	e.string(t.host)
 	e.uint(uint64(t.port))
-	e.bits(t.direct, t.held, t.warned)
+	e.bits(t.direct, t.held, t.warned, t.hurry)
 	e.uint(uint64(t.attempts))
 	e.time(t.next)
 	e.time(t.tried)
@@ -207,7 +208,7 @@ func decodeDestination(id uint64, b []byte) (*destination, error) {
 	d.version()
 	t := &destination{id: id, host: d.string(), port: int(d.uint())}
 	bits := d.uint()
-	t.direct, t.held, t.warned = bits&1 != 0, bits&2 != 0, bits&4 != 0
+	t.direct, t.held, t.warned, t.hurry = bits&1 != 0, bits&2 != 0, bits&4 != 0, bits&8 != 0
 	t.attempts = int(d.uint())
 	t.next, t.tried = d.time(), d.time()
 	t.lastError = d.string()

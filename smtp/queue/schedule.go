@@ -19,7 +19,6 @@ type lane struct {
 	more    bool         // there may be further ones in the store
 	after   uint64       // of these, up to here they were looked at
 	whole   bool         // this look began with the first one
-	urgent  bool         // the next connection is tried whatever is known of the hosts
 	queued  bool         // it stands in schedule.turn
 	running int          // jobs
 	live    atomic.Int32 // connections that stand
@@ -40,7 +39,6 @@ type job struct {
 	// What came of it.
 	aside     []uint64 // of ids: they stay in flight until the next start
 	left      []uint64 // of ids: they were not come to
-	asked     bool     // some host was asked for a connection
 	delivered bool
 	trouble   bool // the peer broke off, or bears no further connection
 }
@@ -61,8 +59,9 @@ type schedule struct {
 // entry is work that is ready or in flight.
 type entry struct {
 	due int64 // as it was found, in milliseconds
-	// again is set when it was found with another time: an attempt was recorded
-	// that is still in flight for the schedule, and it is due once more.
+	// again is set when it was found with another time, or somebody wants it
+	// tried now: an attempt was recorded that is still in flight for the
+	// schedule, and it is due once more.
 	again bool
 }
 
@@ -152,7 +151,6 @@ func (c *schedule) job(p *lane) *job {
 func (c *schedule) release(j *job) {
 	p := j.lane
 	p.running--
-	p.urgent = p.urgent || j.hurry && !j.asked // it is still owed
 	keep := make(map[uint64]bool, len(j.aside)+len(j.left))
 	for _, id := range j.aside {
 		keep[id] = true
@@ -200,11 +198,11 @@ func (c *schedule) hear(list []notice, lost bool, now time.Time) {
 		c.cursor = nil
 	}
 	for _, n := range list {
+		if e := c.known[n.work]; e != nil && n.urgent {
+			e.again = true // its time may be the very one at which it was found
+		}
 		if n.due.After(now) || !c.add(n.work, n.due) {
 			c.back(n.due)
-		}
-		if p := c.lanes[n.dest]; p != nil && n.urgent {
-			p.urgent = true
 		}
 	}
 }

@@ -293,7 +293,6 @@ func (s *Sender) start(ctx, lease context.Context, j *job) {
 	if j.conn == nil && s.running+len(s.idle) >= s.o.Workers {
 		s.closeIdle(1)
 	}
-	j.hurry, j.lane.urgent = j.lane.urgent, false
 	s.running++
 	s.workers.Go(func() {
 		defer func() { s.done <- j }()

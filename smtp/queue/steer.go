@@ -246,12 +246,12 @@ func (s *steering) apply(tx *store.Tx, id uint64, dests []*destination) error {
 		tx.Delete(store.SpaceQueue, dueKey(d.next, d.id, d.name()))
 		switch s.order {
 		case Retry:
-			d.next = s.now
+			d.next, d.hurry = s.now, true
 		case Hold:
 			d.held = true
 		case Release:
 			if d.held {
-				d.next = s.now
+				d.next, d.hurry = s.now, true
 			}
 			d.held = false
 		case Reroute:
@@ -278,7 +278,7 @@ func (s *steering) joinedFirst(dests []*destination) {
 // that host already, they become one.
 func (s *steering) move(tx *store.Tx, d *destination) error {
 	old := d.name()
-	d.host, d.port, d.direct, d.next = strings.ToLower(s.to.Name), s.to.Port, true, s.now
+	d.host, d.port, d.direct, d.next, d.hurry = strings.ToLower(s.to.Name), s.to.Port, true, s.now, true
 	if d.name() == old {
 		return nil
 	}
