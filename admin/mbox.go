@@ -15,7 +15,8 @@ import (
 // date". Of its dialects we write mboxrd, in which a line of a message that
 // begins with any number of '>' and "From " gets one more '>', and read it:
 // that loses nothing. Flags travel in the Status, X-Status and X-Keywords
-// fields that mail readers agree on; they are not part of the stored message.
+// fields that mail readers agree on, unique-ids of POP in X-UIDL; they are not part
+// of the stored message.
 
 // mboxReader takes an mbox file apart.
 type mboxReader struct {
@@ -30,7 +31,8 @@ type mboxReader struct {
 type mboxMessage struct {
 	Date     time.Time // of the From line, zero when it has none
 	Flags    store.FlagSet
-	TooLarge bool // the rest was skipped
+	UniqueID string // of the first X-UIDL field that has one, or ""
+	TooLarge bool   // the rest was skipped
 	// KeywordsLost tells of keywords that the mailbox could not hold.
 	KeywordsLost bool
 	Octets       int64
@@ -103,7 +105,7 @@ func (m *mboxReader) copyMessage(msg *mboxMessage, w io.Writer) error {
 		}
 		if header && atStart {
 			if line[0] != ' ' && line[0] != '\t' {
-				dropping = readStatus(line, &msg.Flags)
+				dropping = readStatus(line, msg)
 			}
 		}
 		if !(header && dropping) {
@@ -170,8 +172,10 @@ var statusLetters = []struct {
 	flag   store.Flags
 }{{'R', store.FlagSeen}, {'A', store.FlagAnswered}, {'F', store.FlagFlagged}, {'T', store.FlagDraft}, {'D', store.FlagDeleted}}
 
-// readStatus takes flags from a status field and says whether the line is one.
-func readStatus(line []byte, f *store.FlagSet) bool {
+// readStatus takes flags or the unique-id from a status field and says whether the
+// line is one.
+func readStatus(line []byte, msg *mboxMessage) bool {
+	f := &msg.Flags
 	name, value, ok := bytes.Cut(line, []byte(":"))
 	if !ok {
 		return false
@@ -188,6 +192,10 @@ func readStatus(line []byte, f *store.FlagSet) bool {
 			if len(f.Keywords) < store.MaxKeywords {
 				f.Keywords = append(f.Keywords, string(k))
 			}
+		}
+	case "x-uidl":
+		if id := bytes.TrimSpace(value); msg.UniqueID == "" && store.ValidUniqueID(string(id)) {
+			msg.UniqueID = string(id)
 		}
 	default:
 		return false
@@ -212,13 +220,17 @@ type mboxWriter struct {
 }
 
 // Message writes one message: from is the address of the From line, body its
-// octets with CRLF line ends.
-func (m *mboxWriter) Message(from string, date time.Time, flags store.FlagSet, body io.Reader) error {
+// octets with CRLF line ends. uniqueID, when not empty, is what POP clients know
+// it by.
+func (m *mboxWriter) Message(from string, date time.Time, flags store.FlagSet, uniqueID []byte, body io.Reader) error {
 	if from == "" {
 		from = "MAILER-DAEMON"
 	}
 	fmt.Fprintf(m.w, "From %s %s\n", from, date.UTC().Format(time.ANSIC))
 	writeStatus(m.w, flags)
+	if len(uniqueID) > 0 {
+		fmt.Fprintf(m.w, "X-UIDL: %s\n", uniqueID)
+	}
 	r := bufio.NewReaderSize(body, maxLine)
 	last, atStart := byte('\n'), true
 	for {

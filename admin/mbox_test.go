@@ -43,6 +43,7 @@ func TestReadMbox(t *testing.T) {
 		{"no final line end", from + "\nlast", []string{"\r\nlast\r\n"}},
 		{"CRLF", strings.ReplaceAll(from+"Subject: a\n\ntext\n\n", "\n", "\r\n"), []string{"Subject: a\r\n\r\ntext\r\n"}},
 		{"status fields", from + "Status: RO\nSubject: a\nX-Status: A\nX-Keywords: one\n two\n\nStatus: text\n\n", []string{"Subject: a\r\n\r\nStatus: text\r\n"}},
+		{"unique-id", from + "X-UIDL: an-id\nX-UIDLE: a\nX-UIDL:\n folded\n\nX-UIDL: text\n\n", []string{"X-UIDLE: a\r\n\r\nX-UIDL: text\r\n"}},
 		{"no header", from + "\n", []string{""}},
 	} {
 		mails, _, err := readMbox(t, c.text, 0)
@@ -53,7 +54,7 @@ func TestReadMbox(t *testing.T) {
 }
 
 func TestReadMboxSaysWhatItFound(t *testing.T) {
-	const text = "From ann@company.test Mon Jan  5 10:00:00 2026\nStatus: RO\nX-Status: AF\nX-Keywords: work later\n\nx\n\nFrom -\n\ny\n"
+	const text = "From ann@company.test Mon Jan  5 10:00:00 2026\nStatus: RO\nX-Status: AF\nX-Keywords: work later\nX-UIDL: not valid\nx-uidl:\t<a@b> \nX-UIDL: second\n\nx\n\nFrom -\n\ny\n"
 	_, infos, err := readMbox(t, text, 0)
 	if err != nil || len(infos) != 2 {
 		t.Fatalf("%d messages (%v), want 2", len(infos), err)
@@ -67,6 +68,9 @@ func TestReadMboxSaysWhatItFound(t *testing.T) {
 	}
 	if got := strings.Join(first.Flags.Keywords, " "); got != "work later" {
 		t.Errorf("the keywords are %q", got)
+	}
+	if first.UniqueID != "<a@b>" {
+		t.Errorf("the unique-id is %q", first.UniqueID)
 	}
 	if !infos[1].Date.IsZero() || infos[1].Flags.System != 0 {
 		t.Errorf("of a bare From line: %+v", infos[1])
@@ -100,7 +104,7 @@ func FuzzMbox(f *testing.F) {
 		var file bytes.Buffer
 		w := mboxWriter{bufio.NewWriter(&file)}
 		for _, mail := range want {
-			if err := w.Message("a@b", time.Unix(0, 0), store.FlagSet{}, strings.NewReader(mail)); err != nil {
+			if err := w.Message("a@b", time.Unix(0, 0), store.FlagSet{}, []byte("id"), strings.NewReader(mail)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -47,9 +47,10 @@ func mboxRequest(r *http.Request) (q MailboxRequest, err error) {
 	return q, nil
 }
 
-// Import appends the messages of an mbox file to a mailbox, which is made when
-// it is missing and the file is an mbox file. Each message is on stable storage
-// before the next one is read.
+// Import appends the messages of an mbox file to a mailbox, with the flags and the
+// unique-ids that their status fields say. The mailbox is made when it is missing
+// and the file is an mbox file. Each message is on stable storage before the next
+// one is read.
 func (a *API) Import(ctx context.Context, q MailboxRequest, mbox io.Reader) (ImportInfo, error) {
 	var info ImportInfo
 	ref, err := a.ref(ctx, q.Account, q.Mailbox)
@@ -112,12 +113,19 @@ func (in *importer) one(ctx context.Context) (mboxMessage, error) {
 		return msg, err
 	}
 	d.Finish()
-	_, err = in.api.Store.Append(ctx, byImport(), in.to, d, msg.Flags, msg.Date)
+	err = in.append(ctx, d, &msg)
 	if errors.Is(err, store.ErrKeywords) {
 		msg.KeywordsLost, msg.Flags.Keywords = true, nil
-		_, err = in.api.Store.Append(ctx, byImport(), in.to, d, msg.Flags, msg.Date)
+		err = in.append(ctx, d, &msg)
 	}
 	return msg, err
+}
+
+// append puts a message that was read into the mailbox.
+func (in *importer) append(ctx context.Context, d *store.Draft, msg *mboxMessage) error {
+	up := store.Upload{Draft: d, Flags: msg.Flags, Date: msg.Date, UniqueID: msg.UniqueID}
+	_, err := in.api.Store.AppendAll(ctx, byImport(), in.to, []store.Upload{up})
+	return err
 }
 
 // exportMbox answers with a mailbox as an mbox file. When it fails half-way
@@ -145,7 +153,7 @@ func (a *API) openMailbox(ctx context.Context, q MailboxRequest) (*store.View, e
 	if err != nil {
 		return nil, err
 	}
-	v, err := a.Store.Open(ctx, store.System(), ref, true)
+	v, err := a.Store.OpenQuietly(ctx, store.System(), ref)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +175,8 @@ func (a *API) export(ctx context.Context, v *store.View, w io.Writer) error {
 			return err
 		}
 		msg := v.At(seq)
-		err = m.Message("", time.Unix(msg.Date, 0), flagSet(msg.Flags, v.Keywords()), io.NewSectionReader(body, 0, body.Size()))
+		id := v.AppendUniqueID(nil, msg.UID)
+		err = m.Message("", time.Unix(msg.Date, 0), flagSet(msg.Flags, v.Keywords()), id, io.NewSectionReader(body, 0, body.Size()))
 		body.Close()
 		if err != nil {
 			return err

@@ -27,16 +27,13 @@ func (s *session) list(ctx context.Context, arg string) error {
 }
 
 // uidl tells the unique-id of one message, or of each that is not marked
-// deleted: UIDVALIDITY and UID with a dot between them, so that no two pairs
-// look the same. They stay the same for as long as the mailbox exists.
+// deleted: see [store.View.AppendUniqueID]. They stay the same for as long as the
+// mailbox exists.
 //
 // RFC 1939 section 7, UIDL.
 func (s *session) uidl(ctx context.Context, arg string) error {
-	validity := s.drop.view.State().UIDValidity
 	return s.listing(ctx, arg, sayUIDListing, func(b []byte, n int) []byte {
-		b = strconv.AppendUint(b, uint64(validity), 10)
-		b = append(b, '.')
-		return strconv.AppendUint(b, uint64(s.drop.message(n).UID), 10)
+		return s.drop.view.AppendUniqueID(b, s.drop.message(n).UID)
 	})
 }
 

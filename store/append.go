@@ -12,6 +12,10 @@ type NewMessage struct {
 	Body  Body
 	Flags FlagSet
 	Date  time.Time // internal date; zero: now
+	// UniqueID is what POP clients know the message by. Where it is not valid, or
+	// not unique within the mailbox, the message gets the ordinary one, as it does
+	// with "".
+	UniqueID string
 }
 
 // Appended tells where a message came to lie.
@@ -83,6 +87,11 @@ func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64, whi
 		Flags: flags & settable(rights), Size: size, Date: date.Unix(), Body: m.Body,
 	}}
 	tx.insert(k, &st, &acct, &e)
+	if m.UniqueID != "" {
+		if err := tx.keepUniqueID(k, &st, e.UID, m.UniqueID); err != nil {
+			return Appended{}, err
+		}
+	}
 	tx.putState(k, &st)
 	tx.putAccount(k.account, &acct)
 	done := Appended{st.UIDValidity, e.UID, k.mailbox}
@@ -189,7 +198,7 @@ func (s *Store) Append(ctx context.Context, id Identity, dst MailboxRef, d *Draf
 		if err != nil {
 			return err
 		}
-		done, err = tx.append(&id, dst, NewMessage{b, f, date}, d.Size(), keywordsAll)
+		done, err = tx.append(&id, dst, NewMessage{Body: b, Flags: f, Date: date}, d.Size(), keywordsAll)
 		return err
 	})
 	if err != nil {

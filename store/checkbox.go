@@ -17,8 +17,10 @@ type checkedBox struct {
 	lastCreated ModSeq
 	changes     uint32
 	keywords    int
-	listed      int // entries that the messages should have in the indexes of individuals
-	indexed     int // those that are there
+	listed      int    // entries that the messages should have in the indexes of individuals
+	indexed     int    // those that are there
+	ids         uint32 // unique-ids of messages
+	holders     uint32 // entries in the index by unique-id
 }
 
 // contents goes through what an account's mailboxes hold, mailbox by mailbox.
@@ -63,6 +65,10 @@ func (c *checker) item(box *checkedBox, item byte, key, value []byte) {
 		box.keywords = len(list)
 	case itemIndividual:
 		box.indexed++
+	case itemUniqueID:
+		c.uniqueID(box, key, value)
+	case itemHolder:
+		box.holders++
 	default:
 		c.fault(key, "what is this?")
 	}
@@ -100,6 +106,24 @@ func (c *checker) individuals(box *checkedBox, e *entry, record []byte) {
 		if err != nil || !bytes.Equal(value, record) {
 			c.fault(key, "message %d of individual %q differs from the mailbox's, or is missing: %v", e.UID, name, err)
 		}
+	}
+}
+
+// uniqueID holds a unique-id against its message and its entry in the index.
+func (c *checker) uniqueID(box *checkedBox, key, value []byte) {
+	box.ids++
+	id, err := decodeUniqueID(value)
+	if err != nil {
+		c.fault(key, "%v", err)
+		return
+	}
+	u := uidOf(key)
+	if record, err := c.r.Get(messageKey(box.k.account, box.k.mailbox, u)); err != nil || record == nil {
+		c.fault(key, "unique-id of message %d, which does not exist: %v", u, err)
+	}
+	holder, err := c.r.Get(uniqueIDHolderKey(box.k, id))
+	if err != nil || !bytes.Equal(holder, appendID(nil, uint64(u))) {
+		c.fault(key, "message %d has the unique-id %q, the index says otherwise: %x, %v", u, id, holder, err)
 	}
 }
 
@@ -169,6 +193,8 @@ func (c *checker) finish(acct *checkedAccount, box *checkedBox) {
 		c.fault(key, "%d keywords, but the state says %d", box.keywords, st.keywords)
 	case box.listed != box.indexed:
 		c.fault(key, "%d entries in indexes of individuals, the messages make %d", box.indexed, box.listed)
+	case box.ids != st.UniqueIDs || box.holders != st.UniqueIDs:
+		c.fault(key, "%d unique-ids and %d in their index, but the state says %d", box.ids, box.holders, st.UniqueIDs)
 	case box.flags>>FirstKeyword>>box.keywords != 0:
 		c.fault(key, "messages have keywords that the mailbox has no names for")
 	}

@@ -89,6 +89,13 @@ func (tx *Tx) clearSome(k boxKey) (more bool, err error) {
 		return false, err
 	}
 	b := bin{account: k.account, mailbox: k.mailbox, modSeq: gone.modSeq, at: gone.at, name: gone.name}
+	if any, err := tx.hasUniqueIDs(k); err != nil {
+		return false, err
+	} else if any {
+		if b.ids, err = tx.takeUniqueIDs(k, entries); err != nil {
+			return false, err
+		}
+	}
 	for i := range entries {
 		tx.tx.Delete(messageKey(k.account, k.mailbox, entries[i].UID))
 		tx.dropIndividuals(k, &entries[i]) // while the bodies tell their names

@@ -82,7 +82,9 @@ func (tx *Tx) transfer(v *View, set UIDSet, dst MailboxRef, move bool) (CopyResu
 		if from.acct != to.acct {
 			from.acct.modSeq++
 		}
-		tx.takeOut(from, entries, from.acct.modSeq)
+		if _, err := tx.takeOut(from, entries, from.acct.modSeq); err != nil {
+			return CopyResult{}, err
+		}
 	}
 	tx.putEnd(to)
 	if move && from.st != to.st {
@@ -216,8 +218,15 @@ func (m *keywordMap) translate(f Flags) Flags {
 }
 
 // takeOut removes messages from a mailbox and leaves their trace. What becomes
-// of their bodies is the caller's matter.
-func (tx *Tx) takeOut(from *end, entries []entry, at ModSeq) {
+// of their bodies is the caller's matter. It returns their unique-ids, of those
+// that had their own.
+func (tx *Tx) takeOut(from *end, entries []entry, at ModSeq) (ids map[UID]string, err error) {
+	if from.st.UniqueIDs > 0 {
+		if ids, err = tx.takeUniqueIDs(from.k, entries); err != nil {
+			return nil, err
+		}
+		from.st.UniqueIDs -= uint32(len(ids))
+	}
 	record := change{}
 	for i := range entries {
 		e := &entries[i]
@@ -230,6 +239,7 @@ func (tx *Tx) takeOut(from *end, entries []entry, at ModSeq) {
 	}
 	from.st.HighestModSeq = at
 	tx.putChange(from.k, from.st, at, &record)
+	return ids, nil
 }
 
 func (tx *Tx) putEnd(e *end) {

@@ -110,8 +110,11 @@ func (tx *Tx) expunge(v *View, set UIDSet, any bool) (removed UIDSet, err error)
 	}
 	acct.modSeq++
 	from := &end{k: k, st: &st, acct: &acct}
-	tx.takeOut(from, entries, acct.modSeq)
-	bin := bin{account: k.account, mailbox: k.mailbox, modSeq: acct.modSeq, at: tx.now.Unix(), name: m.name}
+	ids, err := tx.takeOut(from, entries, acct.modSeq)
+	if err != nil {
+		return nil, err
+	}
+	bin := bin{account: k.account, mailbox: k.mailbox, modSeq: acct.modSeq, at: tx.now.Unix(), name: m.name, ids: ids}
 	if err := tx.throwAway(&bin, entries); err != nil {
 		return nil, err
 	}

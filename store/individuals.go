@@ -32,7 +32,7 @@ const (
 // UIDs and modseqs those of the mailbox. It costs what the part holds, not what
 // the mailbox does. The view claims no \Recent messages. See [Store.Open].
 func (s *Store) OpenIndividual(ctx context.Context, id Identity, ref MailboxRef, name string, readOnly bool) (*View, error) {
-	v := &View{s: s, id: id, readOnly: readOnly, only: foldName(name)}
+	v := &View{s: s, id: id, readOnly: readOnly, withIDs: true, only: foldName(name)}
 	if v.only == "" {
 		v.only = noName
 	}

@@ -33,6 +33,8 @@ const (
 	itemChange     = 0x03 // + modseq
 	itemKeywords   = 0x04
 	itemIndividual = 0x05 // + name, 00, UID: the message again, for one individual
+	itemUniqueID   = 0x06 // + UID: the message's unique-id, where it is not the ordinary one
+	itemHolder     = 0x07 // + unique-id: the message that has it
 )
 
 // What follows spaceStore.
@@ -185,6 +187,22 @@ func individualKey(k boxKey, name string, u UID) []byte {
 func individualRange(k boxKey, name string) (lo, hi []byte) {
 	lo = appendIndividual(make([]byte, 0, maxFixedKey+len(name)), k, name)
 	return lo, prefixEnd(lo)
+}
+
+func uniqueIDKey(k boxKey, u UID) []byte {
+	b := appendContents(make([]byte, 0, maxFixedKey), k.account, k.mailbox, itemUniqueID)
+	return binary.BigEndian.AppendUint32(b, uint32(u))
+}
+
+// uniqueIDRange bounds the unique-ids of a mailbox.
+func uniqueIDRange(k boxKey) (lo, hi []byte) {
+	lo = appendContents(nil, k.account, k.mailbox, itemUniqueID)
+	return lo, prefixEnd(lo)
+}
+
+func uniqueIDHolderKey(k boxKey, id string) []byte {
+	b := appendContents(make([]byte, 0, maxFixedKey+len(id)), k.account, k.mailbox, itemHolder)
+	return append(b, id...)
 }
 
 // prefixEnd returns the first key behind all that begin with prefix, nil when

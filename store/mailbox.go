@@ -32,6 +32,7 @@ type State struct {
 	DeletedOctets int64  // of the messages with \Deleted
 	Unended       uint32 // messages whose last line does not end with CRLF
 	UTF8Headers   uint32 // internationalized messages with an octet above 127 in a header
+	UniqueIDs     uint32 // messages whose unique-id is not the ordinary one: see [View.AppendUniqueID]
 	RecentBase    UID    // messages from this UID on are \Recent for the next read-write session
 	Recent        uint32 // how many these are
 	HighestModSeq ModSeq

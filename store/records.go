@@ -216,7 +216,7 @@ type state struct {
 	changes  uint32 // how many change records there are
 }
 
-const maxStateRecord = 1 + 4*binary.MaxVarintLen64 + 11*binary.MaxVarintLen32
+const maxStateRecord = 1 + 4*binary.MaxVarintLen64 + 12*binary.MaxVarintLen32
 
 func (s *state) append(b []byte) []byte {
 	b = append(b, recordVersion)
@@ -233,14 +233,17 @@ func (s *state) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(s.keywords))
 	b = binary.AppendUvarint(b, uint64(s.changes))
 	// The last ones are rare, so those at the end are left out where they are 0.
-	if s.Unended > 0 || s.UTF8Headers > 0 || s.DeletedOctets != 0 {
+	if s.Unended > 0 || s.UTF8Headers > 0 || s.DeletedOctets != 0 || s.UniqueIDs > 0 {
 		b = binary.AppendUvarint(b, uint64(s.Unended))
 	}
-	if s.UTF8Headers > 0 || s.DeletedOctets != 0 {
+	if s.UTF8Headers > 0 || s.DeletedOctets != 0 || s.UniqueIDs > 0 {
 		b = binary.AppendUvarint(b, uint64(s.UTF8Headers))
 	}
-	if s.DeletedOctets != 0 {
+	if s.DeletedOctets != 0 || s.UniqueIDs > 0 {
 		b = binary.AppendUvarint(b, uint64(s.DeletedOctets))
+	}
+	if s.UniqueIDs > 0 {
+		b = binary.AppendUvarint(b, uint64(s.UniqueIDs))
 	}
 	return b
 }
@@ -259,7 +262,7 @@ func (s *state) decode(b []byte) error {
 	s.Floor = ModSeq(d.uint())
 	s.keywords = uint32(d.uint())
 	s.changes = uint32(d.uint())
-	s.Unended, s.UTF8Headers, s.DeletedOctets = 0, 0, 0
+	s.Unended, s.UTF8Headers, s.DeletedOctets, s.UniqueIDs = 0, 0, 0, 0
 	if len(d.b) > 0 {
 		s.Unended = uint32(d.uint())
 	}
@@ -268,6 +271,9 @@ func (s *state) decode(b []byte) error {
 	}
 	if len(d.b) > 0 {
 		s.DeletedOctets = int64(d.uint())
+	}
+	if len(d.b) > 0 {
+		s.UniqueIDs = uint32(d.uint())
 	}
 	return d.err("mailbox state")
 }
@@ -365,15 +371,20 @@ type trashed struct {
 	at, until int64    // Unix seconds
 	mailbox   string   // its name at the time
 	keywords  []string // the names of the message's keywords
+	uniqueID  string   // "": the ordinary one
 }
 
 // appendTrashed writes a trash record around an encoded message record.
-func appendTrashed(b []byte, record []byte, at, until int64, mailbox string, keywords []string) []byte {
+func appendTrashed(b []byte, record []byte, at, until int64, mailbox string, keywords []string, uniqueID string) []byte {
 	b = append(b, record...)
 	b = binary.AppendVarint(b, at)
 	b = binary.AppendVarint(b, until-at)
 	b = appendText(b, mailbox)
-	return appendTexts(b, keywords)
+	b = appendTexts(b, keywords)
+	if uniqueID != "" { // few messages have any
+		b = appendText(b, uniqueID)
+	}
+	return b
 }
 
 func (t *trashed) decode(u UID, b []byte) error {
@@ -383,6 +394,9 @@ func (t *trashed) decode(u UID, b []byte) error {
 	t.until = t.at + d.int()
 	t.mailbox = d.text()
 	t.keywords = d.texts()
+	if t.uniqueID = ""; len(d.b) > 0 {
+		t.uniqueID = d.text()
+	}
 	return d.err("trash record")
 }
 

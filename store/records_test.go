@@ -21,7 +21,7 @@ func TestRecordsReadBack(t *testing.T) {
 	}
 	st := state{State: State{
 		UIDValidity: math.MaxUint32, UIDNext: math.MaxUint32, Exists: math.MaxUint32, Unseen: math.MaxUint32,
-		Deleted: math.MaxUint32, Octets: math.MaxInt64, DeletedOctets: math.MaxInt64, RecentBase: math.MaxUint32, Recent: math.MaxUint32, Unended: math.MaxUint32, UTF8Headers: math.MaxUint32,
+		Deleted: math.MaxUint32, Octets: math.MaxInt64, DeletedOctets: math.MaxInt64, RecentBase: math.MaxUint32, Recent: math.MaxUint32, Unended: math.MaxUint32, UTF8Headers: math.MaxUint32, UniqueIDs: math.MaxUint32,
 		HighestModSeq: math.MaxUint64, Floor: math.MaxUint64,
 	}, keywords: math.MaxUint32, changes: math.MaxUint32}
 	if b := st.append(nil); len(b) > maxStateRecord {
@@ -46,9 +46,9 @@ func TestRecordsReadBack(t *testing.T) {
 	if err := gotM.decode(m.append(nil)); err != nil || !reflect.DeepEqual(gotM, m) {
 		t.Errorf("%+v, %v", gotM, err)
 	}
-	tr := trashed{e, -5, 1000, "INBOX", []string{"a", "b"}}
+	tr := trashed{e, -5, 1000, "INBOX", []string{"a", "b"}, "an-id"}
 	var gotT trashed
-	if err := gotT.decode(7, appendTrashed(nil, e.append(nil), tr.at, tr.until, tr.mailbox, tr.keywords)); err != nil || !reflect.DeepEqual(gotT, tr) {
+	if err := gotT.decode(7, appendTrashed(nil, e.append(nil), tr.at, tr.until, tr.mailbox, tr.keywords, tr.uniqueID)); err != nil || !reflect.DeepEqual(gotT, tr) {
 		t.Errorf("%+v, %v", gotT, err)
 	}
 	c := change{at: 5, flagged: UIDSet{{1, 3}, {9, 9}}}
@@ -78,7 +78,8 @@ func FuzzRecords(f *testing.F) {
 	f.Add((&state{State: State{UIDNext: 5}}).append(nil))
 	f.Add((&removed{"x", 5, 6}).append(nil))
 	f.Add(appendKeywords(nil, []string{"a", "b"}))
-	f.Add(appendTrashed(nil, e.append(nil), 1, 2, "INBOX", []string{"k"}))
+	f.Add(appendTrashed(nil, e.append(nil), 1, 2, "INBOX", []string{"k"}, "an-id"))
+	f.Add(appendUniqueID(nil, "an-id"))
 	f.Add([]byte{recordVersion, 1, changeExpunged, 1, 1, 0xff, 0xff, 0xff, 0xff, 0xf})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		given := slices.Clone(b)
@@ -89,6 +90,7 @@ func FuzzRecords(f *testing.F) {
 		new(removed).decode(b)
 		decodeKeywords(b)
 		decodeID(b)
+		decodeUniqueID(b)
 		var box mailbox
 		if box.decode(b) == nil {
 			var again mailbox

@@ -31,6 +31,7 @@ type bin struct {
 	modSeq  ModSeq
 	at      int64 // Unix seconds
 	name    string
+	ids     map[UID]string // the unique-ids of messages that have their own
 }
 
 // throwAway keeps messages that left a mailbox for [Options.Undelete], each
@@ -54,7 +55,7 @@ func (tx *Tx) throwAway(b *bin, entries []entry) error {
 		}
 		key := tx.slab.keep(appendTrashKey(tx.slab.room(maxFixedKey), b.account, b.modSeq, b.mailbox, e.UID))
 		var record [maxMessageRecord]byte
-		value := appendTrashed(nil, e.append(record[:0]), b.at, b.at+keep, b.name, keywordNames(table, e.Flags))
+		value := appendTrashed(nil, e.append(record[:0]), b.at, b.at+keep, b.name, keywordNames(table, e.Flags), b.ids[e.UID])
 		tx.tx.Put(key, value)
 	}
 	return nil
@@ -131,7 +132,7 @@ func (x *Expunged) key(a AccountID) []byte {
 }
 
 // Restore puts expunged messages back, in the order in which they lay, with
-// their flags and dates but without \Deleted, with their keywords as far as
+// their flags, dates and unique-ids of their own but without \Deleted, with their keywords as far as
 // there is room, and under new UIDs: into the mailbox each was in, under
 // whatever name that has now, or where it is gone into one of its name at the
 // time, made anew if need be. It returns how many were restored; those that are
@@ -189,6 +190,8 @@ func (tx *Tx) restore(a AccountID, x *Expunged) (bool, error) {
 		Body:  t.Body,
 		Flags: FlagSet{System: t.Flags &^ FlagDeleted, Keywords: t.keywords},
 		Date:  time.Unix(t.Date, 0),
+
+		UniqueID: t.uniqueID,
 	}
 	done, err := tx.append(&system, ref, m, t.Size, keywordsFit)
 	if err != nil {

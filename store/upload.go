@@ -12,6 +12,8 @@ type Upload struct {
 	Draft *Draft
 	Flags FlagSet
 	Date  time.Time // internal date; zero: now
+	// UniqueID: see [NewMessage].
+	UniqueID string
 }
 
 // AppendAll keeps drafts and puts them into a mailbox in their order, all of them
@@ -42,7 +44,7 @@ func (tx *Tx) upload(id *Identity, dst MailboxRef, u Upload) (Appended, error) {
 	if err != nil {
 		return Appended{}, err
 	}
-	return tx.append(id, dst, NewMessage{b, u.Flags, u.Date}, u.Draft.Size(), keywordsAll)
+	return tx.append(id, dst, NewMessage{b, u.Flags, u.Date, u.UniqueID}, u.Draft.Size(), keywordsAll)
 }
 
 // Replace expunges a message of the view and puts another into a mailbox, the same

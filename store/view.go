@@ -61,9 +61,11 @@ type View struct {
 	untold   UIDSet // flags changed by others, taken up on the way of own changes
 	recent   UIDSet
 	nRecent  int
+	ids      uniqueIDs
 	keywords int    // how many of the keywords' names Refresh has told of
 	only     string // the individual whose messages it is limited to, folded; "": all
 	readOnly bool
+	withIDs  bool // it reads the unique-ids
 	closed   bool
 }
 
@@ -76,9 +78,9 @@ func (s *Store) Open(ctx context.Context, id Identity, ref MailboxRef, readOnly 
 
 // OpenQuietly opens a mailbox for changes as Open does, but writes nothing: what
 // is \Recent stays so for the next session. It is for POP, where a client that
-// only looks for new mail should cost no commit.
+// only looks for new mail should cost no commit. See [View.AppendUniqueID].
 func (s *Store) OpenQuietly(ctx context.Context, id Identity, ref MailboxRef) (*View, error) {
-	return s.open(ctx, &View{s: s, id: id}, ref, func(*View, context.Context) error { return nil })
+	return s.open(ctx, &View{s: s, id: id, withIDs: true}, ref, func(*View, context.Context) error { return nil })
 }
 
 func (s *Store) open(ctx context.Context, v *View, ref MailboxRef, claim func(*View, context.Context) error) (*View, error) {
@@ -91,6 +93,9 @@ func (s *Store) open(ctx context.Context, v *View, ref MailboxRef, claim func(*V
 		v.box = m.describe(k, rights)
 		st, err := readWholeState(r, k)
 		v.state = st.State
+		if err == nil && v.withIDs {
+			v.ids, err = readUniqueIDs(r, k, &v.state)
+		}
 		if err == nil && v.only != "" {
 			v.x, err = v.readPart(ctx, r, &v.state)
 		}
