@@ -133,6 +133,9 @@ func (a *API) SetAccount(ctx context.Context, q SettingsRequest) (AccountInfo, e
 	if err != nil {
 		return AccountInfo{}, err
 	}
+	if !acc.Locked {
+		a.allowSessions(acc)
+	}
 	return a.wholeAccount(ctx, acc)
 }
 

@@ -53,14 +53,19 @@ func (a *API) Release(ctx context.Context, q NameRequest) (CompromisedInfo, erro
 		return CompromisedInfo{}, err
 	}
 	info := CompromisedInfo{Account: acc.Address()}
-	if a.Sessions != nil {
-		a.Sessions.Open(acc.ID)
-	}
+	a.allowSessions(acc)
 	if info.Messages, err = a.Queue.Steer(ctx, "release", QueueRequest{Sender: acc.Address()}); err != nil {
 		return info, fmt.Errorf("release the mail of %s: %w", acc.Address(), err)
 	}
 	a.logf("account %s is given back, %d messages released", acc.Address(), info.Messages)
 	return info, nil
+}
+
+// allowSessions lets an account that is not locked any more have sessions again.
+func (a *API) allowSessions(acc accounts.Account) {
+	if a.Sessions != nil {
+		a.Sessions.Open(acc.ID)
+	}
 }
 
 func (a *API) lock(ctx context.Context, name string, on bool) (accounts.Account, error) {

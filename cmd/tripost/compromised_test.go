@@ -69,9 +69,22 @@ func TestCompromisedEndsSessions(t *testing.T) {
 	if _, err := r.api.Release(t.Context(), admin.NameRequest{Name: "ann@company.test"}); err != nil {
 		t.Fatal(err)
 	}
-	imap := r.dial("IMAP", "* OK")
-	imap.say("a LOGIN ann@company.test \"tulip fields\"")
-	upTo(imap, "a OK")
+	signIn := func() {
+		imap := r.dial("IMAP", "* OK")
+		imap.say("a LOGIN ann@company.test \"tulip fields\"")
+		upTo(imap, "a OK")
+	}
+	signIn()
+
+	// Who takes the lock away by hand gives the account back too.
+	if _, err := r.api.Compromised(t.Context(), admin.NameRequest{Name: "ann@company.test"}); err != nil {
+		t.Fatal(err)
+	}
+	unlock := admin.SettingsRequest{Name: "ann@company.test", Settings: map[string]string{"locked": "off"}}
+	if _, err := r.api.SetAccount(t.Context(), unlock); err != nil {
+		t.Fatal(err)
+	}
+	signIn()
 }
 
 // upTo reads lines up to one with a beginning.
