@@ -52,11 +52,14 @@ type Directory struct {
 	params    PasswordParams
 	seal      cipher.AEAD // nil without Options.LegacyKey
 	server    Policy
+	known     known
 }
 
-// New returns the directory that is in st.
+// New returns the directory that is in st. It watches the store for as long as
+// that is open.
 func New(st *store.Store, o Options) *Directory {
 	d := &Directory{store: st, now: o.Now, rand: o.Rand, mailboxes: o.Mailboxes, params: o.Password.withDefaults(), seal: newSeal(o.LegacyKey), server: o.Server}
+	d.known.store = st
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -74,19 +77,25 @@ func (d *Directory) Store() *store.Store { return d.store }
 
 // View calls fn with the names as they are in one state of the store.
 func (d *Directory) View(ctx context.Context, fn func(*Names) error) error {
-	return d.store.View(ctx, func(r *store.Snapshot) error { return fn(d.In(r)) })
+	known := d.known.now()
+	return d.store.View(ctx, func(r *store.Snapshot) error {
+		n := d.In(r)
+		n.known = known
+		return fn(n)
+	})
 }
 
 // In returns the names in a state of the store that somebody else reads. It is
 // valid as long as the snapshot is.
-func (d *Directory) In(r *store.Snapshot) *Names { return &Names{reader: r, server: d.server} }
+func (d *Directory) In(r *store.Snapshot) *Names { return &Names{reader: r, server: &d.server} }
 
 // Names reads the directory in one state. It is valid only inside the function
 // it was passed to, and not for concurrent use.
 type Names struct {
 	reader *store.Snapshot
-	main   string // the Main Domain's name, once it is known
-	server Policy // Options.Server
+	main   string  // the Main Domain's name, once it is known
+	server *Policy // Options.Server
+	known  knownAt
 }
 
 func (d *Directory) update(ctx context.Context, fn func(*writer) error) error {

@@ -146,17 +146,27 @@ func (n *Names) Main() (string, error) {
 	if n.main != "" {
 		return n.main, nil
 	}
+	if k, ok := n.known.get(""); ok {
+		n.main = k.aliasOf
+		return n.main, nil
+	}
 	b, err := n.get([]byte{keyMain})
 	if err != nil || b == nil {
 		return "", err
 	}
 	f := readRecord(b)
-	n.main = f.text()
-	return n.main, f.end(keyMain)
+	name := f.text()
+	if err := f.end(keyMain); err != nil {
+		return "", err
+	}
+	n.known.put("", knownDomain{aliasOf: name})
+	n.main = name
+	return name, nil
 }
 
 // Domain returns a domain by its name or by one of its aliases, the Main Domain
-// for "". ErrNoDomain: it is not ours.
+// for "". ErrNoDomain: it is not ours. Others may have the same Aliases and
+// Addresses: they must not be changed.
 func (n *Names) Domain(name string) (Domain, error) {
 	main, err := n.Main()
 	if err != nil {
@@ -177,6 +187,9 @@ func (n *Names) Domain(name string) (Domain, error) {
 }
 
 func (n *Names) domainRecord(canonical string) (d Domain, aliasOf string, err error) {
+	if k, ok := n.known.get(canonical); ok {
+		return k.domain, k.aliasOf, nil
+	}
 	b, err := n.get(domainKey(canonical))
 	if err != nil {
 		return Domain{}, "", err
@@ -184,7 +197,10 @@ func (n *Names) domainRecord(canonical string) (d Domain, aliasOf string, err er
 	if b == nil {
 		return Domain{}, "", fmt.Errorf("domain %q: %w", canonical, ErrNoDomain)
 	}
-	return decodeDomain(canonical, b)
+	if d, aliasOf, err = decodeDomain(canonical, b); err == nil {
+		n.known.put(canonical, knownDomain{d, aliasOf})
+	}
+	return d, aliasOf, err
 }
 
 // SetDomain lets change alter a domain: its aliases, services, addresses and

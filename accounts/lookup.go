@@ -114,7 +114,7 @@ func (n *Names) Everybody(dom Domain) ([]string, error) {
 		if err != nil {
 			return err
 		}
-		takes := acct.Policy.over(dom.Policy).over(n.server).MailToAll.Or(true)
+		takes := acct.Policy.over(dom.Policy).over(*n.server).MailToAll.Or(true)
 		if takes && (acct.Services & dom.Services).Has(Mail) {
 			list = append(list, acct.Address())
 		}

@@ -316,7 +316,7 @@ func (n *Names) Policy(id store.AccountID) (Policy, error) {
 	if err != nil {
 		return Policy{}, err
 	}
-	return acct.Policy.over(dom.Policy).over(n.server), nil
+	return acct.Policy.over(dom.Policy).over(*n.server), nil
 }
 
 // ServerPolicy returns Options.Server.

@@ -13,7 +13,7 @@ import (
 
 // applyQuota gives the store the limits that count for an account.
 func (w *writer) applyQuota(acct Account, dom Domain) error {
-	p := acct.Policy.over(dom.Policy).over(w.server)
+	p := acct.Policy.over(dom.Policy).over(*w.server)
 	octets, messages := p.MaxOctets.Or(0), p.MaxMessages.Or(0)
 	have, err := w.tx.Usage(acct.ID)
 	if err != nil || have.OctetLimit == octets && have.MessageLimit == messages {

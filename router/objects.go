@@ -244,7 +244,10 @@ func (w *walk) reader(role string, dom accounts.Domain) error {
 		}
 	}
 	for _, domain := range []string{dom.Name, ""} {
-		obj, err := w.names.Lookup("postmaster", domain)
+		obj, err := accounts.Object{}, accounts.ErrNoAccount // lookUp has tried the role's own name
+		if role != "postmaster" || domain == "" {
+			obj, err = w.names.Lookup("postmaster", domain)
+		}
 		if absent(err) {
 			obj, err = w.oldest(domain)
 		}

@@ -30,7 +30,7 @@ func (s *Store) Check(ctx context.Context, references func(*Snapshot) iter.Seq2[
 	err = s.engine.View(ctx, func(r engine.Reader) error {
 		c := checker{ctx: ctx, r: r, report: report, res: &res, held: map[Body]int64{}}
 		if references != nil {
-			for b, err := range references(&Snapshot{r}) {
+			for b, err := range references(&Snapshot{r: r}) {
 				if err != nil {
 					return err
 				}

@@ -49,14 +49,18 @@ func (sp Space) bounds(lo, hi []byte) (from, to []byte) {
 // Snapshot reads one state of the store. It is not for concurrent use, and
 // valid only inside the function that it was passed to, as is every slice that
 // it returns.
-type Snapshot struct{ r engine.Reader }
+type Snapshot struct {
+	r   engine.Reader
+	key []byte // of the last Get
+}
 
 // Get returns the value of key in a space, nil when there is none.
 func (r *Snapshot) Get(sp Space, key []byte) ([]byte, error) {
 	if err := sp.check(); err != nil {
 		return nil, err
 	}
-	return r.r.Get(sp.key(key))
+	r.key = append(append(r.key[:0], byte(sp)), key...)
+	return r.r.Get(r.key)
 }
 
 // Range yields the items of a space with lo <= key < hi in ascending order, the
@@ -141,7 +145,7 @@ func (tx *Tx) Delete(sp Space, key []byte) {
 
 // View runs fn on one durable state. fn must not wait for the network.
 func (s *Store) View(ctx context.Context, fn func(*Snapshot) error) error {
-	return s.engine.View(ctx, func(r engine.Reader) error { return fn(&Snapshot{r}) })
+	return s.engine.View(ctx, func(r engine.Reader) error { return fn(&Snapshot{r: r}) })
 }
 
 // Update runs fn in a transaction and returns once its changes are durable; an
@@ -152,7 +156,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	now := s.o.Now()
 	cleared := false
 	err := s.engine.Update(ctx, func(etx engine.Tx) error {
-		tx := Tx{Snapshot: Snapshot{etx}, tx: etx, s: s, now: now}
+		tx := Tx{Snapshot: Snapshot{r: etx}, tx: etx, s: s, now: now}
 		if err := fn(&tx); err != nil {
 			return err
 		}
