@@ -224,6 +224,8 @@ func TestRestoreAccount(t *testing.T) {
 	must(t)(nil, d.Store().SetACL(ctx, before.Identity(), box, store.ACLEntry{ID: "anyone", Rights: store.RightLookup}, store.RightsReplace))
 	keep(t, d, box, "one")
 	keep(t, d, box, "two")
+	own := MailboxAlias{Name: "work", Target: "~boss/lists"}
+	must(t)(nil, d.AddMailboxAlias(ctx, "jsmith", own))
 
 	must(t)(nil, d.RemoveAccount(ctx, "jsmith"))
 	if all, err := d.RemovedAccounts(ctx); err != nil || len(all) != 1 || all[0].Account.Address() != "jsmith@company.test" {
@@ -251,6 +253,9 @@ func TestRestoreAccount(t *testing.T) {
 	aliases, err := d.Aliases(ctx, "company.test")
 	if err != nil || !slices.ContainsFunc(aliases, func(a Alias) bool { return a.Local == "first" }) {
 		t.Errorf("%+v, %v", aliases, err)
+	}
+	if back, err := d.MailboxAliases(ctx, acct.ID); err != nil || !slices.Equal(back, []MailboxAlias{own}) {
+		t.Errorf("%+v, %v", back, err)
 	}
 	if g, err := d.Group(ctx, "team"); err != nil || !slices.Equal(g.Members, []string{"jsmith@company.test"}) {
 		t.Errorf("%+v, %v", g, err)

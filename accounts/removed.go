@@ -19,6 +19,7 @@ type removedAccount struct {
 	legacy   []byte
 	aliases  []string // local parts
 	groups   []string // addresses of those that it was a member of
+	boxes    []MailboxAlias
 }
 
 func removedKey(domain, local string) []byte {
@@ -34,6 +35,10 @@ func encodeRemoved(a removedAccount) []byte {
 	r.number(uint64(len(a.groups)))
 	for _, name := range a.groups {
 		r.text(name)
+	}
+	r.number(uint64(len(a.boxes)))
+	for _, box := range a.boxes {
+		r.text(box.Name).text(box.Target)
 	}
 	return r.b
 }
@@ -52,6 +57,11 @@ func decodeRemoved(b []byte) (a removedAccount, err error) {
 	for range min(f.number(), uint64(len(f.b))) {
 		a.groups = append(a.groups, f.text())
 	}
+	if f.more() {
+		for range min(f.number(), uint64(len(f.b))) {
+			a.boxes = append(a.boxes, MailboxAlias{f.text(), f.text()})
+		}
+	}
 	return a, f.end(keyRemoved)
 }
 
@@ -63,6 +73,9 @@ func (w *writer) keepRemoved(acct Account, aliases []Alias, groups []string, unt
 		was.aliases = append(was.aliases, a.Local)
 	}
 	var err error
+	if was.boxes, err = w.mailboxAliases(acct.ID); err != nil {
+		return err
+	}
 	if was.password, err = w.get(idKey(keyPassword, acct.ID)); err != nil {
 		return err
 	}
@@ -123,15 +136,9 @@ type Removed struct {
 // RemovedAccounts returns those that can be restored, by domain and name.
 func (d *Directory) RemovedAccounts(ctx context.Context) ([]Removed, error) {
 	var all []Removed
-	now := d.now()
-	err := d.View(ctx, func(n *Names) error {
-		return n.each([]byte{keyRemoved}, func(_, value []byte) error {
-			was, err := decodeRemoved(value)
-			if err == nil && !was.until.Before(now) {
-				all = append(all, Removed{was.account, was.until})
-			}
-			return err
-		})
+	err := d.View(ctx, func(n *Names) (err error) {
+		all, err = n.RemovedAccounts(d.now())
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing removed accounts: %w", err)
@@ -139,9 +146,23 @@ func (d *Directory) RemovedAccounts(ctx context.Context) ([]Removed, error) {
 	return all, nil
 }
 
+// RemovedAccounts is [Directory.RemovedAccounts] in this state: those that can be
+// restored at now.
+func (n *Names) RemovedAccounts(now time.Time) ([]Removed, error) {
+	var all []Removed
+	err := n.each([]byte{keyRemoved}, func(_, value []byte) error {
+		was, err := decodeRemoved(value)
+		if err == nil && !was.until.Before(now) {
+			all = append(all, Removed{was.account, was.until})
+		}
+		return err
+	})
+	return all, err
+}
+
 // RestoreAccount makes an account again that was removed: its name, settings,
 // password, aliases and groups as far as their names are still free and there,
-// its mailboxes, and the messages that were in them, under new UIDs. It returns
+// its mailboxes, names of its own for those of others, and the messages that were in them, under new UIDs. It returns
 // how many. ErrNoAccount: none of this name was removed, or its time is over.
 // ErrExists: something has taken its name.
 //
@@ -206,13 +227,16 @@ func (w *writer) restoreAccount(addr string, now time.Time) (removedAccount, err
 }
 
 // restoreNames gives a restored account its aliases and groups back, as far as
-// they are free and there.
+// they are free and there, and its mailbox aliases.
 func (w *writer) restoreNames(was removedAccount) error {
 	for _, alias := range was.aliases {
 		err := w.addAlias(alias+"@"+was.account.Domain, was.account.Address())
 		if err != nil && !errors.Is(err, ErrExists) {
 			return err
 		}
+	}
+	for _, box := range was.boxes {
+		w.put(mailboxAliasKey(was.account.ID, box.Name), newRecord().text(box.Target).b)
 	}
 	for _, name := range was.groups {
 		g, err := w.group(name)

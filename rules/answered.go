@@ -213,12 +213,21 @@ func forget(tx *store.Tx, keys [][]byte) error {
 	return nil
 }
 
-// forgetGone removes the rules of accounts that were removed.
+// forgetGone removes the rules of accounts that were removed and cannot be
+// restored any more.
 func (s *Rules) forgetGone(ctx context.Context) error {
 	from := []byte{keyRules}
 	for from != nil {
 		var gone []store.AccountID
 		err := s.store.View(ctx, func(r *store.Snapshot) error {
+			removed, err := s.directory.In(r).RemovedAccounts(s.o.Now())
+			if err != nil {
+				return err
+			}
+			restorable := make(map[store.AccountID]bool, len(removed))
+			for _, was := range removed {
+				restorable[was.Account.ID] = true
+			}
 			n, next := 0, []byte(nil)
 			for it, err := range r.Range(store.SpaceRules, from, []byte{keyRules + 1}) {
 				if err != nil {
@@ -232,9 +241,9 @@ func (s *Rules) forgetGone(ctx context.Context) error {
 					continue
 				}
 				a := store.AccountID(binary.BigEndian.Uint64(it.Key[1:]))
-				if _, err := r.Usage(a); errors.Is(err, store.ErrNoAccount) {
+				if _, err := r.Usage(a); errors.Is(err, store.ErrNoAccount) && !restorable[a] {
 					gone = append(gone, a)
-				} else if err != nil {
+				} else if err != nil && !errors.Is(err, store.ErrNoAccount) {
 					return err
 				}
 			}

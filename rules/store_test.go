@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -25,8 +26,8 @@ func newWorld(t *testing.T, o Options) *world {
 	t.Helper()
 	w := &world{t: t, ctx: t.Context(), now: time.Unix(1_800_000_000, 0)}
 	clock := func() time.Time { return w.now }
-	st := storetest.Open(t, t.TempDir(), store.Options{Now: clock})
-	dir := accounts.New(st, accounts.Options{})
+	st := storetest.Open(t, t.TempDir(), store.Options{Now: clock, Undelete: 14 * 24 * time.Hour})
+	dir := accounts.New(st, accounts.Options{Now: clock})
 	_, err := dir.AddDomain(w.ctx, "company.test")
 	must(t, err)
 	w.ann, err = dir.AddAccount(w.ctx, "ann", "")
@@ -178,6 +179,23 @@ func TestAnsweredIsBounded(t *testing.T) {
 	}
 	if !w.answer("one-more@y.test", reply) {
 		t.Error("nobody is answered any more")
+	}
+}
+
+// TestRestoredAccountHasItsRules keeps the rules for as long as their account can
+// come back.
+func TestRestoredAccountHasItsRules(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	list := []Rule{{Name: "a", Actions: []Action{{Do: Keep}}}}
+	must(t, w.Replace(w.ctx, "ann", list))
+	must(t, w.directory.RemoveAccount(w.ctx, "ann"))
+	w.now = w.now.Add(24 * time.Hour)
+	must(t, w.Forget(w.ctx))
+	_, _, err := w.directory.RestoreAccount(w.ctx, "ann")
+	must(t, err)
+	if back := w.rules(); !reflect.DeepEqual(back, list) {
+		t.Errorf("%+v", back)
 	}
 }
 
