@@ -117,8 +117,7 @@ func (tx *Tx) ReviveAccount(a AccountID) error {
 		return fmt.Errorf("reviving account %d: %w", a, err)
 	}
 	acct := was.account
-	acct.octets, acct.messages, acct.names = 0, 0, 0
-	acct.modSeq++
+	acct.octets, acct.messages, acct.names, acct.metadata = 0, 0, 0, 0
 	slices.SortFunc(was.boxes, func(x, y namedMailbox) int { return cmp.Compare(x.name, y.name) })
 	for i := range was.boxes {
 		m := &was.boxes[i].mailbox
@@ -129,6 +128,7 @@ func (tx *Tx) ReviveAccount(a AccountID) error {
 	for _, name := range was.subscribed {
 		tx.tx.Put(subscriptionKey(a, name), []byte{recordVersion})
 	}
+	acct.modSeq++ // that of the mailboxes
 	tx.putAccount(a, &acct)
 	tx.tx.Delete(removedAccountKey(a))
 	return nil
