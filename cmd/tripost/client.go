@@ -128,6 +128,7 @@ func (c *client) stream(ctx context.Context, operation string, request any, body
 	if err != nil {
 		return nil, err
 	}
+	r.Body = interruptible(ctx, r.Body) // the end of a request waits for who reads its body
 	resp, err := c.do(r)
 	if err != nil {
 		return nil, err
