@@ -340,6 +340,27 @@ func TestLoginByLocalAddress(t *testing.T) {
 	}
 }
 
+// A forwarder to an account is one more name of it; one that leads elsewhere is
+// nobody's.
+func TestRouteLoginByForwarder(t *testing.T) {
+	t.Parallel()
+	r := openRouter(t, testOptions())
+	for name, target := range map[string]string{"sales": "jsmith", "office": "sales@company.test", "away": "jim@elsewhere.test"} {
+		if _, err := r.directory.SetForwarder(t.Context(), name, target, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"sales", "Sales@company.example", "office%company.test"} {
+		route, err := r.RouteLogin(t.Context(), name, netip.Addr{})
+		if err != nil || route.Account.Address() != "jsmith@company.test" || route.Individual != "" {
+			t.Errorf("%s: %+v, %v", name, route, err)
+		}
+	}
+	if route, err := r.RouteLogin(t.Context(), "away", netip.Addr{}); !errors.Is(err, accounts.ErrNoAccount) {
+		t.Errorf("away: %+v, %v", route, err)
+	}
+}
+
 // A record for a domain lets each of its people sign in to a view of their own.
 func TestRouteLoginByTable(t *testing.T) {
 	t.Parallel()
