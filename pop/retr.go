@@ -91,7 +91,7 @@ func (s *session) openMessage(ctx context.Context, arg string) (*openMessage, er
 		return nil, refusedRead
 	}
 	m := &openMessage{Message: d.message(n), number: n, rights: rights}
-	if m.body, err = d.view.OpenBody(ctx, n); err != nil {
+	if m.body, err = s.openBody(ctx, n, s.conn.Buffered()); err != nil {
 		return nil, fmt.Errorf("open message %d: %w", n, err)
 	}
 	if size := m.body.Size(); size != m.Size {

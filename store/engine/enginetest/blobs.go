@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 
 	"tripost/store/engine"
@@ -110,22 +111,26 @@ func testBlobs(t *testing.T, open Opener) {
 	if _, err := e.Open(background, 1<<40); !errors.Is(err, engine.ErrNoBlob) {
 		t.Errorf("opening a blob that never was: %v", err)
 	}
-	checkOpenAll(t, e, blobs)
-}
-
-// checkOpenAll opens all blobs at once, and one that never was among them.
-func checkOpenAll(t *testing.T, e engine.Engine, blobs map[engine.Blob][]byte) {
-	t.Helper()
 	list := []engine.Blob{1 << 40}
 	for b := range blobs {
 		list = append(list, b)
 	}
+	checkOpenAll(t, e, blobs, list)
+	slices.Sort(list)
+	checkOpenAll(t, e, blobs, list)
+	slices.Reverse(list)
+	checkOpenAll(t, e, blobs, append(list, list...))
+}
+
+// checkOpenAll opens the blobs of a list at once, and one that never was among them.
+func checkOpenAll(t *testing.T, e engine.Engine, blobs map[engine.Blob][]byte, list []engine.Blob) {
+	t.Helper()
 	called := 0
 	err := e.OpenAll(background, list, func(i int, body engine.Body, err error) {
 		if called++; i != called-1 {
 			t.Errorf("blob %d comes as the %d-th", i, called)
 		}
-		if i == 0 {
+		if list[i] == 1<<40 {
 			if !errors.Is(err, engine.ErrNoBlob) {
 				t.Errorf("opening a blob that never was among others: %v", err)
 			}

@@ -1,9 +1,12 @@
 package local
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
+
+	"go.etcd.io/bbolt"
 
 	"tripost/store/engine"
 )
@@ -22,6 +25,34 @@ var (
 
 func bodyKey(b engine.Blob) []byte {
 	return binary.BigEndian.AppendUint64([]byte(bodyPrefix), uint64(b))
+}
+
+// bodySearch looks several blobs up in one state. Those of one mailbox often are
+// neighbours, so the index is searched only where the next entry is another's.
+type bodySearch struct {
+	layers *layers
+	cursor *bbolt.Cursor
+	key    []byte // the blob's
+	at     []byte // key of the cursor's entry; nil: none
+}
+
+// value returns a blob's encoded entry, nil when there is none.
+func (s *bodySearch) value(b engine.Blob) []byte {
+	s.key = binary.BigEndian.AppendUint64(append(s.key[:0], bodyPrefix...), uint64(b))
+	value, said := s.layers.changed(s.key)
+	if said {
+		return value
+	}
+	if s.at != nil {
+		s.at, value = s.cursor.Next()
+	}
+	if !bytes.Equal(s.at, s.key) {
+		s.at, value = s.cursor.Seek(s.key)
+	}
+	if !bytes.Equal(s.at, s.key) {
+		return nil
+	}
+	return value
 }
 
 func blobOfKey(key []byte) (engine.Blob, bool) {

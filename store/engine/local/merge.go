@@ -26,17 +26,26 @@ func (l *layers) get(key []byte) ([]byte, error) {
 	if l.done {
 		return nil, errOutside
 	}
+	if value, said := l.changed(key); said {
+		return value, nil
+	}
+	return l.bucket.Get(key), nil
+}
+
+// changed returns what the overlays say of a key, if anything: a nil value where
+// the key is gone.
+func (l *layers) changed(key []byte) (value []byte, said bool) {
 	for _, root := range [2]*node{l.active, l.frozen} {
 		it := root.lookup(key)
 		if it == nil || it.kind == itemNone {
 			continue
 		}
 		if it.kind == itemDeleted {
-			return nil, nil
+			return nil, true
 		}
-		return it.value, nil
+		return it.value, true
 	}
-	return l.bucket.Get(key), nil
+	return nil, false
 }
 
 // cursor is what forward and backward iteration share: the head of each layer,
