@@ -98,7 +98,7 @@ func (p *progress) await(t *testing.T, more int64) {
 		if time.Now().After(deadline) {
 			t.Fatal("the server does nothing")
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // clients of another process count: nothing to wait on
 	}
 }
 

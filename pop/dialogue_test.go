@@ -428,7 +428,7 @@ func (c *conversation) play(line string) {
 	case "T":
 		d, err := time.ParseDuration(text)
 		must(c.t, err)
-		time.Sleep(d)
+		time.Sleep(d) // in the bubble
 		synctest.Wait()
 	}
 }

@@ -106,7 +106,7 @@ func replyTo(err error) reply {
 	case errors.As(err, &refusal):
 		return reply{refusal.Code, refusal.Enhanced, refusal.Reason}
 	case errors.Is(err, queue.ErrFlow):
-		return reply{450, "4.7.1", "this account has sent as much as it may for now, try again later"}
+		return reply{450, "4.7.1", "this account has sent as much as it may within the period, try again later"}
 	case errors.As(err, &r):
 		return reply{r.Code, r.Enhanced, "<" + r.Address + "> " + r.Reason}
 	case errors.Is(err, wire.ErrBareCR), errors.Is(err, wire.ErrBareLF):

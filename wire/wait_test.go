@@ -158,7 +158,7 @@ func TestReadTimeouts(t *testing.T) {
 				if _, err := peer.Write([]byte("x")); err != nil {
 					return
 				}
-				time.Sleep(10 * time.Second)
+				time.Sleep(10 * time.Second) // in the bubble
 			}
 		}()
 		if _, err := c.ReadLine(512); !errors.Is(err, os.ErrDeadlineExceeded) {

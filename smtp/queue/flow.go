@@ -17,7 +17,7 @@ type Flow struct {
 
 // ErrFlow is returned when an account has sent to as many recipients elsewhere
 // as [Options.Flow] allows. It is temporary.
-var ErrFlow = errors.New("the account has sent as much as it may for now")
+var ErrFlow = errors.New("the account has sent as much as it may within the period")
 
 // meterOfFlow counts recipients by account. It keeps two numbers for each
 // account that has sent within two periods, in memory alone: a new process
