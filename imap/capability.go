@@ -60,7 +60,7 @@ var capabilities = []capability{
 	{"THREAD=REFERENCES", late},  // RFC 5256
 	{"THREAD=ORDEREDSUBJECT", late},
 	{"INPROGRESS", late},  // RFC 9585
-	{"I18NLEVEL=1", late}, // RFC 5255
+	{"I18NLEVEL=2", late}, // RFC 5255
 	{"ACL", late},         // RFC 4314
 	{"RIGHTS=kxte", late}, // RFC 4314 section 5.1.1
 	{"QUOTA", late},       // RFC 9208

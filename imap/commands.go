@@ -44,6 +44,7 @@ func commands() map[string]*row {
 		"IDLE":        {states: signedIn, run: (*session).idle},        // RFC 2177
 
 		// Authenticated, extensions.
+		"COMPARATOR":     {states: signedIn, run: (*session).compareBy},   // RFC 5255 section 4.7
 		"NOTIFY":         {states: signedIn, run: (*session).setNotify},   // RFC 5465
 		"GETMETADATA":    {states: signedIn, run: (*session).getMetadata}, // RFC 5464
 		"SETMETADATA":    {states: signedIn, run: (*session).setMetadata},

@@ -97,7 +97,7 @@ func numbering(v *store.View, uid bool) func(seq int) uint64 {
 func (s *session) searchOptions(cmd *command, n int) search.Options {
 	limits := s.srv.cfg.Limits
 	return search.Options{
-		Store: s.srv.cfg.Store, Pool: s.srv.searches, Collation: search.UnicodeCasemap,
+		Store: s.srv.cfg.Store, Pool: s.srv.searches, Collation: s.comparator.Collation,
 		Header: limits.Header, Octets: limits.SearchOctets, Memory: limits.SortMemory,
 		Alive: s.searchProgress(cmd.tag, n),
 	}

@@ -73,6 +73,8 @@ type session struct {
 	saved    store.UIDSet // of the selected mailbox: what "$" stands for, RFC 5182
 	opened   string       // the name by which it was selected
 
+	comparator comparator // of texts, in searches
+
 	alerted       atomic.Bool // there may be alerts that have not been told
 	unwatchAlerts func()      // nil: they are not watched
 
@@ -91,7 +93,7 @@ func (e *endError) Error() string { return e.text }
 
 // Serve runs one session on c until it ends; ctx ending makes it say goodbye.
 func (srv *Server) Serve(ctx context.Context, c *wire.Conn) {
-	s := &session{srv: srv, c: c, log: c.Logger(), state: notAuthenticated}
+	s := &session{srv: srv, c: c, log: c.Logger(), state: notAuthenticated, comparator: defaultComparator}
 	defer s.leave()
 	s.farewell(ctx, s.run(ctx))
 }

@@ -28,7 +28,7 @@ func (s *session) findSorted(ctx context.Context, cmd *command, ret *returns, by
 	if err := f.search(ctx, e, &returns{}); err != nil {
 		return err
 	}
-	if f.seqs, err = e.Sort(ctx, f.seqs, by); err != nil {
+	if f.seqs, err = e.Sort(ctx, f.seqs, s.comparator.sorted(by)); err != nil {
 		return err
 	}
 	f.parts(ret)

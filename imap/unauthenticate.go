@@ -26,6 +26,7 @@ func (s *session) signOff() {
 	s.user, s.only = store.Identity{}, ""
 	s.hidden = ""
 	s.features = 0
+	s.comparator = defaultComparator
 	s.lost = false
 	s.state = notAuthenticated
 	s.c.SetDeadline(time.Now().Add(s.srv.cfg.Timeouts.SignIn))

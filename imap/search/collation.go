@@ -28,17 +28,39 @@ func (c Collation) String() string { return collations[c] }
 // Collations lists all there are, the default first.
 func Collations() []Collation { return []Collation{UnicodeCasemap, ASCIICasemap, Octet} }
 
-// FindCollation returns the first collation whose name matches a pattern of RFC
-// 4790 section 3.2, in which "*" at the end stands for any text.
-func FindCollation(pattern string) (Collation, bool) {
-	pattern = strings.ToLower(pattern)
-	prefix, open := strings.CutSuffix(pattern, "*")
-	for i, name := range collations {
-		if name == pattern || open && strings.HasPrefix(name, prefix) {
-			return Collation(i), true
+// maxCollationName is the length of the longest name and pattern, RFC 4790 section 3.1.
+const maxCollationName = 254
+
+// Matching returns the collations whose names match a pattern of RFC 4790 section
+// 3.2, the default first. "*" stands for any text in it; case is of no matter.
+func Matching(pattern string) (found []Collation) {
+	if len(pattern) > maxCollationName {
+		return nil
+	}
+	for _, c := range Collations() {
+		if matchesName(strings.ToLower(pattern), c.String()) {
+			found = append(found, c)
 		}
 	}
-	return 0, false
+	return found
+}
+
+// matchesName says whether a name is what a pattern stands for.
+func matchesName(pattern, name string) bool {
+	texts := strings.Split(pattern, "*")
+	last := len(texts) - 1
+	if last == 0 {
+		return name == pattern
+	}
+	rest, begins := strings.CutPrefix(name, texts[0])
+	for _, text := range texts[1:last] {
+		_, after, found := strings.Cut(rest, text)
+		if !found {
+			return false
+		}
+		rest = after
+	}
+	return begins && strings.HasSuffix(rest, texts[last])
 }
 
 // Append appends the canonical form of a text in UTF-8. For i;unicode-casemap that

@@ -3,6 +3,7 @@ package search
 import (
 	"bytes"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -36,17 +37,16 @@ func TestUnicodeCasemapExamples(t *testing.T) {
 	}
 }
 
-func TestFindCollation(t *testing.T) {
-	for pattern, want := range map[string]Collation{
-		"i;octet": Octet, "I;ASCII-casemap": ASCIICasemap, "i;*": UnicodeCasemap, "i;asc*": ASCIICasemap, "*": UnicodeCasemap,
+func TestMatchingCollations(t *testing.T) {
+	all := Collations()
+	for pattern, want := range map[string][]Collation{
+		"i;octet": {Octet}, "I;ASCII-casemap": {ASCIICasemap}, "i;*": all, "i;asc*": {ASCIICasemap}, "*": all,
+		"*octet": {Octet}, "i;*-casemap": {UnicodeCasemap, ASCIICasemap}, "*;*c*": all, "i;*i*case*": {UnicodeCasemap, ASCIICasemap},
+		"": nil, "i;basic": nil, "i;octet2": nil, "octet": nil, "*;octet;*": nil, "i;octet*octet": nil, "*x*": nil,
+		strings.Repeat("*", 255): nil,
 	} {
-		if got, found := FindCollation(pattern); got != want || !found {
-			t.Errorf("%q finds %v, %v", pattern, got, found)
-		}
-	}
-	for _, pattern := range []string{"", "i;basic", "i;octet2", "*octet"} {
-		if got, found := FindCollation(pattern); found {
-			t.Errorf("%q finds %v", pattern, got)
+		if got := Matching(pattern); !slices.Equal(got, want) {
+			t.Errorf("%q finds %v, want %v", pattern, got, want)
 		}
 	}
 }
