@@ -27,7 +27,6 @@ func TestIMAPClients(t *testing.T) {
 // its header cache, with QRESYNC.
 func tryNeomutt(t *testing.T, s *server) {
 	program(t, "neomutt")
-	program(t, "script")
 	s.deliver("neomutt", 3)
 	dir := t.TempDir()
 	run := func(keys string) {
@@ -51,7 +50,7 @@ set resolve=no
 set folder="%s"
 push "%s<quit>"
 `, address("neomutt"), password, dir, dir, keys), 0o600)
-		tool(t, "", "script", "-qec", "TERM=xterm neomutt -n -F "+rc+" -f imap://127.0.0.1:"+port(s.imap)+"/INBOX", "/dev/null")
+		inTerminal(t, dir, "neomutt -n -F "+rc+" -f imap://127.0.0.1:"+port(s.imap)+"/INBOX").end()
 	}
 	run("<last-entry><copy-message>imap://127.0.0.1:" + port(s.imap) + "/kept<enter><flag-message><first-entry><delete-message><sync-mailbox>")
 	s.wantSubjects(t, "neomutt", "INBOX", "letter 2", "letter 3")
@@ -67,20 +66,19 @@ push "%s<quit>"
 // tryAlpine reads, saves and expunges.
 func tryAlpine(t *testing.T, s *server) {
 	program(t, "alpine")
-	program(t, "script")
 	s.deliver("alpine", 3)
 	dir := t.TempDir()
 	rc := write(t, dir, "rc", fmt.Sprintf(`personal-name=Alpine
 inbox-path={127.0.0.1:%s/imap/notls/user=%s}INBOX
 folder-collections=far {127.0.0.1:%s/imap/notls/user=%s}[]
-feature-list=expunge-without-confirm-everywhere,quit-without-confirm,save-will-not-delete
+feature-list=expunge-without-confirm-everywhere,quit-without-confirm,save-will-not-delete,disable-password-file-saving
 last-version-used=9.99
 user-domain=company.test
 `, port(s.imap), address("alpine"), port(s.imap), address("alpine")), 0o600)
 	// The list of messages, save the first in Drafts, delete the second, expunge, quit.
-	// The password is typed, and not to be kept.
-	keys := `i,"1",CR,s,"Drafts",CR,n,d,x,q`
-	tool(t, password+"\rn", "script", "-qec", "TERM=xterm HOME="+dir+" timeout 60 alpine -p "+rc+" -I '"+keys+"'", "/dev/null")
+	alpine := inTerminal(t, dir, "alpine -p "+rc+` -I 'i,"1",CR,s,"Drafts",CR,n,d,x,q'`)
+	alpine.answer("PASSWORD", password+"\r")
+	alpine.end()
 	s.wantSubjects(t, "alpine", "Drafts", "letter 1")
 	s.wantSubjects(t, "alpine", "INBOX", "letter 1", "letter 3")
 }

@@ -109,8 +109,7 @@ set resolve=no
 set folder="%s"
 push "<last-entry><copy-message>imap://127.0.0.1:%s/kept<enter><flag-message><first-entry><delete-message><sync-mailbox><quit>"
 `, address("mutt"), password, dir, port(s.imap)), 0o600)
-		// mutt wants a terminal: script gives it one.
-		tool(t, "", "script", "-qec", "TERM=xterm mutt -n -F "+rc+" -f imap://127.0.0.1:"+port(s.imap)+"/INBOX", "/dev/null")
+		inTerminal(t, dir, "mutt -n -F "+rc+" -f imap://127.0.0.1:"+port(s.imap)+"/INBOX").end()
 		s.wantSubjects(t, "mutt", "INBOX", "letter 2", "letter 3")
 		s.wantSubjects(t, "mutt", "kept", "letter 3")
 		if mbox := s.run("message", "export", address("mutt"), "INBOX", "-"); strings.Count(mbox, "\nX-Status: F\n") != 1 {

@@ -67,7 +67,6 @@ allow_root_commands = true
 // one, deletes one. In clear, by STLS and over TLS.
 func tryMuttPOP(t *testing.T, s *server) {
 	program(t, "mutt")
-	program(t, "script")
 	certificates := filepath.Join(s.dir, "data", "self-signed.pem")
 	if _, err := os.Stat(certificates); err != nil {
 		t.Fatal(err)
@@ -93,7 +92,7 @@ set pipe_decode=no
 set folder="%s"
 push "%s"
 `, "mutt@"+domain, password, starttls, certificates, dir, keys), 0o600)
-		tool(t, "", "script", "-qec", "TERM=xterm mutt -n -F "+rc+" -f "+scheme+"://"+address+"/", "/dev/null")
+		inTerminal(t, dir, "mutt -n -F "+rc+" -f "+scheme+"://"+address+"/").end()
 	}
 	run("pop", s.pop, "no", "<exit>") // headers by TOP, nothing changes
 	s.wantSubjects(t, "mutt", "INBOX", "letter 1", "letter 2", "letter 3", "letter 4")
