@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -50,8 +49,10 @@ type server struct {
 	t      testing.TB
 	dir    string
 	config string
-	cmd    *exec.Cmd
+	cmd    *exec.Cmd // nil: it was stopped or killed
 	output *bytes.Buffer
+	ended  chan struct{} // closed when the process is gone
+	end    error         // how it ended
 
 	smtp, submission, pop, imap    string // addresses, clear text
 	submissionTLS, popTLS, imapTLS string
@@ -100,27 +101,56 @@ queue.resolver = "127.0.0.1:1" # nothing may leave this machine
 	return s
 }
 
-// nextPort is the next port to try. Ports below those that the system gives to
-// outgoing connections stay free while a server restarts.
-var nextPort atomic.Uint32
+// ports are given out one after the other, in blocks that no other process which
+// runs these tests has. They are below those that the system gives to outgoing
+// connections and to whoever asks for any port, so that they stay free while a
+// server restarts.
+var ports struct {
+	mu         sync.Mutex
+	next, last int
+	held       []net.Listener // on the first port of each block, to the end of the process
+}
 
+const (
+	firstPort, lastPort = 10_000, 32_000
+	portBlock           = 200
+)
+
+// freeAddresses returns addresses on which nobody listens or will.
 func freeAddresses(t testing.TB, n int) []string {
 	t.Helper()
-	nextPort.CompareAndSwap(0, 10_000+uint32(os.Getpid()%10_000))
+	ports.mu.Lock()
+	defer ports.mu.Unlock()
 	var addrs []string
-	for range 20_000 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+nextPort.Add(1)%20_000)
-		ln, err := net.Listen("tcp", addr)
-		if err != nil {
-			continue
+	for len(addrs) < n {
+		if ports.next == ports.last && !takePorts() {
+			t.Fatal("there are no free ports")
 		}
-		ln.Close()
-		if addrs = append(addrs, addr); len(addrs) == n {
-			return addrs
+		addr := fmt.Sprintf("127.0.0.1:%d", ports.next)
+		ports.next++
+		if ln, err := net.Listen("tcp", addr); err == nil {
+			ln.Close()
+			addrs = append(addrs, addr)
 		}
 	}
-	t.Fatal("there are no free ports")
-	return nil
+	return addrs
+}
+
+// takePorts makes a block of ports ours by listening on its first one. The caller
+// holds ports.mu.
+func takePorts() bool {
+	const blocks = (lastPort - firstPort) / portBlock
+	begin := os.Getpid()
+	for i := range blocks {
+		first := firstPort + (begin+i)%blocks*portBlock
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first))
+		if err == nil {
+			ports.held = append(ports.held, ln)
+			ports.next, ports.last = first+1, first+portBlock
+			return true
+		}
+	}
+	return false
 }
 
 // command makes a command of the program.
@@ -136,28 +166,57 @@ func (s *server) command(args ...string) *exec.Cmd {
 // start starts the server and waits until it answers.
 func (s *server) start() {
 	s.t.Helper()
-	s.cmd = s.command("serve")
-	s.output = new(bytes.Buffer)
-	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	deadline := time.Now().Add(20 * time.Second)
-	for _, addr := range []string{s.imapTLS, s.smtp} {
-		for {
-			conn, err := net.Dial("tcp", addr)
-			if err == nil {
-				conn.Close()
-				break
-			}
-			if time.Now().After(deadline) {
-				s.cmd.Process.Kill()
-				s.cmd.Wait()
-				s.t.Fatalf("the server does not answer on %s: %s", addr, s.output)
-			}
-			time.Sleep(5 * time.Millisecond) // the port is closed: nothing to wait on
+	deadline := time.Now().Add(patience)
+	for !s.launch(deadline) {
+		// A connection of somebody else may come from our port, for a moment.
+		if !strings.Contains(s.output.String(), "address already in use") || time.Now().After(deadline) {
+			s.t.Fatalf("the server does not start (%v): %s", s.end, s.output)
 		}
 	}
+}
+
+// launch starts the server, and tells whether it answers. If not it has ended.
+func (s *server) launch(deadline time.Time) bool {
+	s.t.Helper()
+	cmd := s.command("serve")
+	s.output = new(bytes.Buffer)
+	cmd.Stdout, cmd.Stderr = s.output, s.output
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	s.cmd, s.ended = cmd, ended
+	go func() {
+		s.end = cmd.Wait()
+		close(ended)
+	}()
+	tick := time.NewTicker(5 * time.Millisecond) // the port is closed: nothing else to wait on
+	defer tick.Stop()
+	for _, addr := range []string{s.imapTLS, s.smtp} {
+		for !answers(addr) {
+			select {
+			case <-ended:
+				s.cmd = nil
+				return false
+			case <-tick.C:
+			}
+			if time.Now().After(deadline) {
+				s.kill()
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// answers tells whether somebody listens on an address.
+func answers(addr string) bool {
+	conn, err := net.DialTimeout("tcp", addr, patience)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
 }
 
 // stop ends the server gracefully; the store must be clean afterwards.
@@ -165,21 +224,40 @@ func (s *server) stop() {
 	if s.cmd == nil {
 		return
 	}
-	s.cmd.Process.Signal(syscall.SIGTERM)
-	kill := time.AfterFunc(30*time.Second, func() { s.cmd.Process.Kill() })
-	err := s.cmd.Wait()
-	kill.Stop()
+	cmd := s.cmd
 	s.cmd = nil
-	if err != nil {
-		s.t.Errorf("the server ended with %v: %s", err, s.output)
+	cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+		cmd.Process.Signal(syscall.SIGQUIT) // it tells what it was doing
+		<-s.ended
+	}
+	if s.end != nil {
+		s.t.Errorf("the server ended with %v: %s", s.end, s.output)
+	}
+	if s.t.Failed() {
+		s.t.Logf("the end of the System Log:\n%s", s.lastRecords(200))
 	}
 	s.run("store", "check")
+}
+
+// lastRecords returns the last lines of the System Log.
+func (s *server) lastRecords(n int) string {
+	files, _ := filepath.Glob(filepath.Join(s.dir, "data", "SystemLogs", "*.log"))
+	var all []byte
+	for _, name := range files {
+		text, _ := os.ReadFile(name) // one that cannot be read is told by its absence
+		all = append(all, text...)
+	}
+	lines := strings.SplitAfter(string(all), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "")
 }
 
 // kill ends the server as a crash would.
 func (s *server) kill() {
 	s.cmd.Process.Kill()
-	s.cmd.Wait()
+	<-s.ended
 	s.cmd = nil
 }
 
@@ -207,15 +285,16 @@ func (s *server) try(stdin string, args ...string) (string, error) {
 	return finish(cmd)
 }
 
-// patience bounds each program that a test starts.
-const patience = 2 * time.Minute
+// patience bounds each program that a test starts, and each wait. Only what has
+// gone wrong takes so long.
+const patience = 4 * time.Minute
 
 // finish runs a command to its end and returns what it printed. One that does
 // not end is killed.
 func finish(cmd *exec.Cmd) (string, error) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = patience / 4 // for what it has printed to be read, on a busy machine
 	if err := cmd.Start(); err != nil {
 		return "", err
 	}
