@@ -3,7 +3,7 @@
 GO ?= go
 VERSION := 0.1.0
 
-.PHONY: build run test lint bench fuzz crash deb clean
+.PHONY: build run test lint bench compare fuzz crash deb clean
 
 build:
 	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/tripost ./cmd/tripost
@@ -28,6 +28,14 @@ lint:
 bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
 	$(GO) run ./e2e/load -binary bin/tripost
+
+# The built binary beside Dovecot and Postfix, where their packages are
+# installed and this is root; brings docs/performance.md up to date. RUNS are
+# those of e2e/load, growth among them.
+SECONDS ?= 2
+RUNS ?= receive,pop,imap,send,smtp,idle,push,memory
+compare: build
+	$(GO) run ./e2e/load -binary bin/tripost -run $(RUNS) -seconds $(SECONDS) -report docs/performance.md
 
 # Every fuzz target for FUZZTIME.
 FUZZTIME ?= 1m

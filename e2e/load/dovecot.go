@@ -62,8 +62,8 @@ func startDovecot(ctx context.Context, protocol string, boxes []popBox) (*doveco
 	return d, nil
 }
 
-// prepare writes its configuration: what it takes to answer quickly, and no
-// encryption, as for the other server.
+// prepare writes its configuration: as it is shipped, with processes that wait for
+// clients, and no encryption, as for the other server.
 func (d *dovecot) prepare() error {
 	ports, err := freePorts(1)
 	if err != nil {
@@ -86,7 +86,6 @@ ssl = no
 disable_plaintext_auth = no
 auth_cache_size = 1M
 mail_max_userip_connections = 1000
-mail_fsync = never
 first_valid_uid = 1
 service %[3]s-login {
   service_count = 0

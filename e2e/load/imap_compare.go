@@ -58,7 +58,7 @@ func imaps(ctx context.Context, t *target) error {
 		}
 	}
 	for _, m := range measures {
-		if err := compareIMAP(m, servers, t.length); err != nil {
+		if err := compareIMAP(m, servers, t.asked); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
@@ -267,11 +267,11 @@ func (s *popServer) appendFor(box int, command string, end time.Time) (n int64, 
 
 // compareIMAP takes a figure of all servers, twice in turns, and prints the better
 // of each, and what the first does against the best of the others.
-func compareIMAP(m imapMeasure, servers []*popServer, length time.Duration) error {
+func compareIMAP(m imapMeasure, servers []*popServer, a asked) error {
 	best := make([]popResult, len(servers))
 	for range 2 {
 		for i, s := range servers {
-			r, err := m.run(s, m.box, length/2)
+			r, err := m.run(s, m.box, a.length/2)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
@@ -292,5 +292,6 @@ func compareIMAP(m imapMeasure, servers []*popServer, length time.Duration) erro
 		line += fmt.Sprintf(": %.1f times", best[0].rate()/rival)
 	}
 	fmt.Println(line)
+	a.report.add(m.name, "/s", values(servers, best)...)
 	return nil
 }

@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -42,13 +43,27 @@ func main() {
 	connections := flag.Int("connections", 1000, "idle connections of the idle run; both processes need as many files")
 	seconds := flag.Int("seconds", 5, "length of each timed run")
 	dir := flag.String("dir", "", "where to put the scratch directory; empty: the system's")
+	page := flag.String("report", "", "a page (Markdown) to bring up to date with what the runs see, with a chart and the figures beside it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := measure(ctx, *binary, *dir, *only, asked{*match, *connections, time.Duration(*seconds) * time.Second}); err != nil {
+	a := asked{match: *match, connections: *connections, length: time.Duration(*seconds) * time.Second}
+	if err := reported(ctx, *binary, *dir, *only, *page, a); err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(1)
 	}
+}
+
+// reported runs what was asked for, and writes what it saw.
+func reported(ctx context.Context, binary, dir, only, page string, a asked) (err error) {
+	if a.report, err = readReport(page); err != nil {
+		return err
+	}
+	err = measure(ctx, binary, dir, only, a)
+	if page == "" {
+		return err
+	}
+	return errors.Join(err, a.report.write(page))
 }
 
 // asked is how a run is wanted.
@@ -56,10 +71,13 @@ type asked struct {
 	match       string // part of the names of the figures to take
 	connections int    // idle ones
 	length      time.Duration
+	report      *report
 }
 
-// measure runs what was asked for, each run on a server and store of its own.
+// measure runs what was asked for, each run on a server and store of its own. One
+// that fails does not keep the others from running.
 func measure(ctx context.Context, binary, dir, only string, a asked) error {
+	what, failed := versions(ctx, binary), error(nil)
 	for _, r := range runs {
 		if only != "" && !strings.Contains(","+only+",", ","+r.name+",") {
 			continue
@@ -69,13 +87,17 @@ func measure(ctx context.Context, binary, dir, only string, a asked) error {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
 		t.asked = a
+		a.report.begin(r.name, time.Now(), a.length, what)
 		err = r.what(ctx, t)
 		if serr := t.stop(); err == nil {
 			err = serr
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", r.name, err)
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", r.name, err))
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return nil
+	return failed
 }

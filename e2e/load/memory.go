@@ -26,6 +26,7 @@ func memoryAfterStart(ctx context.Context, t *target) error {
 		return err
 	}
 	fmt.Printf("memory: %.1f MiB resident after start with 200 accounts\n", float64(rss)/(1<<20))
+	t.report.alone("after start, with 200 accounts", " MiB", float64(rss)/(1<<20))
 	return memoryWithAccounts(ctx, t)
 }
 
@@ -54,6 +55,8 @@ func memoryWithAccounts(ctx context.Context, t *target) error {
 	}
 	fmt.Printf("memory: %.1f MiB resident after routing to 200 accounts, %.1f MiB after routing to %d: %+.1f MiB\n",
 		float64(few)/(1<<20), float64(many)/(1<<20), manyAccounts, float64(many-few)/(1<<20))
+	t.report.alone("after routing to 200 accounts", " MiB", float64(few)/(1<<20))
+	t.report.alone("for each further account that was routed to", " octets", float64(many-few)/(manyAccounts-200))
 	return nil
 }
 
@@ -125,6 +128,7 @@ func idleConnections(ctx context.Context, t *target) error {
 			return fmt.Errorf("%s: %w", k.name, err)
 		}
 		fmt.Printf("idle: %-12s %5.1f KiB a connection, of %d\n", k.name, per/1024, t.connections)
+		t.report.alone(fmt.Sprintf("%s, of %d", k.name, t.connections), " KiB", per/1024)
 	}
 	return nil
 }

@@ -58,8 +58,10 @@ func pops(ctx context.Context, t *target) error {
 		return err
 	}
 	measures := popMeasures(t.match)
-	for i, b := range popBoxes() {
+	boxes := popBoxes()
+	for i, b := range boxes {
 		if !slices.ContainsFunc(measures, func(m popMeasure) bool { return m.box == i }) {
+			boxes[i].messages = 0 // nobody asks for it, and filling takes time
 			continue
 		}
 		if err := t.importMessages(ctx, user(i), "INBOX", b.messages, b.size); err != nil {
@@ -67,7 +69,7 @@ func pops(ctx context.Context, t *target) error {
 		}
 	}
 	servers := []*popServer{{name: "tripost", addr: t.pop, user: user, cpu: t.cpu}}
-	d, err := startDovecot(ctx, "pop3", popBoxes())
+	d, err := startDovecot(ctx, "pop3", boxes)
 	switch {
 	case errors.Is(err, errNoDovecot):
 		fmt.Printf("pop: %v: it is not measured\n", err)
@@ -78,7 +80,7 @@ func pops(ctx context.Context, t *target) error {
 		servers = append(servers, d.servers()...)
 	}
 	for _, m := range measures {
-		if err := compare(m, servers, t.length); err != nil {
+		if err := compare(m, servers, t.asked); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
@@ -117,7 +119,7 @@ func popMeasures(match string) []popMeasure {
 // compare takes a figure of all servers, twice in turns so that what else the
 // machine does hits all alike, and prints the better of each, the ratios to the
 // first, and to a plain copy in the same turns.
-func compare(m popMeasure, servers []*popServer, length time.Duration) error {
+func compare(m popMeasure, servers []*popServer, a asked) error {
 	best := make([]popResult, len(servers))
 	plain, err := startPlainCopy()
 	if err != nil {
@@ -126,14 +128,14 @@ func compare(m popMeasure, servers []*popServer, length time.Duration) error {
 	var most float64
 	for range 2 {
 		if size := popBoxes()[m.box].size; m.large {
-			mbs, err := plain.mbs(size, length/2)
+			mbs, err := plain.mbs(size, a.length/2)
 			if err != nil {
 				return err
 			}
 			most = max(most, mbs)
 		}
 		for i, s := range servers {
-			r, err := m.run(s, m.box, length/2)
+			r, err := m.run(s, m.box, a.length/2)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
@@ -152,7 +154,17 @@ func compare(m popMeasure, servers []*popServer, length time.Duration) error {
 		}
 		fmt.Println()
 	}
+	a.report.add(m.name, "/s", values(servers, best)...)
 	return plain.stop()
+}
+
+// values returns what each server did, for the report.
+func values(servers []*popServer, results []popResult) []value {
+	var list []value
+	for i, r := range results {
+		list = append(list, value{servers[i].name, r.rate(), r.each()})
+	}
+	return list
 }
 
 // timed runs what for about d and takes the server's CPU time with it.

@@ -17,40 +17,42 @@ import (
 const postfixQueued = 10_000
 
 // besidePostfix has Postfix send to a sink what it holds, where it is installed
-// and this is root, which it needs.
-func besidePostfix(ctx context.Context) error {
+// and this is root, which it needs. It returns how fast it took and sent them, nil
+// where there is none.
+func besidePostfix(ctx context.Context) ([]value, error) {
 	if _, err := exec.LookPath("postfix"); err != nil || os.Getuid() != 0 {
-		return nil
+		return nil, nil
 	}
 	s, err := newSink()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer s.close()
 	s.unlock()
 	p, err := startPostfix(s.addr)
 	if err != nil {
 		fmt.Printf("send: Postfix cannot be started here: %v\n", err)
-		return nil
+		return nil, nil
 	}
 	defer p.stop()
 	rate, err := fillQueue(ctx, p.addr, postfixQueued)
 	if err != nil {
-		return fmt.Errorf("postfix: %w", err)
+		return nil, fmt.Errorf("postfix: %w", err)
 	}
 	fmt.Printf("send: Postfix: %d messages taken at %.0f a second\n", postfixQueued, rate)
 	begin := time.Now()
 	if err := p.release(); err != nil {
-		return err
+		return nil, err
 	}
 	for s.taken.Load() < postfixQueued && ctx.Err() == nil {
 		if time.Since(begin) > 3*time.Minute {
-			return fmt.Errorf("postfix: after %v the sink has %d messages", time.Since(begin), s.taken.Load())
+			return nil, fmt.Errorf("postfix: after %v the sink has %d messages", time.Since(begin), s.taken.Load())
 		}
 		time.Sleep(20 * time.Millisecond) // a sample
 	}
-	fmt.Printf("send: %6.0f messages/s to a sink by Postfix\n", postfixQueued/time.Since(begin).Seconds())
-	return nil
+	sent := postfixQueued / time.Since(begin).Seconds()
+	fmt.Printf("send: %6.0f messages/s to a sink by Postfix\n", sent)
+	return []value{{Server: "Postfix", Amount: rate}, {Server: "Postfix", Amount: sent}}, nil
 }
 
 // postfix is a Postfix in a scratch directory, on a loopback port, that sends

@@ -69,6 +69,7 @@ func pushes(ctx context.Context, t *target) error {
 	}
 	slices.Sort(times)
 	fmt.Printf("push: RETR to \\Seen in IDLE: median %s, 99th percentile %s, longest %s\n", times[messages/2], times[messages*99/100], times[messages-1])
+	t.report.alone(`from RETR by POP to \Seen in an IMAP session, median`, " ms", milliseconds(times[messages/2]))
 	return t.crowdPushes(ctx)
 }
 
@@ -145,11 +146,15 @@ func (t *target) crowdPushes(ctx context.Context) error {
 		n := len(times)
 		fmt.Printf("push: %d of %d idle sessions, %s: median %s, 99th percentile %s, longest %s\n",
 			concerned, crowd, what, times[n/2], times[n*99/100], times[n-1])
+		t.report.alone(fmt.Sprintf("%d of %d idle sessions, %s, median", concerned, crowd, what), " ms", milliseconds(times[n/2]))
+		t.report.alone(fmt.Sprintf("%d of %d idle sessions, %s, 99th percentile", concerned, crowd, what), " ms", milliseconds(times[n*99/100]))
 	}
 	tell("from the command", sent)
 	tell("from its answer", answered)
 	return nil
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // place is the account of an idle session: the first few are those concerned.
 func place(i, others int) int {

@@ -63,11 +63,13 @@ func sending(ctx context.Context, t *target) error {
 	resident, _ := t.resident()
 	fmt.Printf("send: started with them in %v, 100 connections wait for their greeting after %v, %d MiB resident\n",
 		started, time.Since(begin).Round(time.Millisecond), resident>>20)
+	t.report.alone("start with 100,000 queued", " ms", milliseconds(started))
+	t.report.alone("memory then, 100 connections under way", " MiB", float64(resident>>20))
 	if err := t.steer(ctx); err != nil {
 		return err
 	}
 	s.unlock()
-	return t.drain(ctx, s)
+	return t.drain(ctx, s, rate)
 }
 
 // busy waits until so many connections have come to the sink.
@@ -89,7 +91,9 @@ func (t *target) steer(ctx context.Context) error {
 	if err := t.call(ctx, "queue/list", admin.QueueRequest{}, &list); err != nil {
 		return err
 	}
-	fmt.Printf("send: the first %d listed in %v\n", len(list), time.Since(begin).Round(time.Millisecond))
+	took := time.Since(begin)
+	fmt.Printf("send: the first %d listed in %v\n", len(list), took.Round(time.Millisecond))
+	t.report.alone("list of the first 10,000", " ms", milliseconds(took))
 	for _, one := range []struct {
 		what string
 		q    admin.QueueRequest
@@ -103,14 +107,16 @@ func (t *target) steer(ctx context.Context) error {
 			if err := t.call(ctx, "queue/"+order, one.q, &count); err != nil {
 				return err
 			}
-			fmt.Printf("send: %s of %s: %d messages in %v\n", order, one.what, count.Messages, time.Since(begin).Round(time.Millisecond))
+			took := time.Since(begin)
+			fmt.Printf("send: %s of %s: %d messages in %v\n", order, one.what, count.Messages, took.Round(time.Millisecond))
+			t.report.alone(fmt.Sprintf("%s of %s, %d messages", order, one.what, count.Messages), " ms", milliseconds(took))
 		}
 	}
 	return nil
 }
 
-// drain watches the queue become empty.
-func (t *target) drain(ctx context.Context, s *sink) error {
+// drain watches the queue become empty, which was filled at a rate.
+func (t *target) drain(ctx context.Context, s *sink, taken float64) error {
 	cpu0, _ := t.cpu()
 	begin := time.Now()
 	var most int64
@@ -133,7 +139,20 @@ func (t *target) drain(ctx context.Context, s *sink) error {
 	cpu1, _ := t.cpu()
 	fmt.Printf("send: %6.0f messages/s to a sink, 1,000 a second after %v, %s server CPU a message, at most %d MiB resident\n",
 		queued/elapsed.Seconds(), full.Round(100*time.Millisecond), (cpu1-cpu0)/queued, most>>20)
-	return besidePostfix(ctx)
+	ours := []value{{Server: "tripost", Amount: taken}, {"tripost", queued / elapsed.Seconds(), float64((cpu1 - cpu0).Microseconds()) / queued}}
+	t.report.alone("most memory while they are sent", " MiB", float64(most>>20))
+	theirs, err := besidePostfix(ctx)
+	if err != nil {
+		return err
+	}
+	for i, what := range []string{"messages taken for other hosts, 20 connections", "messages sent"} {
+		list := ours[i : i+1 : i+1]
+		if theirs != nil {
+			list = append(list, theirs[i])
+		}
+		t.report.add(what, "/s", list...)
+	}
+	return nil
 }
 
 // fillQueue submits messages to other domains over several connections and
