@@ -170,6 +170,9 @@ func (u *uploads) all(ctx context.Context) error {
 		if !u.cmd.args.more() {
 			return nil
 		}
+		if err := u.s.withinLimit(len(u.list) + 1); err != nil {
+			return err
+		}
 		if len(u.list) == maxUploads {
 			return refuse(no("LIMIT", "Too many messages in one command"))
 		}

@@ -93,6 +93,9 @@ func (s *session) capabilities() string {
 	if late(s) { // RFC 7889
 		fmt.Fprintf(&b, " APPENDLIMIT=%d", s.srv.cfg.Limits.Message)
 	}
+	if limit := s.srv.cfg.Limits.Messages; late(s) && limit > 0 { // RFC 9738
+		fmt.Fprintf(&b, " MESSAGELIMIT=%d", limit)
+	}
 	if early(s) {
 		for _, m := range s.srv.cfg.Auth.Mechanisms(s.attempt()) {
 			b.WriteString(" AUTH=" + m)

@@ -33,6 +33,7 @@ type Limits struct {
 	SASL         int   // octets of one line of a SASL exchange; 12,288 (RFC 4954 section 4)
 	Message      int64 // octets of a message appended; 50 MiB
 	EarlyDrain   int64 // octets of a refused non-synchronising literal read and dropped before sign-in; 64 KiB. After it Message is the limit. A longer one ends the connection.
+	Messages     int   // that one command may deal with (MESSAGELIMIT); 0, the default: any number
 	SetRanges    int   // ranges in one set; 20,000
 	SearchDepth  int   // nesting of search keys; 50
 	SearchKeys   int   // search keys in one command; 1,000

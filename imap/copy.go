@@ -10,12 +10,16 @@ import (
 // copy answers COPY and UID COPY: all messages or none. RFC 3501 section 6.4.7,
 // COPYUID of RFC 4315 section 3.
 func (s *session) copy(ctx context.Context, cmd *command) (completion, error) {
-	set, target, err := s.copyArguments(ctx, cmd)
+	q, target, err := s.copyArguments(ctx, cmd)
 	if err != nil {
 		return completion{}, err
 	}
-	if len(set) == 0 {
+	if len(q) == 0 {
 		return ok("No such messages"), nil
+	}
+	set := uidSet(q, s.view)
+	if err := s.withinLimit(q.count()); err != nil {
+		return completion{}, err
 	}
 	copied, err := s.view.Copy(ctx, set, target)
 	if err != nil {
@@ -31,30 +35,31 @@ func (s *session) copy(ctx context.Context, cmd *command) (completion, error) {
 // move answers MOVE and UID MOVE. COPYUID comes before the EXPUNGE responses, which
 // are told with the other changes. RFC 6851 section 4.3.
 func (s *session) move(ctx context.Context, cmd *command) (completion, error) {
-	set, target, err := s.copyArguments(ctx, cmd)
+	q, target, err := s.copyArguments(ctx, cmd)
 	if err != nil {
 		return completion{}, err
 	}
 	if s.view.ReadOnly() {
 		return completion{}, store.ErrReadOnlyView
 	}
-	if len(set) == 0 {
+	if len(q) == 0 {
 		return ok("No such messages"), nil
 	}
-	moved, err := s.view.Move(ctx, set, target)
+	q, lowest := s.cut(q)
+	moved, err := s.view.Move(ctx, uidSet(q, s.view), target)
 	if err != nil {
 		return completion{}, tryCreate(err)
 	}
 	s.stale = true
 	if len(moved.Source) == 0 {
-		return ok("Nothing moved"), nil
+		return s.asFarAs(ok("Nothing moved"), lowest), nil
 	}
 	s.untagged("OK", copyUID(moved), "Moved")
-	return ok("Done"), nil
+	return s.asFarAs(ok("Done"), lowest), nil
 }
 
 // copyArguments parses a set and a mailbox, and finds both.
-func (s *session) copyArguments(ctx context.Context, cmd *command) (store.UIDSet, store.MailboxRef, error) {
+func (s *session) copyArguments(ctx context.Context, cmd *command) (seqSet, store.MailboxRef, error) {
 	p := &cmd.args
 	p.space()
 	set := p.set(s.srv.cfg.Limits.SetRanges)
@@ -68,7 +73,7 @@ func (s *session) copyArguments(ctx context.Context, cmd *command) (store.UIDSet
 		return nil, store.MailboxRef{}, err
 	}
 	target, err := s.resolve(ctx, name)
-	return uidSet(q, s.view), target, tryCreate(err)
+	return q, target, tryCreate(err)
 }
 
 // copyUID is the response code COPYUID.

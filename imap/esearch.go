@@ -185,10 +185,7 @@ func (g *page) cut(seqs []int) []int {
 
 // cutSet is cut for a set.
 func (g *page) cutSet(q seqSet) (out seqSet) {
-	n := 0
-	for _, r := range q {
-		n += r.hi - r.lo + 1
-	}
+	n := q.count()
 	lo, hi := g.lo, g.hi
 	if g.last {
 		lo, hi = n-g.hi+1, n-g.lo+1

@@ -23,6 +23,7 @@ func (s *session) expunge(ctx context.Context, cmd *command) (completion, error)
 		return completion{}, store.ErrReadOnlyView
 	}
 	var uids store.UIDSet
+	var lowest store.UID
 	if cmd.uid {
 		q, err := s.messages(ctx, true, set)
 		if err != nil {
@@ -31,13 +32,16 @@ func (s *session) expunge(ctx context.Context, cmd *command) (completion, error)
 		if len(q) == 0 {
 			return ok("No such messages"), nil
 		}
+		if s.srv.cfg.Limits.Messages > 0 {
+			q, lowest = s.cutDeleted(q)
+		}
 		uids = uidSet(q, s.view)
 	}
 	s.stale = true // also when it fails: it may have removed some
 	if _, err := s.view.Expunge(ctx, uids, false); err != nil {
 		return completion{}, err
 	}
-	return ok("Done"), nil
+	return s.asFarAs(ok("Done"), lowest), nil
 }
 
 // tellExpunged writes EXPUNGE, or VANISHED in its place to who has enabled it (RFC

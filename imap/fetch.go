@@ -44,6 +44,9 @@ func (s *session) fetch(ctx context.Context, cmd *command) (completion, error) {
 	}
 	q, err := s.messages(ctx, cmd.uid, set)
 	if only.page != nil {
+		if err := s.withinLimit(only.page.hi - only.page.lo + 1); err != nil {
+			return completion{}, err
+		}
 		q = only.page.cutSet(q)
 	}
 	if err == nil && only.changed {
@@ -52,19 +55,17 @@ func (s *session) fetch(ctx context.Context, cmd *command) (completion, error) {
 	if err != nil {
 		return completion{}, err
 	}
-	f := fetcher{s: s, plan: &plan, marked: s.markSeen(ctx, q, &plan)}
+	q, lowest := s.cut(q)
+	f := fetcher{s: s, plan: &plan, marked: s.markSeen(ctx, q, &plan), backward: lowest != 0}
 	if err := f.run(ctx, q); err != nil {
 		return completion{}, err
 	}
-	return f.done(), nil
+	return s.asFarAs(f.done(), lowest), nil
 }
 
 // messages finds the messages that a set names in the selected mailbox.
 func (s *session) messages(ctx context.Context, uid bool, set []numRange) (seqSet, error) {
-	if err := s.view.Load(ctx); err != nil {
-		return nil, err
-	}
-	if err := s.view.Readable(ctx); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	switch {
@@ -117,6 +118,8 @@ type fetcher struct {
 	plan   *fetchPlan
 	marked []int // ascending
 
+	backward bool // the last message first
+
 	seqs    []int               // of the batch
 	saved   map[store.UID]int64 // save dates of the batch
 	bodies  []store.Body
@@ -149,8 +152,16 @@ func (f *fetcher) run(ctx context.Context, q seqSet) error {
 		f.s.c.Opaque(true)
 		defer f.s.c.Opaque(false)
 	}
-	for _, r := range q {
-		for seq := r.lo; seq <= r.hi; seq++ {
+	for i := range q {
+		r := q[i]
+		if f.backward {
+			r = q[len(q)-1-i]
+		}
+		for n := range r.hi - r.lo + 1 {
+			seq := r.lo + n
+			if f.backward {
+				seq = r.hi - n
+			}
 			if simple {
 				f.s.c.Done(append(f.start(f.s.c.Out(), seq, f.s.view.At(seq)), ")\r\n"...))
 				if seq%1024 == 0 && f.stopped(ctx) != nil {

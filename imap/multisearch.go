@@ -90,10 +90,10 @@ func (s *session) searchSources(ctx context.Context, cmd *command, from *sources
 	searched := make(map[mailboxKey]bool)
 	if from.selected {
 		searched[keyOf(s.view)] = true
-		e, err := s.searching(ctx, cmd, root)
-		if err != nil {
+		if err := s.ready(ctx); err != nil {
 			return err
 		}
+		e := s.searching(cmd, root)
 		name, err := s.selectedName(ctx)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package imap
 
 import (
 	"context"
+	"slices"
 
 	"tripost/store"
 )
@@ -10,7 +11,7 @@ import (
 // 8514.
 func (f *fetcher) readSaveDates(ctx context.Context) error {
 	var set store.UIDSet
-	for _, seq := range f.seqs {
+	for _, seq := range slices.Sorted(slices.Values(f.seqs)) {
 		u := f.s.view.At(seq).UID
 		set.Add(u, u)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tripost/imap/search"
@@ -17,11 +18,16 @@ func (s *session) search(ctx context.Context, cmd *command) (completion, error) 
 	if s.has(featureRev2) && !ret.asked {
 		ret = returns{asked: true, all: true} // RFC 9051 section 6.4.4
 	}
+	var lowest store.UID
 	root, err := p.searchProgram(s.searchTerms())
 	if err == nil {
-		err = s.find(ctx, cmd, &ret, root)
+		lowest, err = s.find(ctx, cmd, &ret, root)
 	}
-	return s.searched(&ret, err)
+	done, err := s.searched(&ret, err)
+	if err == nil {
+		done = s.asFarAs(done, lowest)
+	}
+	return done, err
 }
 
 // searched completes a search. One that was to be saved and is refused leaves an
@@ -39,32 +45,51 @@ func (s *session) searched(ret *returns, err error) (completion, error) {
 	return completion{}, err
 }
 
-// find searches the selected mailbox and tells what it found.
-func (s *session) find(ctx context.Context, cmd *command, ret *returns, root *search.Key) error {
-	e, err := s.searching(ctx, cmd, root)
-	if err != nil {
-		return err
+// find searches the selected mailbox and tells what it found. It returns the lowest
+// UID that it looked at, 0 where it looked at all messages.
+func (s *session) find(ctx context.Context, cmd *command, ret *returns, root *search.Key) (lowest store.UID, err error) {
+	if err := s.ready(ctx); err != nil {
+		return 0, err
 	}
+	lowest = s.cutSearch(root)
 	var f findings
-	if err := f.search(ctx, e, ret); err != nil {
-		return err
+	if err := f.search(ctx, s.searching(cmd, root), ret); err != nil {
+		return 0, err
+	}
+	if lowest != 0 && !ret.asked {
+		slices.Reverse(f.seqs) // as they were dealt with
 	}
 	s.tellResult("SEARCH", cmd, ret, root, &f)
-	return nil
+	return lowest, nil
 }
 
-// searching prepares a search of the selected mailbox.
-func (s *session) searching(ctx context.Context, cmd *command, root *search.Key) (*search.Search, error) {
+// findAll finds the messages that a SORT or THREAD is about.
+func (s *session) findAll(ctx context.Context, cmd *command, root *search.Key) (e *search.Search, f findings, err error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, f, err
+	}
+	if lowest := s.cutSearch(root); lowest != 0 {
+		return nil, f, s.withinLimit(s.view.Len()) // RFC 9738 section 3.3
+	}
+	e = s.searching(cmd, root)
+	err = f.search(ctx, e, &returns{})
+	return e, f, err
+}
+
+// ready makes the selected mailbox's index ready to be read.
+func (s *session) ready(ctx context.Context) error {
 	if err := s.view.Load(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	if err := s.view.Readable(ctx); err != nil {
-		return nil, err
-	}
+	return s.view.Readable(ctx)
+}
+
+// searching prepares a search of the selected mailbox, which is ready.
+func (s *session) searching(cmd *command, root *search.Key) *search.Search {
 	if root.Has(search.ModSeq) {
 		s.enableCondstore()
 	}
-	return search.New(s.view, root, s.searchOptions(cmd, s.view.Len())), nil
+	return search.New(s.view, root, s.searchOptions(cmd, s.view.Len()))
 }
 
 // tellResult writes the answer of SEARCH or SORT, and keeps the result for "$".

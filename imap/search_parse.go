@@ -195,7 +195,7 @@ func (p *searchParser) named(name string) *search.Key {
 func (p *searchParser) otherKey(name string) *search.Key {
 	switch name {
 	case "NOT", "OR", "UID", "KEYWORD", "UNKEYWORD", "LARGER", "SMALLER", "OLDER", "YOUNGER",
-		"HEADER", "BODY", "TEXT", "MODSEQ", "EMAILID", "THREADID":
+		"HEADER", "BODY", "TEXT", "MODSEQ", "EMAILID", "THREADID", "UIDAFTER", "UIDBEFORE":
 		p.space()
 	default:
 		p.fail("Unknown search key")
@@ -234,6 +234,8 @@ func (p *searchParser) otherKey(name string) *search.Key {
 		return p.idKey(emailID)
 	case "THREADID":
 		return p.idKey(threadID)
+	case "UIDAFTER", "UIDBEFORE":
+		return p.beyond(name == "UIDAFTER")
 	}
 	return p.modSeqKey()
 }

@@ -69,6 +69,14 @@ func (q seqSet) contains(seq int) bool {
 	return found || i > 0 && seq <= q[i-1].hi
 }
 
+// count returns how many messages the set holds.
+func (q seqSet) count() (n int) {
+	for _, r := range q {
+		n += r.hi - r.lo + 1
+	}
+	return n
+}
+
 // merged sorts ranges and joins those that touch.
 func merged(q seqSet) seqSet {
 	slices.SortFunc(q, func(a, b seqRange) int { return a.lo - b.lo })

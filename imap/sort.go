@@ -20,12 +20,8 @@ func (s *session) sort(ctx context.Context, cmd *command) (completion, error) {
 }
 
 func (s *session) findSorted(ctx context.Context, cmd *command, ret *returns, by []search.Criterion, root *search.Key) error {
-	e, err := s.searching(ctx, cmd, root)
+	e, f, err := s.findAll(ctx, cmd, root)
 	if err != nil {
-		return err
-	}
-	var f findings
-	if err := f.search(ctx, e, &returns{}); err != nil {
 		return err
 	}
 	if f.seqs, err = e.Sort(ctx, f.seqs, s.comparator.sorted(by)); err != nil {

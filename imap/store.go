@@ -38,16 +38,20 @@ func (s *session) store(ctx context.Context, cmd *command) (completion, error) {
 	if len(q) == 0 {
 		return ok("No such messages"), nil
 	}
+	q, lowest := s.cut(q)
 	changed, modified, err := s.view.SetFlags(ctx, uidSet(q, s.view), op, flags, unchangedSince)
 	if err != nil {
 		return completion{}, err
 	}
 	s.tellKeywords()
 	s.tellStored(changed, cmd.uid, silent)
+	done := ok("Done")
 	if len(modified) > 0 {
-		return s.tellModified(ctx, cmd, modified)
+		if done, err = s.tellModified(ctx, cmd, modified); err != nil {
+			return completion{}, err
+		}
 	}
-	return ok("Done"), nil
+	return s.asFarAs(done, lowest), nil
 }
 
 // storeModifiers consumes the list of modifiers, RFC 4466 section 2.5.

@@ -25,12 +25,8 @@ func (s *session) thread(ctx context.Context, cmd *command) (completion, error) 
 	if err != nil {
 		return s.searched(&ret, err)
 	}
-	e, err := s.searching(ctx, cmd, root)
+	e, f, err := s.findAll(ctx, cmd, root)
 	if err != nil {
-		return s.searched(&ret, err)
-	}
-	var f findings
-	if err = f.search(ctx, e, &ret); err != nil {
 		return s.searched(&ret, err)
 	}
 	threads, err := make(e, ctx, f.seqs)

@@ -293,6 +293,7 @@ func uids(t testing.TB, words ...string) store.UIDSet {
 // setup configures the world, one line each:
 //
 //	limit NAME N               see setLimit
+//	stillhere 30s              between the signs of life in IDLE
 //	cleartext never            passwords without TLS: never, always
 //	services ann pop,smtp      what the account may do
 //	hide ann COMPRESS          capabilities that clients are not told of
@@ -312,6 +313,10 @@ func (w *world) setup(text string) {
 			n, err := strconv.Atoi(words[2])
 			must(w.t, err)
 			w.setLimit(words[1], n)
+		case "stillhere":
+			every, err := time.ParseDuration(words[1])
+			must(w.t, err)
+			w.config.Timeouts.StillHere = every
 		case "cleartext":
 			w.auth.Cleartext = words[1]
 		case "services":
@@ -340,7 +345,7 @@ func (w *world) setLimit(name string, n int) {
 	fields := map[string]*int{
 		"line": &l.Line, "command": &l.Command, "earlyline": &l.EarlyLine, "earlyliteral": &l.EarlyLiteral,
 		"ranges": &l.SetRanges, "depth": &l.SearchDepth, "keys": &l.SearchKeys, "items": &l.FetchItems,
-		"text": &l.SearchText, "pattern": &l.Pattern, "bad": &l.BadCommands, "failures": &l.Failures,
+		"text": &l.SearchText, "messages": &l.Messages, "pattern": &l.Pattern, "bad": &l.BadCommands, "failures": &l.Failures,
 	}
 	switch field := fields[name]; {
 	case name == "message":

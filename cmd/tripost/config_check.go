@@ -109,6 +109,8 @@ func (c *Config) checkNumbers() error {
 		{"imap.idle", int64(c.IMAP.Idle.Duration), int64(time.Second)},
 		{"imap.search_octets", int64(c.IMAP.Search), 1 << 20},
 		{"imap.sort_memory", int64(c.IMAP.Sort), 1 << 20},
+		{"imap.message_limit", int64(c.IMAP.Messages), 0},
+		{"imap.still_here", int64(c.IMAP.StillHere.Duration), int64(time.Second)},
 		{"smtp.channels", int64(c.SMTP.Channels), 0},
 		{"smtp.line", int64(c.SMTP.Line), 512}, // RFC 5321 4.5.3.1.4
 		{"smtp.idle", int64(c.SMTP.Idle.Duration), int64(time.Second)},
@@ -151,6 +153,9 @@ func (c *Config) checkNumbers() error {
 	}
 	if f := c.Rules.ForwardFrom; f != "account" && f != "sender" {
 		return fmt.Errorf("rules.forward_from: %q is neither account nor sender", f)
+	}
+	if n := c.IMAP.Messages; n > 0 && n < 1000 { // RFC 9738 section 3
+		return fmt.Errorf("imap.message_limit: %d is neither 0 nor 1000 or more", n)
 	}
 	if hide := c.IMAP.Hide; len(hide) > 0 {
 		if _, err := accounts.ParseHidden(strings.Join(hide, ",")); err != nil {

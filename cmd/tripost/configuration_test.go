@@ -100,6 +100,7 @@ func TestConfigErrors(t *testing.T) {
 		{"[lmtp]\nlisten = [\"127.0.0.1:25\"]", "lmtp.listen: port 25 is for SMTP alone"},
 		{"[lmtp]\nlisten = [\"unix:lmtp.sock\"]", "lmtp.listen: \"unix:lmtp.sock\" needs a whole path"},
 		{"hostname = \"a b\"", "hostname"},
+		{"[imap]\nmessage_limit = 999", "imap.message_limit: 999 is neither 0 nor 1000 or more"},
 		{"[alerts]\nquota_percent = 101", "alerts.quota_percent: 101 is above 100"},
 		{"[alerts]\nlimit = 0", "alerts.limit: 0 is below"},
 		{"[local]\nindividual_field = \"X-To: a\"", "local.individual_field"},

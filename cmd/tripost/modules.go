@@ -154,9 +154,10 @@ func (s *server) imapServer(auth *accounts.Authenticator) *imap.Server {
 		Limits: imap.Limits{
 			Line: int(s.cfg.IMAP.Line), Message: int64(s.cfg.Message.Size),
 			SearchOctets: int64(s.cfg.IMAP.Search), SortMemory: int64(s.cfg.IMAP.Sort),
+			Messages: s.cfg.IMAP.Messages,
 		},
 		Timeouts: imap.Timeouts{
-			SignIn: s.cfg.Security.SignInTime.Duration, Idle: s.cfg.IMAP.Idle.Duration,
+			SignIn: s.cfg.Security.SignInTime.Duration, Idle: s.cfg.IMAP.Idle.Duration, StillHere: s.cfg.IMAP.StillHere.Duration,
 		},
 		Log: s.rooms.log.Tag("IMAP"),
 	})
