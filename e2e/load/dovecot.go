@@ -49,7 +49,12 @@ func startDovecot(ctx context.Context, protocol string, boxes []popBox) (*doveco
 		return nil, err
 	}
 	d := &dovecot{protocol: protocol, boxes: boxes, dir: dir, config: filepath.Join(dir, "dovecot.conf")}
-	if err = d.prepare(); err == nil {
+	if protocol == "lmtp" {
+		err = d.prepareLMTP()
+	} else {
+		err = d.prepare()
+	}
+	if err == nil {
 		err = d.launch(ctx)
 	}
 	if err == nil {
@@ -197,12 +202,16 @@ func (d *dovecot) stop() {
 }
 
 // cpu returns the CPU time of all its processes, those that have ended included.
-func (d *dovecot) cpu() (time.Duration, error) {
+func (d *dovecot) cpu() (time.Duration, error) { return familyCPU(d.cmd.Process.Pid) }
+
+// familyCPU returns the CPU time of a process and its children, those that have
+// ended included.
+func familyCPU(pid int) (time.Duration, error) {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return 0, err
 	}
-	master := strconv.Itoa(d.cmd.Process.Pid)
+	master := strconv.Itoa(pid)
 	var ticks int64
 	for _, path := range stats {
 		stat, err := os.ReadFile(path)

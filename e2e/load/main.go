@@ -26,6 +26,7 @@ type run struct {
 var runs = []run{
 	{"memory", memoryAfterStart},
 	{"smtp", deliveries},
+	{"receive", receiving},
 	{"syncs", syncsPerMessage},
 	{"fetch", fetches},
 	{"imap", imaps},
@@ -38,8 +39,8 @@ var runs = []run{
 
 func main() {
 	binary := flag.String("binary", "bin/tripost", "the program to measure")
-	only := flag.String("run", "", "names of runs, separated by commas: memory smtp syncs fetch imap open pop push idle send; empty: all")
-	match := flag.String("match", "", "of the figures of the pop run, only those with this in their name")
+	only := flag.String("run", "", "names of runs, separated by commas: memory smtp receive syncs fetch imap open pop push idle send; empty: all")
+	match := flag.String("match", "", "of the figures of the pop and receive runs, only those with this in their name")
 	connections := flag.Int("connections", 1000, "idle connections of the idle run; both processes need as many files")
 	seconds := flag.Int("seconds", 5, "length of each timed run")
 	dir := flag.String("dir", "", "where to put the scratch directory; empty: the system's")

@@ -29,7 +29,7 @@ func besidePostfix(ctx context.Context) ([]value, error) {
 	}
 	defer s.close()
 	s.unlock()
-	p, err := startPostfix(s.addr)
+	p, err := startPostfix(sendsTo(s.addr))
 	if err != nil {
 		fmt.Printf("send: Postfix cannot be started here: %v\n", err)
 		return nil, nil
@@ -55,17 +55,29 @@ func besidePostfix(ctx context.Context) ([]value, error) {
 	return []value{{Server: "Postfix", Amount: rate}, {Server: "Postfix", Amount: sent}}, nil
 }
 
-// postfix is a Postfix in a scratch directory, on a loopback port, that sends
-// everything to one host.
+// sendsTo are the settings of a Postfix that has everything to send to one host,
+// and waits with it.
+func sendsTo(relay string) string {
+	host, port, _ := net.SplitHostPort(relay)
+	return fmt.Sprintf(`mydestination =
+mynetworks = 127.0.0.0/8
+smtpd_relay_restrictions = permit_mynetworks, reject
+relayhost = [%s]:%s
+defer_transports = smtp
+`, host, port)
+}
+
+// postfix is a Postfix in a scratch directory, on a loopback port.
 type postfix struct{ dir, addr string }
 
-func startPostfix(relay string) (*postfix, error) {
+// startPostfix starts one with what its settings say about where mail goes.
+func startPostfix(settings string) (*postfix, error) {
 	dir, err := os.MkdirTemp("", "postfix-load-")
 	if err != nil {
 		return nil, err
 	}
 	p := &postfix{dir: dir}
-	if err = p.prepare(relay); err == nil {
+	if err = p.prepare(settings); err == nil {
 		err = p.run("postfix", "-c", p.dir, "start")
 	}
 	for i := 0; err == nil && i < 200; i++ {
@@ -81,7 +93,7 @@ func startPostfix(relay string) (*postfix, error) {
 
 // prepare writes its configuration: that of Debian's package, with its own
 // directories, and the same limit of connections as the other server's default.
-func (p *postfix) prepare(relay string) error {
+func (p *postfix) prepare(settings string) error {
 	ports, err := freePorts(1)
 	if err != nil {
 		return err
@@ -101,7 +113,6 @@ func (p *postfix) prepare(relay string) error {
 	if err := errors.Join(os.Chmod(p.dir, 0o755), os.Chown(filepath.Join(p.dir, "data"), uid, gid)); err != nil {
 		return err
 	}
-	host, port, _ := net.SplitHostPort(relay)
 	main := fmt.Sprintf(`compatibility_level = 3.6
 queue_directory = %[1]s/queue
 data_directory = %[1]s/data
@@ -110,18 +121,13 @@ maillog_file_prefixes = %[1]s
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 myhostname = mail.load.test
-mydestination =
-mynetworks = 127.0.0.0/8
-smtpd_relay_restrictions = permit_mynetworks, reject
-relayhost = [%[2]s]:%[3]s
 default_process_limit = 100
-defer_transports = smtp
 alias_maps =
 alias_database =
 smtp_dns_support_level = disabled
 smtpd_client_connection_count_limit = 0
 smtpd_peername_lookup = no
-`, p.dir, host, port)
+%[2]s`, p.dir, settings)
 	master, err := os.ReadFile("/usr/share/postfix/master.cf.dist")
 	if err != nil {
 		return err
@@ -155,6 +161,19 @@ func (p *postfix) run(name string, args ...string) error {
 		return fmt.Errorf("%s: %w: %s", name, err, out)
 	}
 	return nil
+}
+
+// cpu returns the CPU time of all its processes.
+func (p *postfix) cpu() (time.Duration, error) {
+	text, err := os.ReadFile(filepath.Join(p.dir, "queue", "pid", "master.pid"))
+	if err != nil {
+		return 0, err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0, err
+	}
+	return familyCPU(pid)
 }
 
 func (p *postfix) stop() {

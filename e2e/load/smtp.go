@@ -61,9 +61,22 @@ func (t *target) storeStatus(ctx context.Context) (s admin.StoreInfo, err error)
 	return s, t.call(ctx, "store/status", struct{}{}, &s)
 }
 
+// deliver delivers to this server.
+func (t *target) deliver(ctx context.Context, s shape, length time.Duration) (int, time.Duration, error) {
+	return mailer{addr: t.smtp, domain: domain, accounts: t.accounts}.deliver(ctx, s, length)
+}
+
+// mailer sends mail to a server.
+type mailer struct {
+	addr     string
+	lmtp     bool
+	domain   string // of the accounts, user0 and so on
+	accounts int
+}
+
 // deliver runs conns clients for a time and returns how many messages were
 // acknowledged.
-func (t *target) deliver(ctx context.Context, s shape, length time.Duration) (int, time.Duration, error) {
+func (m mailer) deliver(ctx context.Context, s shape, length time.Duration) (int, time.Duration, error) {
 	var (
 		mu    sync.Mutex
 		total int
@@ -73,7 +86,7 @@ func (t *target) deliver(ctx context.Context, s shape, length time.Duration) (in
 	begin := time.Now()
 	for i := range s.conns {
 		wg.Go(func() {
-			n, err := t.deliverOne(ctx, s, rand.New(rand.NewPCG(1, uint64(i))), begin.Add(length))
+			n, err := m.deliverOne(ctx, s, rand.New(rand.NewPCG(1, uint64(i))), begin.Add(length))
 			mu.Lock()
 			defer mu.Unlock()
 			total += n
@@ -86,14 +99,18 @@ func (t *target) deliver(ctx context.Context, s shape, length time.Duration) (in
 
 // deliverOne sends one message after the other on one connection, without
 // pipelining: MAIL, RCPT, DATA, the message, each awaited.
-func (t *target) deliverOne(ctx context.Context, s shape, r *rand.Rand, until time.Time) (n int, err error) {
-	conn, err := net.Dial("tcp", t.smtp)
+func (m mailer) deliverOne(ctx context.Context, s shape, r *rand.Rand, until time.Time) (n int, err error) {
+	conn, err := net.Dial("tcp", m.addr)
 	if err != nil {
 		return 0, err
 	}
 	defer conn.Close()
 	c := lineClient{conn, bufio.NewReader(conn)}
-	if err := errors.Join(c.expect("220"), c.say("EHLO load.test\r\n", "250")); err != nil {
+	hello, replies := "EHLO load.test\r\n", 1
+	if m.lmtp {
+		hello, replies = "LHLO load.test\r\n", s.recipients // RFC 2033 section 4.2
+	}
+	if err := errors.Join(c.expect("220"), c.say(hello, "250")); err != nil {
 		return 0, err
 	}
 	data := append(mail(1, s.octets), ".\r\n"...)
@@ -101,9 +118,9 @@ func (t *target) deliverOne(ctx context.Context, s shape, r *rand.Rand, until ti
 		if err := c.say("MAIL FROM:<sender@elsewhere.test>\r\n", "250"); err != nil {
 			return n, err
 		}
-		first := r.IntN(t.accounts)
+		first := r.IntN(m.accounts)
 		for i := range s.recipients {
-			if err := c.say("RCPT TO:<"+user((first+i)%t.accounts)+">\r\n", "250"); err != nil {
+			if err := c.say(fmt.Sprintf("RCPT TO:<user%d@%s>\r\n", (first+i)%m.accounts, m.domain), "250"); err != nil {
 				return n, err
 			}
 		}
@@ -112,6 +129,11 @@ func (t *target) deliverOne(ctx context.Context, s shape, r *rand.Rand, until ti
 		}
 		if err := c.say(string(data), "250"); err != nil {
 			return n, err
+		}
+		for range replies - 1 {
+			if err := c.expect("250"); err != nil {
+				return n, err
+			}
 		}
 		n++
 	}

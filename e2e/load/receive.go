@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// receivers is how many accounts mail comes for.
+const receivers = 200
+
+// receiver is a server to which mail comes for accounts that it has.
+type receiver struct {
+	name string
+	mailer
+	delivered func() (int, error) // messages that can be read now, of all accounts
+	cpu       func() (time.Duration, error)
+}
+
+// received is what one run saw.
+type received struct {
+	messages int
+	accepted time.Duration // until the last one was acknowledged
+	readable time.Duration // until all could be read
+	cpu      time.Duration
+}
+
+func (r received) rate() float64 { return float64(r.messages) / r.readable.Seconds() }
+
+// receiving measures how fast mail comes in that its readers can read: this
+// server, Dovecot's LMTP, and Postfix in front of that, in turns, each durable
+// before it acknowledges.
+func receiving(ctx context.Context, t *target) error {
+	if err := t.addAccounts(ctx, receivers); err != nil {
+		return err
+	}
+	servers := []*receiver{{
+		name: "tripost", mailer: mailer{addr: t.smtp, domain: domain, accounts: receivers},
+		delivered: t.messages, cpu: t.cpu,
+	}}
+	d, err := startDovecot(ctx, "lmtp", nil)
+	switch {
+	case errors.Is(err, errNoDovecot):
+		fmt.Printf("receive: %v: it is not measured\n", err)
+	case err != nil:
+		return err
+	default:
+		defer d.stop()
+		servers = append(servers, d.receivers()...)
+		p, err := postfixBefore(d)
+		if err != nil {
+			return err
+		}
+		if p != nil {
+			defer p.stop()
+			servers = append(servers, p.receivers(d)...)
+		}
+	}
+	for _, s := range []shape{
+		{4096, 1, 1}, {4096, 1, 20}, {4096, 1, 100}, {1 << 20, 1, 1}, {1 << 20, 1, 20}, {4096, 50, 1}, {4096, 50, 20},
+	} {
+		if !strings.Contains(s.String(), t.match) {
+			continue
+		}
+		if err := beside(ctx, s, servers, t.length); err != nil {
+			return fmt.Errorf("%s: %w", s, err)
+		}
+	}
+	return nil
+}
+
+func (s shape) String() string {
+	return fmt.Sprintf("%3d connections, %4d KB, %2d recipients", s.conns, s.octets>>10, s.recipients)
+}
+
+// beside takes a figure of all servers, twice in turns, and prints the better of
+// each.
+func beside(ctx context.Context, s shape, servers []*receiver, length time.Duration) error {
+	best := make([]received, len(servers))
+	for range 2 {
+		for i, one := range servers {
+			r, err := one.receive(ctx, s, length/2)
+			if err != nil {
+				return fmt.Errorf("%s: %w", one.name, err)
+			}
+			if best[i].messages == 0 || r.rate() > best[i].rate() {
+				best[i] = r
+			}
+		}
+	}
+	for i, r := range best {
+		fmt.Printf("receive: %s: %-24s %6.0f messages/s accepted, %6.0f/s readable, %7.0f us of CPU each",
+			s, servers[i].name, float64(r.messages)/r.accepted.Seconds(), r.rate(), float64(r.cpu.Microseconds())/float64(max(r.messages, 1)))
+		if i > 0 {
+			fmt.Printf("; tripost: %.1f times", best[0].rate()/r.rate())
+		}
+		fmt.Println()
+	}
+	return nil
+}
+
+// receive delivers for a time, and waits until all of it can be read.
+func (r *receiver) receive(ctx context.Context, s shape, length time.Duration) (got received, err error) {
+	before, err := r.delivered()
+	if err != nil {
+		return got, err
+	}
+	cpu0, err := r.cpu()
+	if err != nil {
+		return got, err
+	}
+	begin := time.Now()
+	if got.messages, got.accepted, err = r.deliver(ctx, s, length); err != nil {
+		return got, err
+	}
+	for {
+		got.readable = time.Since(begin)
+		cpu1, err := r.cpu()
+		if err != nil {
+			return got, err
+		}
+		now, err := r.delivered()
+		want := before + got.messages*s.recipients
+		switch {
+		case err != nil:
+			return got, err
+		case now > want || now < want && got.readable > got.accepted+2*time.Minute:
+			return got, fmt.Errorf("%d messages can be read, want %d", now-before, got.messages*s.recipients)
+		case now == want:
+			got.cpu = cpu1 - cpu0
+			return got, nil
+		}
+		select {
+		case <-ctx.Done():
+			return got, ctx.Err()
+		case <-time.After(20 * time.Millisecond): // a sample
+		}
+	}
+}
+
+// messages counts what is in the INBOX of all accounts, by POP.
+func (t *target) messages() (total int, err error) {
+	pop := popServer{name: "tripost", addr: t.pop, user: user}
+	for i := range receivers {
+		c, err := pop.signIn(i)
+		if err != nil {
+			return 0, err
+		}
+		var n, octets int
+		line, err := c.do("STAT")
+		if err == nil {
+			_, err = fmt.Sscanf(line, "+OK %d %d", &n, &octets)
+		}
+		if err = errors.Join(err, c.nc.Close()); err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// receivers returns the Dovecot once for each format.
+func (d *dovecot) receivers() []*receiver {
+	var list []*receiver
+	for _, format := range dovecotFormats() {
+		list = append(list, &receiver{
+			name:      "dovecot, " + format,
+			mailer:    mailer{addr: d.addr, lmtp: true, domain: format + ".test", accounts: receivers},
+			delivered: func() (int, error) { return d.delivered(format) },
+			cpu:       d.cpu,
+		})
+	}
+	return list
+}
+
+// postfixBefore starts a Postfix that hands what comes to a Dovecot; nil: it is
+// not installed.
+func postfixBefore(d *dovecot) (*postfix, error) {
+	if _, err := exec.LookPath("postfix"); err != nil || os.Getuid() != 0 {
+		fmt.Println("receive: Postfix is not installed: it is not measured")
+		return nil, nil
+	}
+	var domains []string
+	for _, format := range dovecotFormats() {
+		domains = append(domains, format+".test")
+	}
+	return startPostfix(fmt.Sprintf(`mydestination =
+virtual_mailbox_domains = %s
+virtual_transport = lmtp:inet:%s
+smtpd_relay_restrictions = reject_unauth_destination
+in_flow_delay = 0
+`, strings.Join(domains, ", "), d.addr))
+}
+
+// receivers returns the Postfix before a Dovecot, once for each format of that.
+func (p *postfix) receivers(d *dovecot) []*receiver {
+	list := d.receivers()
+	for _, r := range list {
+		r.name = "postfix, " + r.name
+		r.addr, r.lmtp = p.addr, false
+		r.cpu = func() (time.Duration, error) {
+			one, err1 := p.cpu()
+			other, err2 := d.cpu()
+			return one + other, errors.Join(err1, err2)
+		}
+	}
+	return list
+}
