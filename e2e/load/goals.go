@@ -20,6 +20,7 @@ func goals() []goal {
 		{run: "pop", what: re("."), times: 1},
 		{run: "imap", what: re("^FETCH |^SEARCH |^APPEND.* 20 "), times: 3},
 		{run: "imap", what: re("."), times: 1},
+		{run: "receive", what: re("alone$"), times: 1},
 		{run: "receive", what: re("1 MB|1024 KB"), times: 2},
 		{run: "receive", what: re("50 recipients"), times: 10},
 		{run: "receive", what: re("."), times: 5},

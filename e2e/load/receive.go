@@ -30,6 +30,7 @@ type received struct {
 }
 
 func (r received) rate() float64 { return float64(r.messages) / r.readable.Seconds() }
+func (r received) each() float64 { return float64(r.cpu.Microseconds()) / float64(max(r.messages, 1)) }
 
 // receiving measures how fast mail comes in that its readers can read: this
 // server, Dovecot's LMTP, and Postfix in front of that, in turns, each durable
@@ -66,7 +67,7 @@ func receiving(ctx context.Context, t *target) error {
 		if !strings.Contains(s.String(), t.match) {
 			continue
 		}
-		if err := beside(ctx, s, servers, t.length); err != nil {
+		if err := t.alternate(ctx, s, servers); err != nil {
 			return fmt.Errorf("%s: %w", s, err)
 		}
 	}
@@ -74,16 +75,16 @@ func receiving(ctx context.Context, t *target) error {
 }
 
 func (s shape) String() string {
-	return fmt.Sprintf("%3d connections, %4d KB, %2d recipients", s.conns, s.octets>>10, s.recipients)
+	return fmt.Sprintf("%d KB, %d connections, %d recipients", s.octets>>10, s.conns, s.recipients)
 }
 
-// beside takes a figure of all servers, twice in turns, and prints the better of
-// each.
-func beside(ctx context.Context, s shape, servers []*receiver, length time.Duration) error {
+// alternate takes a figure of all servers, twice in turns, and notes the better
+// of each.
+func (t *target) alternate(ctx context.Context, s shape, servers []*receiver) error {
 	best := make([]received, len(servers))
 	for range 2 {
 		for i, one := range servers {
-			r, err := one.receive(ctx, s, length/2)
+			r, err := one.receive(ctx, s, t.length/2)
 			if err != nil {
 				return fmt.Errorf("%s: %w", one.name, err)
 			}
@@ -92,13 +93,27 @@ func beside(ctx context.Context, s shape, servers []*receiver, length time.Durat
 			}
 		}
 	}
+	var alone, whole []value
 	for i, r := range best {
-		fmt.Printf("receive: %s: %-24s %6.0f messages/s accepted, %6.0f/s readable, %7.0f us of CPU each",
-			s, servers[i].name, float64(r.messages)/r.accepted.Seconds(), r.rate(), float64(r.cpu.Microseconds())/float64(max(r.messages, 1)))
+		fmt.Printf("receive: %-39s %-24s %6.0f messages/s accepted, %6.0f/s readable, %7.0f us of CPU each",
+			s, servers[i].name, float64(r.messages)/r.accepted.Seconds(), r.rate(), r.each())
+		v := value{servers[i].name, r.rate(), r.each()}
 		if i > 0 {
 			fmt.Printf("; tripost: %.1f times", best[0].rate()/r.rate())
 		}
 		fmt.Println()
+		if i == 0 || servers[i].lmtp {
+			alone = append(alone, v)
+		}
+		if i == 0 || !servers[i].lmtp {
+			whole = append(whole, v)
+		}
+	}
+	if len(whole) > 1 || len(alone) == 1 {
+		t.report.add(s.String(), "/s", whole...)
+	}
+	if len(alone) > 1 {
+		t.report.add(s.String()+", beside LMTP alone", "/s", alone...)
 	}
 	return nil
 }

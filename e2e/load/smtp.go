@@ -51,7 +51,7 @@ func deliveries(ctx context.Context, t *target) error {
 		}
 		fmt.Printf("smtp: %3d connections, %4d KB, %2d recipients: %6.0f messages/s, %.3f syncs a message, %s server CPU a message\n",
 			s.conns, s.octets>>10, s.recipients, float64(n)/elapsed.Seconds(), float64(after.Syncs-before.Syncs)/float64(n), (cpu1-cpu0)/time.Duration(max(n, 1)))
-		t.report.add(fmt.Sprintf("%d KB, %d connections, %d recipients", s.octets>>10, s.conns, s.recipients), "/s",
+		t.report.add(s.String(), "/s",
 			value{"tripost", float64(n) / elapsed.Seconds(), float64((cpu1 - cpu0).Microseconds()) / float64(max(n, 1))})
 	}
 	return nil
