@@ -17,8 +17,10 @@ const (
 	chartTop   = 62
 )
 
-// chartStyle suits light and dark pages: the picture has no ground of its own.
+// chartStyle suits light and dark pages. Where a viewer does not say which it is, the
+// picture has a light ground of its own.
 const chartStyle = `
+.ground { fill: #ffffff; }
 text { font: 12px system-ui, sans-serif; fill: #24292f; }
 .title { font-weight: 600; font-size: 15px; }
 .run { font-weight: 600; }
@@ -29,6 +31,7 @@ text { font: 12px system-ui, sans-serif; fill: #24292f; }
 .even { stroke: #57606a; stroke-width: 1.5; }
 .goal { stroke: #0969da; stroke-width: 3; }
 @media (prefers-color-scheme: dark) {
+  .ground { fill: #0d1117; }
   text { fill: #e6edf3; }
   .small { fill: #9198a1; }
   .ahead { fill: #3fb950; }
@@ -58,6 +61,7 @@ func (r *report) chart() []byte {
 	c := &canvas{low: math.Log2(low) - 0.1, high: math.Log2(high) + 0.1, bottom: height - 12}
 	fmt.Fprintf(&c.b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%[1]d" height="%[2]d" role="img">`+"\n", chartWidth, height)
 	fmt.Fprintf(&c.b, "<title>tripost beside other servers</title>\n<style>%s</style>\n", chartStyle)
+	fmt.Fprintf(&c.b, `<rect class="ground" width="%d" height="%d"/>`+"\n", chartWidth, height)
 	c.text(12, 22, "title", "start", "tripost: rates as ratios to the best of the others")
 	c.scale()
 	y := chartTop
@@ -125,10 +129,14 @@ func (c *canvas) bar(y int, run string, f figure) {
 	}
 	c.text(chartLabel-8, y+13, "", "end", f.What)
 	fmt.Fprintf(&c.b, `<rect class="%s" x="%.1f" y="%d" width="%.1f" height="%d" rx="2"/>`+"\n", class, min(one, at), y+3, math.Abs(at-one), chartRow-6)
+	end := max(one, at)
 	if g, _ := goalOf(run, f.What); g.times > 1 {
 		fmt.Fprintf(&c.b, `<line class="goal" x1="%.1f" y1="%d" x2="%[1]f" y2="%[3]d"/>`+"\n", c.x(g.times), y+1, y+chartRow-1)
+		if goal := c.x(g.times); goal > end-5 && goal < end+35 {
+			end = goal // the number does not hide it
+		}
 	}
-	c.text(max(one, at)+5, y+13, "small", "start", decimal(ratio))
+	c.text(end+5, y+13, "small", "start", decimal(ratio))
 }
 
 func (c *canvas) text(x any, y int, class, anchor, words string) {

@@ -35,20 +35,22 @@ var runs = []run{
 	{"push", pushes},
 	{"idle", idleConnections},
 	{"send", sending},
+	{"growth", grows},
 }
 
 func main() {
 	binary := flag.String("binary", "bin/tripost", "the program to measure")
-	only := flag.String("run", "", "names of runs, separated by commas: memory smtp receive syncs fetch imap open pop push idle send; empty: all")
+	only := flag.String("run", "", "names of runs, separated by commas: memory smtp receive syncs fetch imap open pop push idle send growth; empty: all but growth")
 	match := flag.String("match", "", "of the figures of the pop and receive runs, only those with this in their name")
 	connections := flag.Int("connections", 1000, "idle connections of the idle run; both processes need as many files")
 	seconds := flag.Int("seconds", 5, "length of each timed run")
+	stages := flag.String("stages", "10000/10,100000/1000,1000000/10000", "sizes of the store in the growth run, messages/accounts")
 	dir := flag.String("dir", "", "where to put the scratch directory; empty: the system's")
 	page := flag.String("report", "", "a page (Markdown) to bring up to date with what the runs see, with a chart and the figures beside it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	a := asked{match: *match, connections: *connections, length: time.Duration(*seconds) * time.Second}
+	a := asked{match: *match, connections: *connections, length: time.Duration(*seconds) * time.Second, stages: *stages}
 	if err := reported(ctx, *binary, *dir, *only, *page, a); err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(1)
@@ -72,6 +74,7 @@ type asked struct {
 	match       string // part of the names of the figures to take
 	connections int    // idle ones
 	length      time.Duration
+	stages      string // of the growth run
 	report      *report
 }
 
@@ -80,7 +83,7 @@ type asked struct {
 func measure(ctx context.Context, binary, dir, only string, a asked) error {
 	what, failed := versions(ctx, binary), error(nil)
 	for _, r := range runs {
-		if only != "" && !strings.Contains(","+only+",", ","+r.name+",") {
+		if only == "" && r.name == "growth" || only != "" && !strings.Contains(","+only+",", ","+r.name+",") {
 			continue
 		}
 		t, err := start(ctx, binary, dir)

@@ -87,6 +87,12 @@ func (r *report) alone(what, unit string, amount float64) {
 	r.add(what, unit, value{Server: "tripost", Amount: amount})
 }
 
+// grown notes what the growth run has seen so far.
+func (r *report) grown(g *growth) {
+	r.current.Growth = g
+	r.Results[r.name] = r.current
+}
+
 // write writes the page, the chart and the figures.
 func (r *report) write(page string) error {
 	figures, err := json.MarshalIndent(r, "", "\t")

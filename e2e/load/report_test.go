@@ -135,13 +135,12 @@ func TestGrowthTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.begin("growth", time.Now(), time.Second, nil)
-	r.current.Growth = &growth{Stages: []stage{{10_000, 10}, {1_000_000, 10_000}}}
+	r.grown(&growth{Stages: []stage{{10_000, 10}, {1_000_000, 10_000}}})
 	for _, stage := range [][3]float64{{40, 100, 0.2}, {80, 120, 0.4}} {
 		r.current.Growth.note(grown{What: "LIST", Unit: " us", Factor: 1.5}, stage[0])
 		r.current.Growth.note(grown{What: "RETR", Unit: " us", Factor: 1.5}, stage[1])
 		r.current.Growth.note(grown{What: "start after a clean stop", Unit: " s", Most: 1}, stage[2])
 	}
-	r.Results["growth"] = r.current
 	page := string(r.page("performance.svg"))
 	for _, want := range []string{
 		"| for each | 10,000 messages, 10 accounts | 1,000,000 messages, 10,000 accounts | largest to first | asked | reached |",
