@@ -392,7 +392,7 @@ func (s *session) appendFetch(b []byte, seq int, m store.Message, items fetchIte
 	}
 	if items&fetchDate != 0 {
 		b = append(spaced(b), "INTERNALDATE "...)
-		b = appendDateTime(b, m.Date)
+		b = appendDateTime(b, m.Date, m.Zone)
 	}
 	if items&fetchSize != 0 {
 		b = append(spaced(b), "RFC822.SIZE "...)

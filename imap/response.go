@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tripost/message"
+	"tripost/store"
 	"tripost/syslog"
 )
 
@@ -101,10 +102,9 @@ func appendAstring(b, s []byte) []byte {
 
 const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
-// appendDateTime appends an internal date, quoted: "17-Jul-1996 02:44:25 +0000".
-// Dates are kept without a zone, so they are told in UTC.
-func appendDateTime(b []byte, unix int64) []byte {
-	t := time.Unix(unix, 0).UTC()
+// appendDateTime appends a date, quoted: "17-Jul-1996 02:44:25 +0200".
+func appendDateTime(b []byte, unix int64, zone store.Zone) []byte {
+	t := time.Unix(unix+zone.Seconds(), 0).UTC()
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
 	b = append(b, '"')
@@ -121,7 +121,13 @@ func appendDateTime(b []byte, unix int64) []byte {
 	b = append(b, ' ')
 	b = append(appendTwo(b, hour), ':')
 	b = append(appendTwo(b, minute), ':')
-	return append(appendTwo(b, second), ` +0000"`...)
+	b = append(appendTwo(b, second), ' ')
+	sign, minutes := byte('+'), int(zone.Seconds())/60
+	if minutes < 0 {
+		sign, minutes = '-', -minutes
+	}
+	b = appendTwo(append(b, sign), minutes/60)
+	return append(appendTwo(b, minutes%60), '"')
 }
 
 // appendTwo appends a number below 100 with two digits.

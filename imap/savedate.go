@@ -25,5 +25,5 @@ func (f *fetcher) appendSaveDate(b []byte, u store.UID) []byte {
 	if !found {
 		return append(b, "SAVEDATE NIL"...)
 	}
-	return appendDateTime(append(b, "SAVEDATE "...), at)
+	return appendDateTime(append(b, "SAVEDATE "...), at, 0)
 }

@@ -11,7 +11,7 @@ import (
 type NewMessage struct {
 	Body  Body
 	Flags FlagSet
-	Date  time.Time // internal date; zero: now
+	Date  time.Time // internal date, whose zone is kept; zero: now, in UTC
 	// UniqueID is what POP clients know the message by. Where it is not valid, or
 	// not unique within the mailbox, the message gets the ordinary one, as it does
 	// with "".
@@ -73,9 +73,9 @@ func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64, whi
 	if err != nil {
 		return Appended{}, err
 	}
-	date := m.Date
+	date, zone := m.Date, zoneOf(m.Date)
 	if date.IsZero() {
-		date = tx.now
+		date, zone = tx.now, 0
 	}
 	traits, err := tx.traits(m.Body)
 	if err != nil {
@@ -84,7 +84,7 @@ func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64, whi
 	acct.modSeq++
 	e := entry{Message: Message{
 		Unended: traits.unended, UTF8Header: traits.utf8Header, Individual: traits.individual,
-		Flags: flags & settable(rights), Size: size, Date: date.Unix(), Body: m.Body,
+		Flags: flags & settable(rights), Size: size, Date: date.Unix(), Zone: zone, Body: m.Body,
 	}}
 	tx.insert(k, &st, &acct, &e)
 	if m.UniqueID != "" {

@@ -308,6 +308,9 @@ type entry struct {
 	created ModSeq // of its arrival in this mailbox
 }
 
+// zonedVersion begins the record of a message whose internal date has a zone.
+const zonedVersion = 2
+
 // What stands in the flags of a record besides flags.
 const (
 	unended    Flags = 1 << 7 // [Message.Unended]
@@ -334,27 +337,37 @@ func (m *Message) setRecordFlags(f Flags) {
 	m.Unended, m.UTF8Header, m.Individual = f&unended != 0, f&utf8Header != 0, f&individual != 0
 }
 
-const maxMessageRecord = 1 + 7*binary.MaxVarintLen64
+const maxMessageRecord = 1 + 8*binary.MaxVarintLen64
 
 func (e *entry) append(b []byte) []byte {
-	b = append(b, recordVersion)
+	version := byte(recordVersion)
+	if e.Zone != 0 {
+		version = zonedVersion
+	}
+	b = append(b, version)
 	b = binary.AppendUvarint(b, uint64(e.recordFlags()))
 	b = binary.AppendUvarint(b, uint64(e.Size))
 	b = binary.AppendVarint(b, e.Date)
 	b = binary.AppendUvarint(b, uint64(e.created))
 	b = binary.AppendUvarint(b, uint64(e.ModSeq-e.created))
 	b = binary.AppendUvarint(b, uint64(e.Body))
-	return binary.AppendVarint(b, e.saved-e.Date)
+	b = binary.AppendVarint(b, e.saved-e.Date)
+	if e.Zone != 0 {
+		b = binary.AppendVarint(b, int64(e.Zone))
+	}
+	return b
 }
 
 // decode reads a record; the UID is in the key.
 func (e *entry) decode(u UID, b []byte) error {
-	d := newDecoder(b)
+	d := decoder{b: b}
 	e.read(u, &d)
 	return d.err("message record")
 }
 
 func (e *entry) read(u UID, d *decoder) {
+	version := d.octet()
+	d.bad = d.bad || version != recordVersion && version != zonedVersion
 	e.UID = u
 	e.setRecordFlags(Flags(d.uint()))
 	e.Size = int64(d.uint())
@@ -363,6 +376,11 @@ func (e *entry) read(u UID, d *decoder) {
 	e.ModSeq = e.created + ModSeq(d.uint())
 	e.Body = Body(d.uint())
 	e.saved = e.Date + d.int()
+	if e.Zone = 0; version == zonedVersion {
+		zone := d.int()
+		e.Zone = Zone(zone)
+		d.bad = d.bad || int64(e.Zone) != zone
+	}
 }
 
 // trashed is the record of an expunged message.
@@ -388,7 +406,7 @@ func appendTrashed(b []byte, record []byte, at, until int64, mailbox string, key
 }
 
 func (t *trashed) decode(u UID, b []byte) error {
-	d := newDecoder(b)
+	d := decoder{b: b}
 	t.read(u, &d)
 	t.at = d.int()
 	t.until = t.at + d.int()

@@ -32,7 +32,7 @@ func TestRecordsReadBack(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
-	e := entry{Message: Message{UID: 7, Unended: true, UTF8Header: true, Individual: true, Flags: math.MaxUint64 &^ (unended | utf8Header | individual), ModSeq: math.MaxUint64, Size: math.MaxInt64, Date: math.MinInt64, Body: math.MaxUint64}, saved: 1, created: 1}
+	e := entry{Message: Message{UID: 7, Unended: true, UTF8Header: true, Individual: true, Flags: math.MaxUint64 &^ (unended | utf8Header | individual), ModSeq: math.MaxUint64, Size: math.MaxInt64, Date: math.MinInt64, Zone: -48, Body: math.MaxUint64}, saved: 1, created: 1}
 	if b := e.append(nil); len(b) > maxMessageRecord {
 		t.Errorf("message record of %d octets, at most %d are foreseen", len(b), maxMessageRecord)
 	} else {
@@ -40,6 +40,13 @@ func TestRecordsReadBack(t *testing.T) {
 		if err := got.decode(7, b); err != nil || got != e {
 			t.Errorf("%+v, %v", got, err)
 		}
+	}
+	inUTC, old := e, []byte{recordVersion, 3, 100, 20, 5, 1, 9, 4} // as all were before there were zones
+	inUTC.Message = Message{UID: 7, Flags: 3, Size: 100, Date: 10, ModSeq: 6, Body: 9}
+	inUTC.saved, inUTC.created = 12, 5
+	var gotOld entry
+	if err := gotOld.decode(7, old); err != nil || gotOld != inUTC || !bytes.Equal(inUTC.append(nil), old) {
+		t.Errorf("%+v, %v", gotOld, err)
 	}
 	m := mailbox{"a/b", kindRemains, 9, `\Sent`, []ACLEntry{{"anyone", 3}, {"-x@y", AllRights}}}
 	var gotM mailbox
@@ -80,6 +87,7 @@ func FuzzRecords(f *testing.F) {
 	f.Add(appendKeywords(nil, []string{"a", "b"}))
 	f.Add(appendTrashed(nil, e.append(nil), 1, 2, "INBOX", []string{"k"}, "an-id"))
 	f.Add(appendUniqueID(nil, "an-id"))
+	f.Add([]byte{zonedVersion, 3, 100, 20, 5, 1, 9, 4, 0xff, 0xff, 1})
 	f.Add([]byte{recordVersion, 1, changeExpunged, 1, 1, 0xff, 0xff, 0xff, 0xff, 0xf})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		given := slices.Clone(b)

@@ -80,11 +80,17 @@ type Store struct {
 }
 
 // format is the version of the schema of this package's records.
-const format = 2
+const format = 3
 
 // upgrades lead from one version of the schema to the next: upgrades[n] takes a
 // store from version n+1 to n+2. Each may be run again after it was cut short.
-var upgrades = [...]func(*Store, context.Context) error{(*Store).fillIndividuals}
+var upgrades = [...]func(*Store, context.Context) error{
+	(*Store).fillIndividuals,
+	asTheyAre, // version 3 knows message records with a zone besides those before
+}
+
+// asTheyAre is the upgrade to a version in which all records of the one before are valid.
+func asTheyAre(*Store, context.Context) error { return nil }
 
 // New puts a store on an open engine: it writes the schema's version into an
 // empty one, brings an older one up to date in place, and refuses a newer one

@@ -189,7 +189,7 @@ func (tx *Tx) restore(a AccountID, x *Expunged) (bool, error) {
 	m := NewMessage{
 		Body:  t.Body,
 		Flags: FlagSet{System: t.Flags &^ FlagDeleted, Keywords: t.keywords},
-		Date:  time.Unix(t.Date, 0),
+		Date:  time.Unix(t.Date, 0).In(t.Zone.Location()),
 
 		UniqueID: t.uniqueID,
 	}

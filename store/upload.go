@@ -11,7 +11,7 @@ import (
 type Upload struct {
 	Draft *Draft
 	Flags FlagSet
-	Date  time.Time // internal date; zero: now
+	Date  time.Time // internal date, whose zone is kept; zero: now, in UTC
 	// UniqueID: see [NewMessage].
 	UniqueID string
 }

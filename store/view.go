@@ -16,6 +16,7 @@ type Message struct {
 	Unended    bool // the last line does not end with CRLF
 	UTF8Header bool // internationalized mail with an octet above 127 in a header: see [Draft.International]
 	Individual bool // it names individuals: see [Store.OpenIndividual]
+	Zone       Zone // of Date
 	Flags      Flags
 	ModSeq     ModSeq
 	Size       int64 // octets with CRLF, as RFC822.SIZE tells

@@ -20,7 +20,7 @@ const (
 	Flag         // all bits of Flags set
 	Keyword      // keyword Text set
 	Recent       // \Recent in this session
-	Before       // day of the internal date < N
+	Before       // day of the internal date, as it is written, < N
 	On           // = N
 	Since        // >= N
 	Older        // internal date at or before the second N

@@ -97,7 +97,7 @@ func (e *Search) evalList(k *Key, c *candidate) verdict {
 func evalIndex(k *Key, m *store.Message) verdict {
 	switch k.Kind {
 	case Before, On, Since:
-		return compareDay(k.Kind, floorDay(m.Date), k.N)
+		return compareDay(k.Kind, floorDay(m.Date+m.Zone.Seconds()), k.N)
 	case Older:
 		return verdictOf(m.Date <= k.N)
 	case Younger:
