@@ -21,9 +21,9 @@ func (s *session) retr(ctx context.Context, arg string) error {
 	}
 	defer m.body.Close()
 	size := s.drop.sentSize(m.number)
-	s.ok(sayOctets, size)
-	if err := s.conn.DotCopy(m.whole(), s.needsDots(ctx, m)); err != nil {
-		return fmt.Errorf("send message %d: %w", m.number, err)
+	reply := func() { s.ok(sayOctets, size) }
+	if begun, err := s.conn.DotCopy(reply, m.whole(), s.needsDots(ctx, m)); err != nil {
+		return s.unreadable("RETR", begun, fmt.Errorf("send message %d: %w", m.number, err))
 	}
 	s.count.retrieved++
 	s.drop.view.Read(m.UID)
@@ -33,6 +33,16 @@ func (s *session) retr(ctx context.Context, arg string) error {
 		s.seen.add(m.UID, s.conn.Wake)
 	}
 	return nil
+}
+
+// unreadable ends a command whose message could not be read: with a refusal while
+// nothing of it was sent, else the session ends, for what was sent cannot be taken
+// back.
+func (s *session) unreadable(doing string, begun bool, err error) error {
+	if begun {
+		return err
+	}
+	return s.refuse(doing, err)
 }
 
 // shouldMark reports whether a message that was sent is to be marked Seen: it

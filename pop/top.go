@@ -25,10 +25,10 @@ func (s *session) top(ctx context.Context, arg string) error {
 		return s.refuse("TOP", err)
 	}
 	defer m.body.Close()
-	s.ok(sayTop)
 	head := &headReader{from: m.reader(), lines: lines}
-	if err := s.conn.DotCopy(head, s.needsDots(ctx, m)); err != nil {
-		return fmt.Errorf("send the top of message %d: %w", m.number, err)
+	reply := func() { s.ok(sayTop) }
+	if begun, err := s.conn.DotCopy(reply, head, s.needsDots(ctx, m)); err != nil {
+		return s.unreadable("TOP", begun, fmt.Errorf("send the top of message %d: %w", m.number, err))
 	}
 	s.count.top++
 	s.count.octets += head.sent

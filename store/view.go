@@ -117,7 +117,9 @@ func (s *Store) open(ctx context.Context, v *View, ref MailboxRef, claim func(*V
 }
 
 // claimRecent makes the messages that no session was told of before this
-// session's own.
+// session's own. While the store takes no updates they are recent here, and stay
+// so for the next session: RFC 3501 section 2.3.2 prefers that to none, and what
+// is stored can be read.
 func (v *View) claimRecent(ctx context.Context) error {
 	const mayWrite = RightSeen | RightWrite | RightDelete
 	if v.state.Recent > 0 && !v.readOnly && v.box.Rights&mayWrite != 0 {
@@ -140,6 +142,10 @@ func (v *View) claimRecent(ctx context.Context) error {
 			tx.putState(v.key(), &st)
 			return nil
 		})
+		if errors.Is(err, engine.ErrReadOnly) {
+			v.setRecent()
+			return nil
+		}
 		if err != nil {
 			return err
 		}

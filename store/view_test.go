@@ -3,10 +3,13 @@ package store_test
 import (
 	"bytes"
 	"errors"
+	"syscall"
 	"testing"
 	"time"
 
 	"tripost/store"
+	"tripost/store/engine/faultfs"
+	"tripost/store/engine/local"
 	"tripost/store/storetest"
 )
 
@@ -137,4 +140,47 @@ func TestRefreshReadsNoMessagesWithoutNeed(t *testing.T) {
 	appendTo(t, s, ann, inbox, mail("second"), store.FlagSet{})
 	equal(t, "arrivals", refresh(t, v, false).Exists, true)
 	equal(t, "messages", show(v), "1 2")
+}
+
+// TestOpenWhileStoreIsReadOnly opens a mailbox with new messages on a disk that
+// takes no writes: they are read and \Recent, and so again once it is well.
+func TestOpenWhileStoreIsReadOnly(t *testing.T) {
+	dir := t.TempDir()
+	fs := faultfs.New(dir)
+	e, err := local.Open(dir, local.Options{FS: fs, ProbeEvery: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.New(ctx, e, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ann := newAccount(t, s, "ann")
+	inbox := box(ann, "INBOX")
+	appendTo(t, s, ann, inbox, mail("x"), store.FlagSet{})
+	fs.FailWhen(func(int, faultfs.Op) faultfs.Fault { return faultfs.Fault{Err: syscall.EIO} })
+	for range 2 {
+		v := openView(t, s, ann, inbox)
+		if n := v.Recent(); n != 1 {
+			t.Errorf("%d messages are recent, want 1", n)
+		}
+		if b, err := v.OpenBody(ctx, 1); err != nil {
+			t.Error(err)
+		} else {
+			b.Close()
+		}
+		v.Close()
+	}
+	fs.FailWhen(nil)
+	if err := e.Probe(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 0} {
+		v := openView(t, s, ann, inbox)
+		if n := v.Recent(); n != want {
+			t.Errorf("%d messages are recent, want %d", n, want)
+		}
+		v.Close()
+	}
 }

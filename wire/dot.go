@@ -10,6 +10,8 @@ import (
 type dotWriter struct {
 	c     *Conn
 	state lineState
+	reply func() // writes what goes before the data; nil: it has
+	plain bool   // the data need no stuffing
 }
 
 // lineState tells where in a line the octets written so far end.
@@ -54,6 +56,11 @@ func (d *dotWriter) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, d.c.werr
 	}
+	d.begin()
+	if d.plain {
+		d.state = d.state.after(p)
+		return d.c.Write(p)
+	}
 	if d.state.beginsLine() && p[0] == '.' {
 		d.c.WriteString(".")
 	}
@@ -87,27 +94,25 @@ func (d *dotWriter) Close() error {
 	return err
 }
 
-// plainDot writes data that is known to need no stuffing.
-type plainDot struct{ *dotWriter }
-
-func (d plainDot) Write(p []byte) (int, error) {
-	if len(p) > 0 {
-		d.state = d.state.after(p)
+// begin gives the reply that stands before the data, if that is still to come.
+func (d *dotWriter) begin() {
+	if d.reply != nil {
+		d.reply()
+		d.reply = nil
+		d.c.Opaque(true)
 	}
-	return d.c.Write(p)
 }
 
-// DotCopy writes from as dot-terminated data. Without stuff the caller vouches
-// that no line begins with a dot, and nothing is looked at.
-func (c *Conn) DotCopy(from io.WriterTo, stuff bool) error {
-	c.DotWriter()
-	var w io.Writer = &c.dot
-	if !stuff {
-		w = plainDot{&c.dot}
-	}
-	if _, err := from.WriteTo(w); err != nil {
+// DotCopy writes from as dot-terminated data, after reply, which writes what goes
+// before them. Where from fails before its first octet, begun is false and nothing
+// was written: the peer can still be told. Without stuff the caller vouches that
+// no line begins with a dot, and nothing is looked at.
+func (c *Conn) DotCopy(reply func(), from io.WriterTo, stuff bool) (begun bool, err error) {
+	c.dot = dotWriter{c: c, reply: reply, plain: !stuff}
+	if _, err := from.WriteTo(&c.dot); err != nil {
 		c.Opaque(false)
-		return err
+		return c.dot.reply == nil, err
 	}
-	return c.dot.Close()
+	c.dot.begin()
+	return true, c.dot.Close()
 }

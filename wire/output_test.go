@@ -123,22 +123,42 @@ func TestDotCopy(t *testing.T) {
 		s := newScripted(nil, 1)
 		c := NewConn(s, Config{})
 		text := strings.Repeat("no dots here\r\n", 10_000)
-		if err := c.DotCopy(strings.NewReader(text), stuff); err != nil {
-			t.Fatal(err)
+		reply := func() { c.WriteString("+OK\r\n") }
+		if begun, err := c.DotCopy(reply, strings.NewReader(text), stuff); err != nil || !begun {
+			t.Fatal(begun, err)
 		}
-		if c.Close(); s.out.String() != text+".\r\n" {
+		if c.Close(); s.out.String() != "+OK\r\n"+text+".\r\n" {
 			t.Errorf("stuff %v: %d octets", stuff, s.out.Len())
 		}
 	}
 	lost := errors.New("disk error")
-	if err := NewConn(newScripted(nil, 1), Config{}).DotCopy(failing{lost}, true); err != lost {
-		t.Errorf("got %v", err)
+	for _, after := range []string{"", "x"} {
+		s := newScripted(nil, 1)
+		c := NewConn(s, Config{})
+		reply := func() { c.WriteString("+OK\r\n") }
+		begun, err := c.DotCopy(reply, failing{after, lost}, true)
+		if err != lost || begun != (after != "") {
+			t.Errorf("failed after %q: begun %v, %v", after, begun, err)
+		}
+		if c.Close(); (s.out.Len() > 0) != begun {
+			t.Errorf("failed after %q: wrote %q", after, s.out.String())
+		}
 	}
 }
 
-type failing struct{ err error }
+// failing writes some text and fails.
+type failing struct {
+	text string
+	err  error
+}
 
-func (f failing) WriteTo(io.Writer) (int64, error) { return 0, f.err }
+func (f failing) WriteTo(w io.Writer) (int64, error) {
+	n, err := io.WriteString(w, f.text)
+	if err == nil {
+		err = f.err
+	}
+	return int64(n), err
+}
 
 // FuzzDots sends anything and reads it back.
 func FuzzDots(f *testing.F) {
@@ -176,7 +196,7 @@ func TestWritingAllocatesNothing(t *testing.T) {
 		c.WriteString("* 1 FETCH (FLAGS ())\r\n")
 		c.Done(append(c.Out(), "* 2 FETCH (FLAGS ())\r\n"...))
 		r.Reset(text)
-		c.DotCopy(r, true)
+		c.DotCopy(func() {}, r, true)
 		c.Flush()
 	})
 	if n > 0 {
@@ -198,7 +218,7 @@ func BenchmarkDotCopy(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			for b.Loop() {
 				r.Reset(text)
-				c.DotCopy(r, stuff)
+				c.DotCopy(func() {}, r, stuff)
 			}
 		})
 	}

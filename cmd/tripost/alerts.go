@@ -27,8 +27,8 @@ func (n popNotices) Post(ctx context.Context, owner store.AccountID, text string
 	return n.alerts.Notify(ctx, owner, text)
 }
 
-func alertOptions(cfg Config, log *syslog.Log) alerts.Options {
-	o := alerts.Options{QuotaPercent: cfg.Alerts.QuotaPercent, Limit: cfg.Alerts.Limit, Log: log.Tag("ALERT")}
+func (g ground) alertOptions(cfg Config, log *syslog.Log) alerts.Options {
+	o := alerts.Options{QuotaPercent: cfg.Alerts.QuotaPercent, Limit: cfg.Alerts.Limit, Log: log.Tag("ALERT"), Now: g.now}
 	if o.QuotaPercent == 0 {
 		o.QuotaPercent = -1
 	}

@@ -65,7 +65,7 @@ func (b *backups) check(ctx context.Context, e backup.Entry) (info admin.CheckIn
 	if err := backup.Scratch(ctx, e, dir); err != nil {
 		return info, err
 	}
-	st, err := openStoreIn(ctx, b.cfg, dir, syslog.Discard().Tag("STORE"), history.NewReads(nil))
+	st, err := ground{}.openStoreIn(ctx, b.cfg, dir, syslog.Discard().Tag("STORE"), history.NewReads(nil))
 	if err != nil {
 		return info, err
 	}
@@ -198,7 +198,7 @@ func storeRestore(e *environment, args []string) error {
 // continueFrom makes a restored store safe to go on from: numbers that were
 // given out after the copy was made are not given out again.
 func continueFrom(ctx context.Context, cfg Config, dir string) error {
-	st, err := openStoreIn(ctx, cfg, dir, syslog.Discard().Tag("STORE"), history.NewReads(nil))
+	st, err := ground{}.openStoreIn(ctx, cfg, dir, syslog.Discard().Tag("STORE"), history.NewReads(nil))
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ func (s *server) newChecker() *mailauth.Checker {
 	}
 	return &mailauth.Checker{
 		DNS: s.resolver, Time: s.cfg.MailAuth.Time.Duration, Signatures: s.cfg.MailAuth.Signatures,
+		Now: s.ground.now,
 	}
 }
 
@@ -42,6 +43,6 @@ func (s *server) newScreen() (*screen.Screen, error) {
 	if o.Rspamd.Password, err = secretFile("screen.rspamd_password_file", s.cfg.Screen.RspamdPasswordFile); err != nil {
 		return nil, err
 	}
-	o.DNS, o.Log = s.resolver, s.rooms.log.Tag("SCREEN")
+	o.DNS, o.Log, o.Now = s.resolver, s.rooms.log.Tag("SCREEN"), s.ground.now
 	return screen.New(s.store, o), nil
 }

@@ -29,6 +29,7 @@ func product() string { return "tripost " + version }
 // and a command that finds no server running.
 type rooms struct {
 	cfg       Config
+	ground    ground
 	log       *syslog.Log
 	store     *store.Store
 	directory *accounts.Directory
@@ -45,11 +46,16 @@ type rooms struct {
 // openRooms opens the store of a configuration and what stands on it. It waits
 // a few seconds for another process to let go of the store.
 func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error) {
+	return ground{}.openRooms(ctx, cfg, log)
+}
+
+// openRooms is the function of that name, on this ground.
+func (g ground) openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error) {
 	if log == nil {
 		log = syslog.Discard()
 	}
-	reads := history.NewReads(nil)
-	st, err := openStore(ctx, cfg, log.Tag("STORE"), reads)
+	reads := history.NewReads(g.now)
+	st, err := g.openStore(ctx, cfg, log.Tag("STORE"), reads)
 	if err != nil {
 		return nil, err
 	}
@@ -57,23 +63,24 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	r := &rooms{cfg: cfg, log: log, store: st}
-	r.directory = accounts.New(st, accounts.Options{LegacyKey: legacy, Server: serverPolicy(cfg)})
+	r := &rooms{cfg: cfg, ground: g, log: log, store: st}
+	r.directory = accounts.New(st, accounts.Options{LegacyKey: legacy, Server: serverPolicy(cfg), Now: g.now})
 	r.router = router.New(r.directory, router.Options{
 		DirectMailbox: cfg.Local.DirectMailboxAddressing,
 		Subaddress:    cfg.Local.Subaddress,
 		Hostname:      cfg.Hostname,
 		LocalAddress:  ownAddress,
 		Log:           log.Tag("ROUTER"),
+		Now:           g.now,
 	})
 	r.resolver = newResolver(cfg)
-	r.history = history.New(st, reads, historyOptions(cfg, log))
-	r.rules = rules.New(st, r.directory, ruleOptions(cfg, log))
+	r.history = history.New(st, reads, g.historyOptions(cfg, log))
+	r.rules = rules.New(st, r.directory, g.ruleOptions(cfg, log))
 	options := queueOptions(cfg, log, r.rules, r.history)
-	options.Identities = identities{r.directory}
+	options.Identities, options.Now = identities{r.directory}, g.now
 	r.queue = queue.New(st, r.router, r.directory, options)
-	r.alerts = alerts.New(st, r.directory, alertOptions(cfg, log))
-	r.keys = dkim.New(st, nil)
+	r.alerts = alerts.New(st, r.directory, g.alertOptions(cfg, log))
+	r.keys = dkim.New(st, g.now)
 	dr, err := r.newDoctor()
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
@@ -87,18 +94,20 @@ func openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*rooms, error)
 	return r, nil
 }
 
-func openStore(ctx context.Context, cfg Config, log *syslog.Logger, reads *history.Reads) (*store.Store, error) {
+func (g ground) openStore(ctx context.Context, cfg Config, log *syslog.Logger, reads *history.Reads) (*store.Store, error) {
 	if _, err := os.Stat(cfg.Data); err != nil {
 		return nil, fmt.Errorf("data directory: %w (\"tripost serve\" makes it)", err)
 	}
-	return openStoreIn(ctx, cfg, filepath.Join(cfg.Data, "store"), log, reads)
+	return g.openStoreIn(ctx, cfg, filepath.Join(cfg.Data, "store"), log, reads)
 }
 
 // openStoreIn opens the store in a directory with the configuration's settings.
 // What is read of messages is told to reads.
-func openStoreIn(ctx context.Context, cfg Config, dir string, log *syslog.Logger, reads *history.Reads) (*store.Store, error) {
+func (g ground) openStoreIn(ctx context.Context, cfg Config, dir string, log *syslog.Logger, reads *history.Reads) (*store.Store, error) {
 	logf := func(level int, text string) { log.Log(syslog.Level(level), text) }
-	e, err := local.Open(dir, local.Options{Logf: logf})
+	options := g.engine
+	options.Logf = logf
+	e, err := local.Open(dir, options)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
@@ -109,6 +118,7 @@ func openStoreIn(ctx context.Context, cfg Config, dir string, log *syslog.Logger
 		Undelete: cfg.Store.Undelete.Duration,
 		Limits:   message.Limits{Header: int(cfg.Message.Header), Parts: cfg.Message.Parts, Depth: cfg.Message.Depth},
 		Logf:     logf,
+		Now:      g.now,
 
 		IndividualField: cfg.Local.IndividualField,
 		History:         history.Record,

@@ -35,16 +35,16 @@ func queueOptions(cfg Config, log *syslog.Log, r *rules.Rules, h *history.Histor
 	}
 }
 
-func historyOptions(cfg Config, log *syslog.Log) history.Options {
+func (g ground) historyOptions(cfg Config, log *syslog.Log) history.Options {
 	return history.Options{
-		Keep: cfg.History.Keep.Duration, Limit: cfg.History.Limit,
+		Keep: cfg.History.Keep.Duration, Limit: cfg.History.Limit, Now: g.now,
 		Logf: func(format string, args ...any) { log.Tag("STORE").Logf(syslog.Problem, format, args...) },
 	}
 }
 
-func ruleOptions(cfg Config, log *syslog.Log) rules.Options {
+func (g ground) ruleOptions(cfg Config, log *syslog.Log) rules.Options {
 	return rules.Options{
-		Limit: cfg.Rules.Limit, VacationDays: cfg.Rules.VacationDays,
+		Limit: cfg.Rules.Limit, VacationDays: cfg.Rules.VacationDays, Now: g.now,
 		Logf: func(format string, args ...any) { log.Tag("LOCALRULES").Logf(syslog.Problem, format, args...) },
 	}
 }
@@ -81,7 +81,7 @@ func (s *server) newSender() (*queue.Sender, error) {
 		Port: s.cfg.Queue.SMTPPort, Smarthost: smarthost, Routes: routes,
 		DNS: s.resolver, RootCAs: authorities, Signer: signer{s.keys, s.directory},
 		Policies: mtasts.New(s.resolver, s.queue, mtasts.Options{
-			Port: s.cfg.Queue.PolicyPort, RootCAs: authorities, Log: s.rooms.log.Tag("SMTP"),
+			Port: s.cfg.Queue.PolicyPort, RootCAs: authorities, Log: s.rooms.log.Tag("SMTP"), Now: s.ground.now,
 		}),
 		Workers: s.cfg.Queue.Connections, PerHost: s.cfg.Queue.ConnectionsPerHost, Ready: s.cfg.Queue.Ready,
 		Self: s.listensAt, Grace: grace,

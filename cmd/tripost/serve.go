@@ -57,6 +57,7 @@ type serverOptions struct {
 	quickstart bool
 	out        io.Writer
 	ready      func(*server) // called when all listeners are open; for tests
+	ground     ground
 }
 
 // runServer opens everything, serves until ctx ends, and closes the store last.
@@ -69,7 +70,7 @@ func runServer(ctx context.Context, cfg Config, o serverOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	r, err := openRooms(ctx, cfg, log)
+	r, err := o.ground.openRooms(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -148,7 +149,7 @@ func (r *rooms) newServer(o serverOptions) (s *server, err error) {
 	if err = s.openACME(); err != nil {
 		return s, err
 	}
-	s.checker, s.recent = s.newChecker(), smtp.NewRecent(r.cfg.SMTP.ReadThenSend.Duration, nil)
+	s.checker, s.recent = s.newChecker(), smtp.NewRecent(r.cfg.SMTP.ReadThenSend.Duration, r.ground.now)
 	if s.screen, err = s.newScreen(); err != nil {
 		return s, err
 	}
@@ -290,6 +291,7 @@ func (s *server) authenticator(proxies []netip.Prefix) (*accounts.Authenticator,
 		Cleartext: s.cfg.Security.CleartextLogin,
 		Exempt:    exempt(proxies),
 		Log:       s.rooms.log.Tag("ACCOUNT"),
+		Now:       s.ground.now,
 		Hostname:  s.cfg.Hostname,
 		Remember:  s.cfg.Security.RememberSignIn.Duration,
 

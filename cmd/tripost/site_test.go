@@ -71,6 +71,23 @@ type running struct {
 // startServer runs a server on a site until the test ends.
 func startServer(t testing.TB, dir string) *running {
 	t.Helper()
+	r, err := tryServer(t, dir, ground{})
+	if err != nil {
+		t.Fatalf("the server does not start: %v", err)
+	}
+	t.Cleanup(func() {
+		r.stop()
+		if err := r.ended(); err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+	})
+	return r
+}
+
+// tryServer is startServer for a server on other ground, which may not start, and
+// of whose end the test thinks what it likes.
+func tryServer(t testing.TB, dir string, g ground) (*running, error) {
+	t.Helper()
 	path := filepath.Join(dir, "tripost.toml")
 	cfg, err := loadConfig(path)
 	if err != nil {
@@ -81,22 +98,22 @@ func startServer(t testing.TB, dir string) *running {
 	ready := make(chan *server, 1)
 	go func() {
 		defer close(r.done)
-		r.err = runServer(ctx, cfg, serverOptions{configPath: path, ready: func(s *server) { ready <- s }})
+		r.err = runServer(ctx, cfg, serverOptions{configPath: path, ground: g, ready: func(s *server) { ready <- s }})
 	}()
-	t.Cleanup(func() {
-		stop()
-		if err := r.ended(); err != nil {
-			t.Errorf("the server ended with %v", err)
-		}
-	})
 	select {
 	case r.server = <-ready:
 	case <-r.done:
-		t.Fatalf("the server does not start: %v", r.err)
+		stop()
+		return nil, r.err
 	case <-time.After(patience):
+		stop()
 		t.Fatal("the server does not start")
 	}
-	return r
+	t.Cleanup(func() {
+		stop()
+		r.ended()
+	})
+	return r, nil
 }
 
 // ended waits for the end of the server and returns how it ended.

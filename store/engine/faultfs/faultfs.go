@@ -65,8 +65,22 @@ func (f *FS) Count() int {
 // that forgets them would.
 func (f *FS) SwallowSyncs(name func(name string) bool) { f.deaf = name }
 
-// FailReads makes reading some files fail.
-func (f *FS) FailReads(fault func(name string) error) { f.blind = fault }
+// FailReads makes reading some files fail. nil: none.
+func (f *FS) FailReads(fault func(name string) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.blind = fault
+}
+
+// unreadable returns why a file cannot be read.
+func (f *FS) unreadable(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.blind == nil {
+		return nil
+	}
+	return f.blind(filepath.Base(name))
+}
 
 // ask counts an operation and returns its fault.
 func (f *FS) ask(kind, name string) Fault {
@@ -169,10 +183,8 @@ type file struct {
 }
 
 func (f *file) ReadAt(b []byte, off int64) (int, error) {
-	if f.fs.blind != nil {
-		if err := f.fs.blind(filepath.Base(f.name)); err != nil {
-			return 0, &os.PathError{Op: "read", Path: f.name, Err: err}
-		}
+	if err := f.fs.unreadable(f.name); err != nil {
+		return 0, &os.PathError{Op: "read", Path: f.name, Err: err}
 	}
 	return f.File.ReadAt(b, off)
 }
