@@ -87,7 +87,7 @@ func TestImportCutShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(30 * time.Second))
+	nc.SetDeadline(time.Now().Add(2 * time.Minute))
 	fmt.Fprintf(nc, "POST /v1/message/import?request=%s HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\nFrom a\n\nwhole\n\nFrom b\n\nha",
 		url.QueryEscape(toInbox))
 	if err := nc.(*net.TCPConn).CloseWrite(); err != nil {

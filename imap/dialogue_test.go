@@ -112,7 +112,15 @@ type client struct {
 	r  *bufio.Reader
 }
 
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
+
+// patience is how long the server may take: little of a bubble's time.
+func (c *conversation) patience() time.Duration {
+	if c.world.pipe {
+		return 20 * time.Second
+	}
+	return patience
+}
 
 func (c *conversation) fatalf(format string, args ...any) {
 	c.t.Helper()
@@ -239,7 +247,7 @@ func (c *conversation) expand(text string) string {
 
 func (c *conversation) send(n int, text string) {
 	cl := c.client(n)
-	cl.nc.SetWriteDeadline(time.Now().Add(patience))
+	cl.nc.SetWriteDeadline(time.Now().Add(c.patience()))
 	if _, err := io.WriteString(cl.nc, text); err != nil {
 		c.fatalf("send: %v", err)
 	}
@@ -249,7 +257,7 @@ func (c *conversation) send(n int, text string) {
 func (c *conversation) next(n int, want string) string {
 	c.t.Helper()
 	cl := c.client(n)
-	cl.nc.SetReadDeadline(time.Now().Add(patience))
+	cl.nc.SetReadDeadline(time.Now().Add(c.patience()))
 	got, err := cl.r.ReadString('\n')
 	if err != nil {
 		c.fatalf("waiting for %q: got %q and %v", want, got, err)
@@ -314,7 +322,7 @@ func withoutText(line string) string {
 func (c *conversation) receiveEOF(n int) {
 	c.t.Helper()
 	cl := c.client(n)
-	cl.nc.SetReadDeadline(time.Now().Add(patience))
+	cl.nc.SetReadDeadline(time.Now().Add(c.patience()))
 	got, err := cl.r.ReadString('\n')
 	if err == nil {
 		c.fatalf("want the end of the connection, got %q", got)

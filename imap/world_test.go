@@ -70,7 +70,7 @@ func newWorld(t testing.TB, pipe bool) *world {
 		must(t, err)
 	}
 	w.auth = accounts.AuthOptions{Cleartext: "always", Exempt: func(netip.Addr) bool { return true }}
-	w.wire = wire.Config{Read: time.Minute, Write: 10 * time.Second, Handshake: 10 * time.Second, TLS: serverTLS()}
+	w.wire = wire.Config{Read: time.Minute, Write: time.Minute, Handshake: time.Minute, TLS: serverTLS()}
 	w.alerts = alerts.New(w.store, w.dir, alerts.Options{QuotaPercent: -1})
 	w.config = Config{
 		Hostname: "mail.example.test", Product: "tripost", Version: "1.0",
@@ -116,7 +116,7 @@ func (w *world) listen() {
 	must(w.t, err)
 	w.addr = ln.Addr().String()
 	server := &wire.Server{
-		Name: "IMAP", Channels: 10_000, Log: w.config.Log, Grace: 5 * time.Second,
+		Name: "IMAP", Channels: 10_000, Log: w.config.Log, Grace: time.Minute,
 		Conn:    func() wire.Config { return w.wire },
 		Session: w.srv.Serve,
 	}

@@ -365,7 +365,7 @@ type client struct {
 	stamp string // of the greeting
 }
 
-const patience = 30 * time.Second // nothing waits so long unless it fails
+const patience = 2 * time.Minute // nothing waits so long unless it fails
 
 func (c *conversation) fatalf(format string, args ...any) {
 	c.t.Helper()

@@ -81,7 +81,7 @@ func newWorldOn(t testing.TB, st *store.Store, pipe bool) *world {
 	}
 	must(t, w.dir.AddAlias(w.ctx, "annie@example.test", "ann@example.test"))
 	w.auth = accounts.AuthOptions{Cleartext: "always", Exempt: func(netip.Addr) bool { return true }}
-	w.wire = wire.Config{Read: time.Minute, Write: 10 * time.Second, Handshake: 10 * time.Second, TLS: serverTLS()}
+	w.wire = wire.Config{Read: time.Minute, Write: time.Minute, Handshake: time.Minute, TLS: serverTLS()}
 	w.config = Config{
 		Hostname: "mail.example.test", Product: "tripost", Version: "1.0",
 		Store: w.store, Directory: w.dir, Submit: w.queue, Alerts: w.alerts, Notices: w.alerts,
@@ -128,7 +128,7 @@ func (w *world) listen() {
 	must(w.t, err)
 	w.addr = ln.Addr().String()
 	server := &wire.Server{
-		Name: "POP", Channels: 10000, Log: w.config.Log, Grace: 5 * time.Second,
+		Name: "POP", Channels: 10000, Log: w.config.Log, Grace: time.Minute,
 		Conn:    func() wire.Config { return w.wire },
 		Session: w.srv.Serve,
 	}

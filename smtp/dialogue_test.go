@@ -128,7 +128,7 @@ type conversation struct {
 }
 
 // patience is how long a test waits for the server before it fails.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 func talk(t *testing.T, w *world, name, text string) {
 	t.Helper()

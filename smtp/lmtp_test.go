@@ -26,7 +26,7 @@ func TestLMTPOverUnixSocket(t *testing.T) {
 	must(t, err)
 	s := w.server()
 	server := &wire.Server{
-		Name: "LMTP", Channels: 10, Log: w.log.Tag("LMTP"), Grace: 5 * time.Second,
+		Name: "LMTP", Channels: 10, Log: w.log.Tag("LMTP"), Grace: time.Minute,
 		Conn: func() wire.Config { return w.wire }, Busy: s.Busy, Session: s.Serve,
 	}
 	ctx, cancel := context.WithCancel(w.ctx)

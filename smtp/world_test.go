@@ -77,7 +77,7 @@ func worldOn(t testing.TB, open func() *store.Store) *world {
 	w.log = syslog.Discard()
 	w.options = queue.Options{Hostname: "mail.example.test", Product: "tripost 0.1", MaxHops: 30}
 	w.auth = accounts.AuthOptions{Cleartext: "never", Exempt: func(netip.Addr) bool { return true }}
-	w.wire = wire.Config{Read: time.Minute, Write: 10 * time.Second, Handshake: 10 * time.Second, TLS: serverTLS()}
+	w.wire = wire.Config{Read: time.Minute, Write: time.Minute, Handshake: time.Minute, TLS: serverTLS()}
 	w.config = Config{Hostname: "mail.example.test", Product: "tripost 0.1", Timeouts: Timeouts{Greeting: -1}}
 	return w
 }
@@ -105,7 +105,7 @@ var serverTLS = sync.OnceValue(func() *tls.Config {
 
 // judge turns on what judges messages of strangers.
 func (w *world) judge() {
-	dns := resolve.New(resolve.Options{Servers: []string{dnstest.New(w.t, w.zone).Addr}})
+	dns := resolve.New(resolve.Options{Servers: []string{dnstest.New(w.t, w.zone).Addr}, Timeout: 30 * time.Second})
 	w.screen.Hostname, w.screen.DNS = w.config.Hostname, dns
 	w.config.Checker = &mailauth.Checker{DNS: dns, Time: patience}
 	w.screen.Time = patience
@@ -137,7 +137,7 @@ func (w *world) listen() {
 	w.addr = ln.Addr().String()
 	s := w.server()
 	server := &wire.Server{
-		Name: "SMTPI", Channels: 1000, Log: w.log.Tag("SMTPI"), Grace: 5 * time.Second,
+		Name: "SMTPI", Channels: 1000, Log: w.log.Tag("SMTPI"), Grace: time.Minute,
 		Conn:    func() wire.Config { return w.wire },
 		Busy:    s.Busy,
 		Session: s.Serve,

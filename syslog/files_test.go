@@ -174,7 +174,7 @@ func TestStuckDisk(t *testing.T) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("sessions wait for the disk")
 	}
 	l.queue.mu.Lock()

@@ -134,7 +134,7 @@ func TestFollow(t *testing.T) {
 			if !strings.HasSuffix(got, want) {
 				t.Fatalf("got %q, want %q", got, want)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Fatalf("%q does not come", want)
 		}
 	}

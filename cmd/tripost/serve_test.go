@@ -45,9 +45,12 @@ func TestStop(t *testing.T) {
 	if err := r.ended(); err != nil {
 		t.Errorf("the server ended with %v", err)
 	}
-	if nc, err := net.Dial("tcp", r.address("POP", false)); err == nil {
-		nc.Close()
-		t.Error("somebody still listens for POP")
+	for _, m := range r.modules {
+		for _, l := range m.listeners {
+			if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("%s still listens: %v", m.name, err)
+			}
+		}
 	}
 	if out := mustRun(t, dir, "", "store", "check"); !strings.Contains(out, "0 faults") {
 		t.Errorf("store check: %s", out)

@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds every wait of a test.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // siteConfig is the configuration of most tests: everything on loopback, on
 // ports that the system chooses. Nothing leaves the machine.

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"tripost/smtp/dkim"
 	"tripost/smtp/dnstest"
@@ -43,7 +44,7 @@ func newWorld(t *testing.T, zone string) *world {
 	sink := sinktest.New(t, sinktest.Options{TLS: &tls.Config{Certificates: web.TLS.Certificates}})
 	w := &world{t: t, dns: dnstest.New(t, zone), keys: dkim.New(storetest.New(t), nil)}
 	w.Doctor = &Doctor{
-		Hostname: "example.com", DNS: resolve.New(resolve.Options{Servers: []string{w.dns.Addr}}),
+		Hostname: "example.com", DNS: resolve.New(resolve.Options{Servers: []string{w.dns.Addr}, Timeout: 30 * time.Second}),
 		Keys: w.keys, Port: int(sink.Addr.Port()), RootCAs: pool,
 		Policies: policies{"company.test": {Mode: mtasts.Enforce, Hosts: []string{"example.com"}}, "other.test": {Mode: mtasts.Enforce, Hosts: []string{"mx.other.test"}}},
 	}

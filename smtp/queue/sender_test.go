@@ -96,7 +96,7 @@ func (w *world) run(n *internet, o SenderOptions) (stop func()) {
 // until waits for a condition.
 func (w *world) until(what string, cond func() bool) {
 	w.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !cond() {

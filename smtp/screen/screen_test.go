@@ -25,6 +25,9 @@ func newWorld(t *testing.T, o Options) *world {
 	t.Helper()
 	w := &world{t: t, ctx: context.Background(), at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	o.Hostname, o.Now = "mail.example.test", func() time.Time { return w.at }
+	if o.Time == 0 {
+		o.Time = time.Minute // the machine may be busy
+	}
 	w.Screen = New(storetest.New(t), o)
 	return w
 }
@@ -49,7 +52,7 @@ func TestLists(t *testing.T) {
 `)
 	dns.Fail("7.2.0.192.down.test.", dnstest.ServFail)
 	w := newWorld(t, Options{
-		DNS:        resolve.New(resolve.Options{Servers: []string{dns.Addr}}),
+		DNS:        resolve.New(resolve.Options{Servers: []string{dns.Addr}, Timeout: 30 * time.Second}),
 		Lists:      []List{{"bad.test", 5}, {"down.test", 50}, {"worse.test", 2.5}},
 		AllowLists: []List{{"good.test", 0}},
 	})

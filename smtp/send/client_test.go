@@ -43,7 +43,7 @@ var certificate = sync.OnceValues(func() (*tls.Config, *x509.CertPool) {
 })
 
 func client() *Client {
-	return &Client{Hostname: "mail.example.test", Timeouts: Timeouts{Command: 10 * time.Second, Handshake: 10 * time.Second}}
+	return &Client{Hostname: "mail.example.test", Timeouts: Timeouts{Command: time.Minute, Handshake: time.Minute}}
 }
 
 func open(t *testing.T, cl *Client, s *sinktest.Sink, login *Login) (*Conn, error) {
@@ -175,14 +175,13 @@ func TestSendFailures(t *testing.T) {
 					}
 					return ""
 				}})
-				cl := client()
-				short := 300 * time.Millisecond
-				if c.reply == sinktest.Silence {
-					cl.Timeouts = Timeouts{Command: short, DataStart: short, DataEnd: short, Quit: short}
-				}
-				conn, err := open(t, cl, s, nil)
+				conn, err := open(t, client(), s, nil)
 				if err != nil {
 					t.Fatal(err)
+				}
+				if c.reply == sinktest.Silence { // and soon it is waited for in vain
+					const short = 300 * time.Millisecond
+					conn.timeouts.Command, conn.timeouts.DataStart, conn.timeouts.DataEnd = short, short, short
 				}
 				for _, r := range conn.Send(message("joe@x.test", "jim@x.test")) {
 					got := refused

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -95,7 +96,7 @@ func TestTargets(t *testing.T) {
 		broken: map[string]int{"broken.test.": dns.RcodeServerFailure, "refused.test.": dns.RcodeRefused},
 	}
 	f := &Finder{
-		DNS:  resolve.New(resolve.Options{Servers: []string{z.start(t)}}),
+		DNS:  resolve.New(resolve.Options{Servers: []string{z.start(t)}, Timeout: 30 * time.Second}),
 		Port: 2525,
 		Self: func(a netip.AddrPort) bool { return a == netip.MustParseAddrPort("198.51.100.1:2525") },
 	}
@@ -149,7 +150,7 @@ func TestTargetsShuffled(t *testing.T) {
 		"MX x.test.": {"10 a.test.", "10 b.test."},
 		"A a.test.":  {"192.0.2.1"}, "A b.test.": {"192.0.2.2"},
 	}}
-	f := &Finder{DNS: resolve.New(resolve.Options{Servers: []string{z.start(t)}})}
+	f := &Finder{DNS: resolve.New(resolve.Options{Servers: []string{z.start(t)}, Timeout: 30 * time.Second})}
 	first := map[string]bool{}
 	for range 200 {
 		targets, err := f.Targets(context.Background(), Route{Host: "x.test"})

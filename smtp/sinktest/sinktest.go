@@ -132,7 +132,7 @@ func (s *Sink) Messages() []Message {
 // Wait returns the messages as soon as there are n of them.
 func (s *Sink) Wait(n int) []Message {
 	s.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		s.mu.Lock()
 		have, more := append([]Message(nil), s.taken...), s.more

@@ -70,7 +70,7 @@ func TestCheckHoldsUpNobody(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Error("updates wait for Check")
 	}
 	close(ctx.release)

@@ -125,7 +125,7 @@ func TestKill(t *testing.T) {
 // record number not used.
 func killOne(t *testing.T, dir string, l *ledger, first uint32, opening bool, after time.Duration) uint32 {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+dir)
