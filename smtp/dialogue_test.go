@@ -130,16 +130,24 @@ type conversation struct {
 // patience is how long a test waits for the server before it fails.
 const patience = 2 * time.Minute
 
-func talk(t *testing.T, w *world, name, text string) {
+// dial begins a conversation; the test's end closes it.
+func dial(t *testing.T, w *world, name string) *conversation {
 	t.Helper()
 	nc, err := net.Dial("tcp", w.addr)
 	must(t, err)
-	defer nc.Close()
+	t.Cleanup(func() { _ = nc.Close() })
 	must(t, nc.SetDeadline(time.Now().Add(patience)))
 	c := &conversation{t: t, name: name, hello: "EHLO", nc: nc, r: bufio.NewReader(nc)}
 	if w.config.Mode == LMTP {
 		c.hello = "LHLO"
 	}
+	return c
+}
+
+func talk(t *testing.T, w *world, name, text string) {
+	t.Helper()
+	c := dial(t, w, name)
+	defer c.nc.Close()
 	for line := range strings.Lines(text) {
 		c.line++
 		c.do(strings.TrimSuffix(line, "\n"))

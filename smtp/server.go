@@ -47,6 +47,7 @@ type Timeouts struct {
 	Data     time.Duration // wait for more of the mail data; default 5 minutes
 	SignIn   time.Duration // from connection to sign-in on a submission server; default 60 s
 	Greeting time.Duration // how long a stranger on an MX waits for the greeting; who speaks meanwhile does not listen, and is logged; default 100 ms, negative: none
+	Host     time.Duration // from the connection: how long RCPT of a stranger waits for what the DNS says about its host; default 2 s, negative: not at all
 }
 
 // Config says how a server works.
@@ -86,6 +87,9 @@ func (c *Config) defaults() {
 	setDefault(&t.SignIn, time.Minute)
 	if t.Greeting == 0 {
 		t.Greeting = 100 * time.Millisecond
+	}
+	if t.Host == 0 {
+		t.Host = 2 * time.Second
 	}
 	if c.Hostname == "" {
 		c.Hostname = "localhost"

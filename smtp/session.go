@@ -71,7 +71,15 @@ func (s *session) run() {
 
 // greet sends the greeting, on an MX perhaps after a pause: a program that sends
 // its commands without waiting for ours is not a mail server.
+//
+// Meanwhile the DNS is asked about it.
 func (s *session) greet() error {
+	if !s.screenConnection() {
+		s.events.tooMany("connections")
+		s.write(421, "4.7.0", s.server.config.Hostname+" too many connections from your address, try again later")
+		return errQuit
+	}
+	s.beginVisit()
 	if pause := s.server.config.Timeouts.Greeting; pause > 0 && s.server.config.Mode == MX && !s.client {
 		s.conn.SetReadTimeout(pause)
 		switch err := s.conn.WaitInput(s.ctx, nil); {
@@ -81,11 +89,6 @@ func (s *session) greet() error {
 		case !errors.Is(err, wire.ErrIdle):
 			return err
 		}
-	}
-	if !s.screenConnection() {
-		s.events.tooMany("connections")
-		s.write(421, "4.7.0", s.server.config.Hostname+" too many connections from your address, try again later")
-		return errQuit
 	}
 	s.conn.SetReadTimeout(s.server.config.Timeouts.Command)
 	s.limitSignIn()

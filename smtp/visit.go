@@ -3,22 +3,32 @@ package smtp
 import (
 	"context"
 	"strings"
+	"sync"
 	"time"
 
 	"tripost/smtp/mailauth"
 	"tripost/smtp/screen"
 )
 
-// visit is what is found out about the host of a stranger, while its session
-// goes on.
+// visit is what is found out about the host of a stranger, from its connection on.
 type visit struct {
-	cancel context.CancelFunc
-	done   chan struct{} // closed when the following is there
+	cancel  context.CancelFunc
+	done    chan struct{}   // closed when all is known that will be
+	soon    context.Context // ends when RCPT has waited long enough
+	trapped bool            // it wrote to a trap not long ago
+	allowed bool            // its address is never screened
+	lists   *screen.Inquiry // nil: none are asked
 
-	name    mailauth.Name
+	mu   sync.Mutex // guards what follows
+	name mailauth.Name
+}
+
+// facts is what is known about a host at one moment.
+type facts struct {
+	name    mailauth.Name // zero: not known
 	listed  []screen.Finding
 	allowed string // why the host is not screened; empty: it is
-	trapped bool   // it wrote to a trap not long ago
+	trapped bool
 }
 
 // stranger tells whether the session is of somebody who is not known: the only
@@ -27,39 +37,36 @@ func (s *session) stranger() bool {
 	return s.server.config.Mode == MX && s.user == nil && !s.client
 }
 
-// beginVisit asks the DNS about a stranger's host, once in a session. The answers
-// come while the client goes on.
+// beginVisit asks the DNS about a stranger's host, all at once. The answers come
+// while the client goes on.
 func (s *session) beginVisit() {
 	c := &s.server.config
-	if s.visit != nil || c.Checker == nil && c.Screen == nil || !s.remote.IsValid() {
+	if c.Checker == nil && c.Screen == nil || !s.stranger() || !s.remote.IsValid() {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.ctx))
 	v := &visit{cancel: cancel, done: make(chan struct{})}
 	s.visit = v
+	soon, release := context.WithTimeout(ctx, c.Timeouts.Host)
+	v.soon = soon
+	if c.Screen != nil {
+		v.trapped = c.Screen.InTrap(ctx, s.remote)
+		if v.allowed = c.Screen.Allowed(s.remote); !v.allowed {
+			v.lists = c.Screen.Inquire(ctx, s.remote)
+		}
+	}
 	go func() {
 		defer close(v.done)
-		if c.Screen != nil {
-			v.trapped = c.Screen.InTrap(ctx, s.remote)
-			if c.Screen.Allowed(s.remote) {
-				v.allowed = "its address is allowed"
-				return
-			}
+		defer release()
+		if c.Checker != nil && !v.allowed {
+			name := c.Checker.Reverse(ctx, s.remote)
+			v.mu.Lock()
+			v.name = name
+			v.mu.Unlock()
 		}
-		named := make(chan struct{})
-		go func() {
-			defer close(named)
-			if c.Checker != nil {
-				v.name = c.Checker.Reverse(ctx, s.remote)
-			}
-		}()
-		if c.Screen != nil {
-			var zone string
-			if v.listed, zone = c.Screen.Lists(ctx, s.remote); zone != "" {
-				v.allowed = "allowed by " + zone
-			}
+		if v.lists != nil {
+			v.lists.Wait()
 		}
-		<-named
 	}()
 }
 
@@ -71,16 +78,47 @@ func (s *session) endVisit() {
 	}
 }
 
-// seen waits for what there is to know about the host; nil: nothing was asked.
-func (s *session) seen() *visit {
-	if s.visit != nil {
-		<-s.visit.done
+// seen waits for all there is to know about the host; nil: nothing was asked.
+func (s *session) seen() *facts {
+	if s.visit == nil {
+		return nil
 	}
-	return s.visit
+	<-s.visit.done
+	return s.visit.facts()
+}
+
+// seenSoon waits for it no longer than RCPT may: what the DNS has not said by then
+// is not known.
+func (s *session) seenSoon() *facts {
+	if s.visit == nil {
+		return nil
+	}
+	select {
+	case <-s.visit.done:
+	case <-s.visit.soon.Done():
+	}
+	return s.visit.facts()
+}
+
+func (v *visit) facts() *facts {
+	f := &facts{trapped: v.trapped}
+	v.mu.Lock()
+	f.name = v.name
+	v.mu.Unlock()
+	if v.allowed {
+		f.allowed = "its address is allowed"
+	}
+	if v.lists != nil {
+		var zone string
+		if f.listed, zone = v.lists.Answers(); zone != "" {
+			f.allowed = "allowed by " + zone
+		}
+	}
+	return f
 }
 
 // findings lists what speaks against the host.
-func (s *session) findings(v *visit) []screen.Finding {
+func (s *session) findings(v *facts) []screen.Finding {
 	sc := s.server.config.Screen
 	if sc == nil || v == nil || v.allowed != "" {
 		return nil
@@ -133,13 +171,9 @@ func (s *session) screenConnection() bool {
 
 // screenMail decides about MAIL of a stranger; the zero reply: it may go on.
 func (s *session) screenMail() reply {
-	if !s.stranger() {
-		return reply{}
-	}
-	s.beginVisit()
 	sc := s.server.config.Screen
 	switch {
-	case sc == nil || sc.Allowed(s.remote):
+	case sc == nil || !s.stranger() || sc.Allowed(s.remote):
 	case sc.Exceeded(screen.RefusedRecipient, s.remote):
 		return reply{450, "4.7.1", "too many unknown recipients from your address, try again later"}
 	case !sc.Count(screen.Message, s.remote):
@@ -156,7 +190,7 @@ func (s *session) screenRecipient(path string) reply {
 	if sc == nil || !s.stranger() || isOffice(path) {
 		return reply{}
 	}
-	v := s.seen()
+	v := s.seenSoon()
 	if v == nil || v.allowed != "" {
 		return reply{}
 	}

@@ -43,6 +43,8 @@ type world struct {
 	options queue.Options
 	log     *syslog.Log
 	zone    string // of the DNS; with it messages of strangers are judged
+	dns     *dnstest.Server
+	held    []string // names that are not answered until the test wants it
 	screen  screen.Options
 	table   string // of the router
 
@@ -78,7 +80,7 @@ func worldOn(t testing.TB, open func() *store.Store) *world {
 	w.options = queue.Options{Hostname: "mail.example.test", Product: "tripost 0.1", MaxHops: 30}
 	w.auth = accounts.AuthOptions{Cleartext: "never", Exempt: func(netip.Addr) bool { return true }}
 	w.wire = wire.Config{Read: time.Minute, Write: time.Minute, Handshake: time.Minute, TLS: serverTLS()}
-	w.config = Config{Hostname: "mail.example.test", Product: "tripost 0.1", Timeouts: Timeouts{Greeting: -1}}
+	w.config = Config{Hostname: "mail.example.test", Product: "tripost 0.1", Timeouts: Timeouts{Greeting: -1, Host: patience}}
 	return w
 }
 
@@ -105,7 +107,11 @@ var serverTLS = sync.OnceValue(func() *tls.Config {
 
 // judge turns on what judges messages of strangers.
 func (w *world) judge() {
-	dns := resolve.New(resolve.Options{Servers: []string{dnstest.New(w.t, w.zone).Addr}, Timeout: 30 * time.Second})
+	w.dns = dnstest.New(w.t, w.zone)
+	for _, name := range w.held {
+		w.dns.Fail(name, dnstest.Held)
+	}
+	dns := resolve.New(resolve.Options{Servers: []string{w.dns.Addr}, Timeout: 30 * time.Second})
 	w.screen.Hostname, w.screen.DNS = w.config.Hostname, dns
 	w.config.Checker = &mailauth.Checker{DNS: dns, Time: patience}
 	w.screen.Time = patience

@@ -131,6 +131,7 @@ func (c *Config) checkNumbers() error {
 		{"mailauth.time", int64(c.MailAuth.Time.Duration), int64(time.Second)},
 		{"mailauth.signatures", int64(c.MailAuth.Signatures), 1},
 		{"screen.time", int64(c.Screen.Time.Duration), int64(time.Second)},
+		{"screen.wait", int64(c.Screen.Wait.Duration), 0},
 		{"screen.connections", int64(c.Screen.Connections), 0},
 		{"screen.messages", int64(c.Screen.Messages), 0},
 		{"screen.unknown", int64(c.Screen.Unknown), 0},

@@ -27,6 +27,7 @@ type ScreenConfig struct {
 	AllowLists []string `toml:"allow_lists" comment:"DNS lists of addresses that are never screened"`
 	Allow      []string `toml:"allow" comment:"never screened: IP or CIDR"`
 	Time       Duration `toml:"time" comment:"longest wait for all lists together, and for each filter"`
+	Wait       Duration `toml:"wait" comment:"how long after its connection a stranger's recipients wait for what the DNS says about its host; what comes later counts when the message is there"`
 
 	Junk        float64 `toml:"junk" comment:"points from which on a message is unwanted; 0: never"`
 	Refuse      float64 `toml:"refuse" comment:"points from which on it is refused, whoever is to get it; 0: never"`
@@ -61,7 +62,7 @@ func defaultMailAuth() MailAuthConfig {
 func defaultScreen() ScreenConfig {
 	return ScreenConfig{
 		Spam: "junk", Lists: []string{}, AllowLists: []string{}, Allow: []string{}, Milters: []string{},
-		Time: Duration{10 * time.Second},
+		Time: Duration{10 * time.Second}, Wait: Duration{2 * time.Second},
 		Junk: 5, Refuse: 10, NoName: 2, Hello: 2, Early: 3, SPFFail: 3, SPFSoftFail: 1,
 		Period:        Duration{time.Hour},
 		GreylistDelay: Duration{5 * time.Minute}, GreylistWait: days(1), GreylistKeep: days(36),

@@ -173,7 +173,7 @@ func (s *server) smtpServer(mode smtp.Mode, auth *accounts.Authenticator, client
 		},
 		Timeouts: smtp.Timeouts{
 			Command: s.cfg.SMTP.Idle.Duration, Data: s.cfg.SMTP.Idle.Duration,
-			SignIn: s.cfg.Security.SignInTime.Duration,
+			SignIn: s.cfg.Security.SignInTime.Duration, Host: hostWait(s.cfg.Screen.Wait),
 		},
 		Queue: s.queue, Auth: auth, Clients: clients,
 	})

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"tripost/accounts"
 	"tripost/smtp/mailauth"
 	"tripost/smtp/screen"
@@ -32,6 +34,14 @@ func dataRate(s Size) int64 {
 		return -1
 	}
 	return int64(s)
+}
+
+// hostWait tells the SMTP server what 0 means in the configuration.
+func hostWait(d Duration) time.Duration {
+	if d.Duration == 0 {
+		return -1
+	}
+	return d.Duration
 }
 
 // newScreen makes the first line against unwanted mail.

@@ -28,6 +28,7 @@ const (
 	CutTCP           // the answer is cut over TCP too
 	Other            // the reply is to another question
 	Garbage          // the reply is no DNS message
+	Held             // no answer until the name fails in another way, or no longer
 )
 
 // Server is a DNS server. Its methods may be called from any goroutine.
@@ -39,18 +40,21 @@ type Server struct {
 	priv crypto.Signer
 
 	mu      sync.Mutex // guards what follows
+	news    *sync.Cond // a question has come
 	records map[string][]dns.RR
-	signed  []string           // apexes
-	spoiled map[string]bool    // names whose signatures are wrong
-	fail    map[string]Failure // by name
-	asked   map[string]int     // by "name TYPE"
+	signed  []string                 // apexes
+	spoiled map[string]bool          // names whose signatures are wrong
+	fail    map[string]Failure       // by name
+	held    map[string]chan struct{} // of Held: closed when it is over
+	asked   map[string]int           // by "name TYPE"
 }
 
 // New starts a server with records in the form of a zone file, all names
 // absolute. It ends with the test.
 func New(t testing.TB, zone string) *Server {
 	t.Helper()
-	s := &Server{t: t, records: map[string][]dns.RR{}, spoiled: map[string]bool{}, fail: map[string]Failure{}, asked: map[string]int{}}
+	s := &Server{t: t, records: map[string][]dns.RR{}, spoiled: map[string]bool{}, fail: map[string]Failure{}, held: map[string]chan struct{}{}, asked: map[string]int{}}
+	s.news = sync.NewCond(&s.mu)
 	s.key = &dns.DNSKEY{
 		Hdr:   dns.RR_Header{Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET, Ttl: 300},
 		Flags: 257, Protocol: 3, Algorithm: dns.ECDSAP256SHA256,
@@ -85,6 +89,7 @@ func (s *Server) listen() {
 	if pc == nil {
 		s.t.Fatal("no port is free for UDP and TCP")
 	}
+	defer s.t.Cleanup(s.release) // before the ends below, which wait for what is asked
 	for _, one := range []*dns.Server{{Listener: ln}, {PacketConn: pc}} {
 		one.Handler = dns.HandlerFunc(s.answer)
 		started, ended := make(chan struct{}), make(chan struct{})
@@ -128,7 +133,24 @@ func (s *Server) Remove(name string) {
 func (s *Server) Fail(name string, how Failure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fail[dns.CanonicalName(name)] = how
+	name = dns.CanonicalName(name)
+	s.fail[name] = how
+	if held := s.held[name]; held != nil && how != Held {
+		close(held)
+		delete(s.held, name)
+	} else if held == nil && how == Held {
+		s.held[name] = make(chan struct{})
+	}
+}
+
+// release answers all who still wait, when the test is over.
+func (s *Server) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, held := range s.held {
+		close(held)
+		delete(s.held, name)
+	}
 }
 
 // Sign signs a name and all below it. The server is a validating one: it says
@@ -154,6 +176,27 @@ func (s *Server) Asked(name, kind string) int {
 	return s.asked[dns.CanonicalName(name)+" "+kind]
 }
 
+// WaitAsked waits until a name was asked for records of a type.
+func (s *Server) WaitAsked(name, kind string) {
+	s.t.Helper()
+	over := false
+	timer := time.AfterFunc(time.Minute, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		over = true
+		s.news.Broadcast()
+	})
+	defer timer.Stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.asked[dns.CanonicalName(name)+" "+kind] == 0 {
+		if over {
+			s.t.Fatalf("nobody asks for %s of %s", kind, name)
+		}
+		s.news.Wait()
+	}
+}
+
 func (s *Server) answer(w dns.ResponseWriter, q *dns.Msg) {
 	if len(q.Question) != 1 {
 		return
@@ -161,6 +204,12 @@ func (s *Server) answer(w dns.ResponseWriter, q *dns.Msg) {
 	name, kind := dns.CanonicalName(q.Question[0].Name), q.Question[0].Qtype
 	s.mu.Lock()
 	s.asked[name+" "+dns.TypeToString[kind]]++
+	s.news.Broadcast()
+	for held := s.held[name]; held != nil; held = s.held[name] {
+		s.mu.Unlock()
+		<-held
+		s.mu.Lock()
+	}
 	how := s.fail[name]
 	m := s.reply(q, name, kind)
 	s.mu.Unlock()

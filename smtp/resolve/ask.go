@@ -209,7 +209,17 @@ func (r *Resolver) send(ctx context.Context, m *dns.Msg, server, network string)
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
 	c := dns.Client{Net: network, UDPSize: payload, Timeout: r.o.Timeout}
-	reply, _, err := c.ExchangeContext(ctx, m, server)
+	conn, err := c.DialContext(ctx, server)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // who does not want to know any more does not wait
+	defer stop()
+	reply, _, err := c.ExchangeWithConnContext(ctx, m, conn)
+	if err != nil && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -134,6 +134,25 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// Who gives up does not wait for a server that says nothing.
+func TestGivingUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{Timeout: time.Hour})
+	w.Fail("held.test", dnstest.Held)
+	ctx, cancel := context.WithCancel(t.Context())
+	gaveUp := make(chan error)
+	go func() {
+		_, err := w.LookupMX(ctx, "held.test")
+		gaveUp <- err
+	}()
+	w.WaitAsked("held.test", "MX")
+	cancel()
+	var d *net.DNSError
+	if err := <-gaveUp; !asDNSError(err, &d) || !d.IsTemporary {
+		t.Errorf("%#v", err)
+	}
+}
+
 func asDNSError(err error, d **net.DNSError) bool {
 	e, ok := err.(*net.DNSError)
 	*d = e

@@ -41,32 +41,70 @@ func ParseList(s string, points float64) (List, error) {
 	return l, nil
 }
 
-// Lists asks all lists at once. allowed names the allow list that has the
-// address.
-func (s *Screen) Lists(ctx context.Context, addr netip.Addr) (found []Finding, allowed string) {
-	if !addr.IsValid() || len(s.o.Lists)+len(s.o.AllowLists) == 0 {
-		return nil, ""
+// Inquiry is what the lists say about an address, from when they are asked on.
+type Inquiry struct {
+	lists, allows []List
+	all           sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows
+	listed  []string   // the reasons of lists; empty: not listed, or not answered yet
+	allowed []bool
+	open    int // allow lists that have not answered yet
+}
+
+// Inquire asks all lists at once, and does not wait for what they say.
+func (s *Screen) Inquire(ctx context.Context, addr netip.Addr) *Inquiry {
+	q := &Inquiry{lists: s.o.Lists, allows: s.o.AllowLists}
+	if !addr.IsValid() || len(q.lists)+len(q.allows) == 0 {
+		q.lists, q.allows = nil, nil
+		return q
 	}
+	q.listed, q.allowed, q.open = make([]string, len(q.lists)), make([]bool, len(q.allows)), len(q.allows)
 	ctx, cancel := context.WithTimeout(ctx, s.o.Time)
-	defer cancel()
-	answers := make([]string, len(s.o.Lists)) // reasons
-	allows := make([]string, len(s.o.AllowLists))
-	var all sync.WaitGroup
-	for i, l := range s.o.Lists {
-		all.Go(func() { answers[i] = s.ask(ctx, l, addr, true) })
+	var asked sync.WaitGroup
+	for i, l := range q.lists {
+		asked.Go(func() {
+			why := s.ask(ctx, l, addr, true)
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			q.listed[i] = why
+		})
 	}
-	for i, l := range s.o.AllowLists {
-		all.Go(func() { allows[i] = s.ask(ctx, l, addr, false) })
+	for i, l := range q.allows {
+		asked.Go(func() {
+			yes := s.ask(ctx, l, addr, false) != ""
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			q.allowed[i] = yes
+			q.open--
+		})
 	}
-	all.Wait()
-	for i, l := range s.o.AllowLists {
-		if allows[i] != "" {
+	q.all.Go(func() {
+		asked.Wait()
+		cancel()
+	})
+	return q
+}
+
+// Wait waits until all lists have answered, or their time is over.
+func (q *Inquiry) Wait() { q.all.Wait() }
+
+// Answers returns what the lists have said so far. allowed names the allow list
+// that has the address; while one of them has not answered nothing is found.
+func (q *Inquiry) Answers() (found []Finding, allowed string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, l := range q.allows {
+		if q.allowed[i] {
 			return nil, l.Zone
 		}
 	}
-	for i, l := range s.o.Lists {
-		if answers[i] != "" {
-			found = append(found, Finding{"listed", l.Points, l.Zone + ": " + answers[i]})
+	if q.open > 0 {
+		return nil, ""
+	}
+	for i, l := range q.lists {
+		if q.listed[i] != "" {
+			found = append(found, Finding{"listed", l.Points, l.Zone + ": " + q.listed[i]})
 		}
 	}
 	return found, ""

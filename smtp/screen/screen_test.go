@@ -67,7 +67,9 @@ func TestLists(t *testing.T) {
 		{host6, "listed 5 bad.test: 127.0.0.9; "},
 		{netip.Addr{}, ""},
 	} {
-		found, allowed := w.Lists(w.ctx, c.addr)
+		asked := w.Inquire(w.ctx, c.addr)
+		asked.Wait()
+		found, allowed := asked.Answers()
 		got := ""
 		if allowed != "" {
 			got = "allowed by " + allowed
