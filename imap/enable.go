@@ -13,6 +13,7 @@ const (
 	featureUTF8                           // UTF-8 in names and quoted strings, RFC 9755
 	featureRev2                           // what is new in IMAP4rev2, RFC 9051
 	featureUIDOnly                        // no sequence numbers, RFC 9586
+	featureMetadata                       // METADATA responses nobody asked for, RFC 5464 section 4.1
 )
 
 // enableable are the capabilities that ENABLE can switch on, with what that is.
@@ -20,6 +21,7 @@ var enableable = map[string]features{
 	"CONDSTORE": featureCondstore,
 	"QRESYNC":   featureQresync | featureCondstore,
 
+	"METADATA":    featureMetadata,
 	"UIDONLY":     featureUIDOnly,
 	"UTF8=ACCEPT": featureUTF8,
 	"IMAP4REV2":   featureRev2 | featureUTF8,
@@ -30,7 +32,7 @@ func (s *session) has(f features) bool { return s.features&f != 0 }
 
 // enable answers ENABLE. What is not known, cannot be enabled, or is not offered to
 // this user, is passed over in silence. RFC 5161 section 3.1.
-func (s *session) enable(_ context.Context, cmd *command) (completion, error) {
+func (s *session) enable(ctx context.Context, cmd *command) (completion, error) {
 	p := &cmd.args
 	var names []string
 	for n := 0; p.err == nil && (n == 0 || p.more()); n++ {
@@ -48,6 +50,11 @@ func (s *session) enable(_ context.Context, cmd *command) (completion, error) {
 				on |= f
 				enabled += " " + c.name
 			}
+		}
+	}
+	if on&featureMetadata != 0 && !s.has(featureMetadata) {
+		if err := s.watchAnnotations(ctx); err != nil {
+			return completion{}, err
 		}
 	}
 	s.line(enabled)

@@ -203,5 +203,6 @@ func (s *session) setMetadata(ctx context.Context, cmd *command) (completion, er
 	if err := s.srv.cfg.Store.SetMetadata(ctx, s.user, ref, entries); err != nil {
 		return completion{}, err
 	}
+	s.annotations.annotated(ref, entries)
 	return ok("Done"), nil
 }

@@ -43,13 +43,13 @@ var errNotifyMuch = refuse(no("NOTIFICATIONOVERFLOW", "That is too much to watch
 
 // notifyAccounts finds the accounts that are to be watched: the user's own, which
 // has the subscriptions, among them.
-func (s *session) notifyAccounts(ctx context.Context) ([]store.AccountID, error) {
+func (s *session) notifyAccounts(ctx context.Context, n *notify) ([]store.AccountID, error) {
 	subscriptions, err := s.srv.cfg.Store.Subscriptions(ctx, s.user.Account)
 	if err != nil {
 		return nil, err
 	}
 	list := []store.AccountID{s.user.Account}
-	for _, owner := range s.notify.owners(subscriptions) {
+	for _, owner := range n.owners(subscriptions) {
 		if owner == "" {
 			continue
 		}
@@ -67,8 +67,8 @@ func (s *session) notifyAccounts(ctx context.Context) ([]store.AccountID, error)
 	return list, nil
 }
 
-// lookOver reads how everything stands now.
-func (s *session) lookOver(ctx context.Context) (noticed, error) {
+// lookOver reads how everything stands now of which groups speak.
+func (s *session) lookOver(ctx context.Context, n *notify) (noticed, error) {
 	now := noticed{boxes: map[string]*store.Overview{}, subscribed: map[string]bool{}}
 	subscriptions, err := s.srv.cfg.Store.Subscriptions(ctx, s.user.Account)
 	if err != nil {
@@ -77,7 +77,7 @@ func (s *session) lookOver(ctx context.Context) (noticed, error) {
 	for _, name := range subscriptions {
 		now.subscribed[name] = true
 	}
-	for _, owner := range s.notify.owners(subscriptions) {
+	for _, owner := range n.owners(subscriptions) {
 		ref, err := s.resolve(ctx, owner+"INBOX")
 		if isMissing(err) {
 			continue
@@ -85,7 +85,7 @@ func (s *session) lookOver(ctx context.Context) (noticed, error) {
 		if err != nil {
 			return now, err
 		}
-		boxes, err := s.srv.cfg.Store.Overview(ctx, s.user, ref.Account, s.notify.wants(eventMetadata))
+		boxes, err := s.srv.cfg.Store.Overview(ctx, s.user, ref.Account, n.wants(eventMetadata))
 		if err != nil {
 			return now, err
 		}
@@ -103,7 +103,7 @@ func (s *session) lookOver(ctx context.Context) (noticed, error) {
 			return now, errNotifyMuch
 		}
 	}
-	if s.notify.wants(eventServerMetadata) {
+	if n.wants(eventServerMetadata) {
 		now.server, err = s.srv.cfg.Store.Metadata(ctx, s.user, store.MailboxRef{})
 	}
 	return now, err
@@ -115,7 +115,7 @@ func (s *session) tellNotices(ctx context.Context) error {
 	if n == nil || !n.dirty.Swap(false) {
 		return nil
 	}
-	now, err := s.lookOver(ctx)
+	now, err := s.lookOver(ctx, n)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -134,9 +134,7 @@ func (s *session) tellNotices(ctx context.Context) error {
 			s.tellNotice(name, before, now.boxes[name], n.events(name, now.subscribed[name]))
 		}
 	}
-	if changed := changedEntries(old.server, now.server); len(changed) > 0 {
-		s.tellChangedMetadata("", changed)
-	}
+	s.tellMetadataChanges(n, &old, &now)
 	return nil
 }
 
@@ -166,14 +164,9 @@ func (s *session) noticeItems(e notifyEvents) []string {
 	return items
 }
 
-// tellNotice tells what has happened in one mailbox. RFC 5465 sections 5.1 to 5.3
-// and 5.6.
+// tellNotice tells what has happened to the messages of one mailbox. RFC 5465
+// sections 5.1 to 5.3.
 func (s *session) tellNotice(name string, old, now *store.Overview, events notifyEvents) {
-	if events&eventMetadata != 0 {
-		if changed := changedEntries(old.Metadata, now.Metadata); len(changed) > 0 {
-			s.tellChangedMetadata(name, changed)
-		}
-	}
 	if events&messageEvents == 0 || s.isSelected(now) {
 		return
 	}

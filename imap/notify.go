@@ -107,6 +107,7 @@ func (s *session) setNotify(ctx context.Context, cmd *command) (completion, erro
 			return completion{}, err
 		}
 		s.stopNotify()
+		s.stopAnnotations()
 		s.notify = new(notify)
 		return ok("You will hear of nothing"), nil
 	case "SET":
@@ -123,6 +124,7 @@ func (s *session) setNotify(ctx context.Context, cmd *command) (completion, erro
 		return completion{}, err
 	}
 	s.stopNotify()
+	s.stopAnnotations()
 	s.notify = n
 	s.stale = s.view != nil // what has come together is told now
 	return s.beginNotify(ctx, status)
@@ -235,24 +237,13 @@ func (s *session) beginNotify(ctx context.Context, status bool) (completion, err
 	if len(n.groups) == 0 {
 		return ok("Done"), nil
 	}
-	accounts, err := s.notifyAccounts(ctx)
-	if err != nil {
-		return completion{}, s.giveUpNotify(err)
+	if err := s.watch(ctx, n); err != nil {
+		s.stopNotify()
+		return completion{}, err
 	}
-	for _, a := range accounts { // before the first look, so that nothing is missed
-		n.stops = append(n.stops, s.srv.cfg.Store.WatchAccount(a, func() {
-			n.dirty.Store(true)
-			s.c.Wake()
-		}))
-	}
-	seen, err := s.lookOver(ctx)
-	if err != nil {
-		return completion{}, s.giveUpNotify(err)
-	}
-	n.seen = seen
-	for _, name := range seen.names {
-		m := seen.boxes[name]
-		events := n.events(name, seen.subscribed[name])
+	for _, name := range n.seen.names {
+		m := n.seen.boxes[name]
+		events := n.events(name, n.seen.subscribed[name])
 		switch {
 		case events&messageEvents == 0 || !m.Selectable || s.isSelected(m):
 		case m.Rights&store.RightRead == 0:
@@ -264,10 +255,28 @@ func (s *session) beginNotify(ctx context.Context, status bool) (completion, err
 	return ok("Done"), nil
 }
 
-// giveUpNotify ends what could not begin.
-func (s *session) giveUpNotify(err error) error {
-	s.stopNotify()
+// watch begins to watch the accounts that groups speak of, and looks them over.
+func (s *session) watch(ctx context.Context, n *notify) error {
+	accounts, err := s.notifyAccounts(ctx, n)
+	if err != nil {
+		return err
+	}
+	for _, a := range accounts { // before the first look, so that nothing is missed
+		n.stops = append(n.stops, s.srv.cfg.Store.WatchAccount(a, func() {
+			n.dirty.Store(true)
+			s.c.Wake()
+		}))
+	}
+	n.seen, err = s.lookOver(ctx, n)
 	return err
+}
+
+// stop ends the watches of accounts.
+func (n *notify) stop() {
+	for _, stop := range n.stops {
+		stop()
+	}
+	n.stops = nil
 }
 
 // stopNotify ends the watches, and goes back to how it is without NOTIFY.
@@ -276,9 +285,7 @@ func (s *session) stopNotify() {
 		return
 	}
 	s.unwatchSelected()
-	for _, stop := range s.notify.stops {
-		stop()
-	}
+	s.notify.stop()
 	s.notify = nil
 }
 

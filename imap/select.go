@@ -54,6 +54,9 @@ func (s *session) open(ctx context.Context, cmd *command, readOnly bool) (comple
 	if err == nil && params.resync != nil {
 		err = s.resync(ctx, params.resync)
 	}
+	if err == nil {
+		err = s.followAnnotations(ctx)
+	}
 	if err != nil {
 		s.deselect()
 		return completion{}, err

@@ -73,7 +73,8 @@ type session struct {
 	saved    store.UIDSet // of the selected mailbox: what "$" stands for, RFC 5182
 	opened   string       // the name by which it was selected
 
-	comparator comparator // of texts, in searches
+	comparator  comparator // of texts, in searches
+	annotations *notify    // what it hears of with METADATA enabled, or nil
 
 	alerted       atomic.Bool // there may be alerts that have not been told
 	unwatchAlerts func()      // nil: they are not watched
@@ -108,6 +109,7 @@ func (s *session) leave() {
 	}
 	s.stopIdling()
 	s.stopNotify()
+	s.stopAnnotations()
 	s.deselect()
 }
 
@@ -234,6 +236,9 @@ func (s *session) tellNews(ctx context.Context, hold bool) error {
 		return err
 	}
 	if err := s.tellNotices(ctx); err != nil {
+		return err
+	}
+	if err := s.tellAnnotations(ctx); err != nil {
 		return err
 	}
 	return s.tellAlerts(ctx)
