@@ -25,7 +25,10 @@ type Account struct {
 	RealName string
 	Services Service // its own; those that count are on in the domain too
 	Locked   bool    // it receives mail, but nobody can sign in
-	Created  time.Time
+	// Compromised is set with Locked for an account in wrong hands: besides, nothing
+	// that its rules ask for is done.
+	Compromised bool
+	Created     time.Time
 
 	// LegacyAuth lets it sign in by APOP and CRAM-MD5, for which its password is
 	// kept in a form that can be read again. It takes effect when the password

@@ -398,8 +398,20 @@ func decodeObject(b []byte) (object, error) {
 
 func encodeAccount(a Account) []byte {
 	return newRecord().text(a.Local).text(a.Domain).text(a.RealName).number(uint64(AllServices &^ a.Services)).
-		number(0).choice(a.Locked).time(a.Created).
+		number(0).lock(a).time(a.Created).
 		choice(a.LegacyAuth).number(uint64(a.SecureMethodRequired)).text(a.Certificate).policy(a.Policy).b
+}
+
+// lock writes in one number whether an account is locked, and whether that is
+// because it is compromised.
+func (r *record) lock(a Account) *record {
+	switch {
+	case a.Locked && a.Compromised:
+		return r.number(2)
+	case a.Locked:
+		return r.number(1)
+	}
+	return r.number(0)
 }
 
 func decodeAccount(id store.AccountID, b []byte) (Account, error) {
@@ -409,7 +421,8 @@ func decodeAccount(id store.AccountID, b []byte) (Account, error) {
 		Services: AllServices &^ Service(f.number()),
 	}
 	quota := f.number() // where it stood before domains had one
-	a.Locked, a.Created = f.choice(), f.time()
+	lock := f.upTo(2)
+	a.Locked, a.Compromised, a.Created = lock > 0, lock == 2, f.time()
 	if quota > 0 && quota <= maxQuota {
 		a.MaxOctets = Set(int64(quota))
 	}

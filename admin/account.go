@@ -11,10 +11,14 @@ import (
 
 // AccountInfo is an account as commands show it.
 type AccountInfo struct {
-	Address  string    `json:"address"`
-	RealName string    `json:"name,omitempty"`
-	Services string    `json:"services"`
-	Locked   bool      `json:"locked,omitempty"`
+	Address  string `json:"address"`
+	RealName string `json:"name,omitempty"`
+	Services string `json:"services"`
+	Locked   bool   `json:"locked,omitempty"`
+	// Compromised is set while the account is closed because somebody else may use
+	// it: its rules are suspended.
+	Compromised bool `json:"compromised,omitempty"`
+
 	Quota    int64     `json:"quota,omitempty"` // octets, whoever sets it; 0 none
 	Octets   int64     `json:"octets"`
 	Messages int64     `json:"messages"`
@@ -43,7 +47,7 @@ func (a *API) accountInfo(ctx context.Context, acc accounts.Account) (AccountInf
 	legacy, err := a.legacyAuth(ctx, acc)
 	return AccountInfo{
 		Address: acc.Address(), RealName: acc.RealName, Services: acc.Services.String(),
-		Locked: acc.Locked, Quota: u.OctetLimit, QuotaMessages: u.MessageLimit, Octets: u.Octets, Messages: u.Messages, Created: acc.Created,
+		Locked: acc.Locked, Compromised: acc.Compromised, Quota: u.OctetLimit, QuotaMessages: u.MessageLimit, Octets: u.Octets, Messages: u.Messages, Created: acc.Created,
 		Certificate: acc.Certificate, LegacyAuth: legacy,
 	}, err
 }
@@ -147,6 +151,7 @@ func setAccount(acc *accounts.Account, key, value string) (err error) {
 		acc.Services, err = accounts.ParseServices(value)
 	case "locked":
 		acc.Locked, err = parseSwitch(value)
+		acc.Compromised = acc.Compromised && acc.Locked
 	case "legacy_auth":
 		acc.LegacyAuth, err = parseSwitch(value)
 	case "certificate":

@@ -20,9 +20,9 @@ type CompromisedInfo struct {
 }
 
 // Compromised stops an account that has fallen into wrong hands, in one step:
-// nobody signs in to it any more, its sessions end in all protocols, what it has
-// waiting in the queue is held, and it and its postmaster are told by alerts. It
-// goes on receiving mail.
+// nobody signs in to it any more, its sessions end in all protocols, its rules are
+// suspended, what it or its rules have waiting in the queue is held, and it and
+// its postmaster are told by alerts. It goes on receiving mail, in its INBOX.
 func (a *API) Compromised(ctx context.Context, q NameRequest) (CompromisedInfo, error) {
 	acc, err := a.lock(ctx, q.Name, true)
 	if err != nil {
@@ -46,7 +46,7 @@ func (a *API) Compromised(ctx context.Context, q NameRequest) (CompromisedInfo, 
 }
 
 // Release gives an account back that [API.Compromised] has closed: people can
-// sign in, and what is held of it in the queue goes out.
+// sign in, its rules count again, and what is held of it in the queue goes out.
 func (a *API) Release(ctx context.Context, q NameRequest) (CompromisedInfo, error) {
 	acc, err := a.lock(ctx, q.Name, false)
 	if err != nil {
@@ -70,7 +70,7 @@ func (a *API) allowSessions(acc accounts.Account) {
 
 func (a *API) lock(ctx context.Context, name string, on bool) (accounts.Account, error) {
 	return a.Directory.SetAccount(ctx, name, func(acc *accounts.Account) error {
-		acc.Locked = on
+		acc.Locked, acc.Compromised = on, on
 		return nil
 	})
 }

@@ -24,10 +24,11 @@ func (a *account) usage() Usage {
 	return Usage{a.octets, a.messages, a.octetLimit, a.messageLimit, int64(a.names)}
 }
 
-// fits tells whether so much more stays within the limits.
-func (a *account) fits(octets, messages int64) bool {
-	return (a.octetLimit == 0 || octets <= a.octetLimit-a.octets) &&
-		(a.messageLimit == 0 || messages <= a.messageLimit-a.messages)
+// fits tells whether so much more stays within the limits, or what is allowed
+// beyond them.
+func (a *account) fits(octets, messages int64, beyond Allowance) bool {
+	return (a.octetLimit == 0 || octets <= a.octetLimit-a.octets+beyond.Octets) &&
+		(a.messageLimit == 0 || messages <= a.messageLimit-a.messages+beyond.Messages)
 }
 
 // newValidity gives out a UIDVALIDITY: the time in seconds, or one more than

@@ -16,7 +16,13 @@ type NewMessage struct {
 	// not unique within the mailbox, the message gets the ordinary one, as it does
 	// with "".
 	UniqueID string
+	// Beyond is how far past its limits the message may take the account: for what
+	// must not be lost when a mailbox is full.
+	Beyond Allowance
 }
+
+// Allowance is what an account may have past its limits. Zero is nothing.
+type Allowance struct{ Octets, Messages int64 }
 
 // Appended tells where a message came to lie.
 type Appended struct {
@@ -60,7 +66,7 @@ func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64, whi
 	if err != nil {
 		return Appended{}, err
 	}
-	if !acct.fits(size, 1) {
+	if !acct.fits(size, 1, m.Beyond) {
 		return Appended{}, ErrOverQuota
 	}
 	if st.UIDNext == lastUID {

@@ -67,7 +67,7 @@ func (tx *Tx) transfer(v *View, set UIDSet, dst MailboxRef, move bool) (CopyResu
 	if err != nil || len(entries) == 0 {
 		return CopyResult{UIDValidity: to.st.UIDValidity}, err
 	}
-	if !(move && from.acct == to.acct) && !to.acct.fits(octets, int64(len(entries))) {
+	if !(move && from.acct == to.acct) && !to.acct.fits(octets, int64(len(entries)), Allowance{}) {
 		return CopyResult{}, ErrOverQuota
 	}
 	if len(entries) > int(lastUID-to.st.UIDNext) {

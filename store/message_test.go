@@ -57,6 +57,36 @@ func TestQuota(t *testing.T) {
 	quota(0, 2)
 	_, err = tryAppend(s, ann, inbox, mail("x"), store.FlagSet{})
 	refused("a third by number", err)
+	appendBeyond := func(a store.Allowance) error {
+		d, err := s.Draft(ctx, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		fmt.Fprint(d, mail("x"))
+		return s.Update(ctx, func(tx *store.Tx) error {
+			body, err := tx.Keep(d)
+			if err == nil {
+				_, err = tx.Append(store.System(), inbox, store.NewMessage{Body: body, Beyond: a})
+			}
+			if err == nil {
+				err = tx.Drop(body)
+			}
+			return err
+		})
+	}
+	quota(size, 1)
+	for _, a := range []store.Allowance{{}, {Octets: 2 * size}, {Messages: 2}, {2*size - 1, 2}, {2 * size, 1}} {
+		refused(fmt.Sprintf("a third with %+v", a), appendBeyond(a))
+	}
+	if err := appendBeyond(store.Allowance{Octets: 2 * size, Messages: 2}); err != nil {
+		t.Errorf("a third beyond both limits: %v", err)
+	}
+	v = openView(t, s, ann, inbox)
+	if _, err := v.Expunge(ctx, span(3, 3), true); err != nil {
+		t.Fatal(err)
+	}
+	quota(0, 2)
 
 	appendTo(t, s, bob, box(bob, "INBOX"), mail("x"), store.FlagSet{})
 	setACL(t, s, ann, inbox, "bob@company.test lri")

@@ -44,7 +44,7 @@ func (tx *Tx) upload(id *Identity, dst MailboxRef, u Upload) (Appended, error) {
 	if err != nil {
 		return Appended{}, err
 	}
-	return tx.append(id, dst, NewMessage{b, u.Flags, u.Date, u.UniqueID}, u.Draft.Size(), keywordsAll)
+	return tx.append(id, dst, NewMessage{Body: b, Flags: u.Flags, Date: u.Date, UniqueID: u.UniqueID}, u.Draft.Size(), keywordsAll)
 }
 
 // Replace expunges a message of the view and puts another into a mailbox, the same

@@ -220,7 +220,11 @@ func (e *environment) showAccount(a admin.AccountInfo) {
 		if a.ServicesOn != "" {
 			row("services on", a.ServicesOn+" (domain)")
 		}
-		row("locked", mark(a.Locked))
+		if a.Compromised {
+			row("locked", "yes, compromised: its rules are suspended")
+		} else {
+			row("locked", mark(a.Locked))
+		}
 		row("messages", a.Messages)
 		row("octets", a.Octets)
 		rowIfSet(row, "legacy_auth", a.LegacyAuth)

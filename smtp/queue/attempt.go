@@ -56,8 +56,8 @@ func (q *Queue) settle(ctx context.Context, a *attempt) error {
 	defer closeAll(reports)
 
 	err = q.commit(ctx, q.outcome(a, reports, warned), reports...)
-	if undeliverable(err) && len(reports) > 0 {
-		q.log.reportLost(a.id, m.from, err)
+	if isRefusal(err) && len(reports) > 0 {
+		q.giveUpReport(m, a, err)
 		closeAll(reports)
 		reports = nil
 		err = q.store.Update(ctx, q.outcome(a, nil, warned))
@@ -161,14 +161,10 @@ func (q *Queue) reports(ctx context.Context, m *message, d *destination, a *atte
 	}
 	if some := wanted(a.results, failed); len(some) > 0 {
 		p, err := q.reportWith(ctx, m, a, some)
-		switch {
-		case err == nil:
+		if err != nil {
+			q.giveUpReport(m, a, err)
+		} else {
 			made = append(made, p)
-		case undeliverable(err):
-			q.log.reportLost(a.id, m.from, err)
-		default:
-			q.log.reportPostponed(a.id, m.from, err)
-			a.postpone()
 		}
 	}
 	if some := wanted(a.results, delivered); len(some) > 0 {
@@ -184,7 +180,7 @@ func (q *Queue) reports(ctx context.Context, m *message, d *destination, a *atte
 		p, err := q.reportWith(ctx, m, a, some)
 		if err != nil {
 			q.log.reportLost(a.id, m.from, err)
-			return made, undeliverable(err)
+			return made, isRefusal(err)
 		}
 		return append(made, p), true
 	}
@@ -209,6 +205,21 @@ func wanted(all []result, s state) []result {
 	return some
 }
 
+// giveUpReport decides what becomes of failures that cannot be reported. Where
+// that may pass, the recipients stay in the queue, and the report is tried with
+// the next attempt; for as long again as they were tried.
+func (q *Queue) giveUpReport(m *message, a *attempt, err error) {
+	var refused *RecipientError
+	lost := errors.Is(err, ErrTooLong) || errors.As(err, &refused) && !refused.Temporary() ||
+		len(wanted(a.results, failed)) == 0
+	if lost || !a.when.Before(m.created.Add(2*q.o.ExpireAfter)) {
+		q.log.reportLost(a.id, m.from, err)
+		return
+	}
+	q.log.reportPostponed(a.id, m.from, err)
+	a.postpone()
+}
+
 // postpone keeps failed recipients in the queue.
 func (a *attempt) postpone() {
 	for i := range a.results {
@@ -218,9 +229,8 @@ func (a *attempt) postpone() {
 	}
 }
 
-// undeliverable tells that a report will not reach the sender, however often it
-// is tried.
-func undeliverable(err error) bool {
+// isRefusal tells that a report was refused, not that it could not be recorded.
+func isRefusal(err error) bool {
 	var refused *RecipientError
 	return errors.As(err, &refused) || errors.Is(err, ErrTooLong)
 }

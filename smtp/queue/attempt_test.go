@@ -2,6 +2,7 @@ package queue
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -12,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"tripost/accounts"
+	"tripost/store"
 )
 
 // The pauses between attempts grow, the last one repeats, the sender is told of
@@ -162,19 +163,79 @@ func TestNoReport(t *testing.T) {
 	}
 }
 
-// A report that does not fit into the sender's mailbox is lost, not the outcome.
+// Reports of failures and delays reach a sender whose mailbox is full; other mail
+// does not, nor does a report of success.
 func TestReportOverQuota(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Options{})
+	w.quota("ann", 1)
+	reports := func(want int) {
+		t.Helper()
+		if n := len(w.inbox("ann")); n != want {
+			t.Errorf("ann has %d reports, want %d", n, want)
+		}
+	}
 	w.submit("ann@example.test", "joe@client.test")
-	_, err := w.dir.SetAccount(w.ctx, "ann@example.test", func(a *accounts.Account) error {
-		a.MaxOctets = accounts.Set(int64(1))
-		return nil
-	})
-	must(t, err)
 	w.try(failed, "550 5.1.1 no such user")
-	if n := len(w.items()) + len(w.inbox("ann")); n != 0 {
-		t.Errorf("%d messages are left", n)
+	reports(1)
+	w.submit("ann@example.test", "joe@client.test")
+	w.pass(5 * time.Hour)
+	w.try(deferred, "450 4.2.1 busy")
+	reports(2)
+	w.try(failed, "550 5.1.1 no such user")
+	reports(3)
+	if items := w.items(); len(items) != 0 {
+		t.Errorf("left: %+v", items)
+	}
+
+	w.rule("ann", "reports: file reports")
+	w.submit("ann@example.test", "joe@client.test")
+	w.try(failed, "550 5.1.1 no such user")
+	w.holds(map[string]int{"ann": 3, "ann/reports": 1})
+
+	if _, err := w.Submit(w.ctx, envelope("x@client.test", "ann@example.test"), strings.NewReader(hello)); !errors.Is(err, store.ErrOverQuota) {
+		t.Errorf("other mail: %v", err)
+	}
+	env := envelope("ann@example.test", "joe@client.test")
+	env.Options = []RecipientOptions{{Notify: NotifySuccess}}
+	must(t, second(w.Submit(w.ctx, env, strings.NewReader(hello))))
+	a := w.attemptOf(w.only().ID, delivered, "250 2.0.0 ok")
+	a.results[0].relayed = true
+	must(t, w.settle(w.ctx, a))
+	reports(3)
+}
+
+// A sender who is further over quota than reports may take him hears of a
+// failure when he has made room. Until then the message stays; but not for ever.
+func TestReportFarOverQuota(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	fill := func() {
+		for range 3 {
+			_, err := w.Submit(w.ctx, envelope("", "ann@example.test"), strings.NewReader(strings.Repeat(strings.Repeat("x", 98)+"\r\n", maxBeyond/200)))
+			must(t, err)
+		}
+		w.quota("ann", 1)
+	}
+	fill()
+	w.submit("ann@example.test", "joe@client.test")
+	w.try(failed, "550 5.1.1 no such user")
+	if it := w.only(); it.Attempts != 1 || len(w.inbox("ann")) != 3 {
+		t.Errorf("the message is %+v", it)
+	}
+	w.quota("ann", 1<<40)
+	w.try(failed, "550 5.1.1 no such user")
+	if items := w.items(); len(items) != 0 || len(w.inbox("ann")) != 4 {
+		t.Errorf("left: %+v", items)
+	}
+	w.quota("ann", 1)
+	w.submit("ann@example.test", "joe@client.test")
+	for want := 1; want >= 0; want-- {
+		w.pass(defaultExpireAfter)
+		w.try(failed, "550 5.1.1 no such user")
+		if n := len(w.items()); n != want {
+			t.Errorf("%d messages wait, want %d", n, want)
+		}
 	}
 }
 

@@ -14,7 +14,7 @@ func deliver(tx *store.Tx, c *copyTo, body store.Body) (store.Appended, error) {
 	if ref.Name == "" {
 		ref.Name = "INBOX"
 	}
-	message := store.NewMessage{Body: body, Flags: store.FlagSet{System: c.flags}}
+	message := store.NewMessage{Body: body, Flags: store.FlagSet{System: c.flags}, Beyond: c.beyond}
 	at, err := tx.Append(store.System(), ref, message)
 	if (c.junk || c.create) && (errors.Is(err, store.ErrNoMailbox) || errors.Is(err, store.ErrNotSelectable)) {
 		var o store.CreateOptions
@@ -66,6 +66,13 @@ func (c *copyTo) refusal(err error) *RecipientError {
 func (q *Queue) commit(ctx context.Context, fn func(*store.Tx) error, parcels ...*parcel) error {
 	for {
 		err := q.store.Update(ctx, fn)
+		var stopped *suspendedError
+		if errors.As(err, &stopped) {
+			for _, p := range parcels {
+				p.suspend(stopped.account)
+			}
+			continue
+		}
 		var failed *copyError
 		if !errors.As(err, &failed) {
 			return err

@@ -31,7 +31,18 @@ type Source struct {
 	Size int64
 	Log  *syslog.Logger // the session's
 
-	stranger bool // a rule passes on what came from one
+	stranger bool              // a rule passes on what came from one
+	by       *accounts.Account // whose rule sends it; nil: none
+	must     bool              // a report that its account gets also when it is full
+}
+
+// sender is the account that answers for what goes to other hosts: who signed in,
+// or whose rule sends it; nil: none.
+func (s *Source) sender() *accounts.Account {
+	if s.Account != nil {
+		return s.Account
+	}
+	return s.by
 }
 
 // ours tells that this server answers for what the source sends: it is from a

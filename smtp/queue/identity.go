@@ -10,6 +10,7 @@ import (
 	"tripost/accounts"
 	mail "tripost/message"
 	"tripost/router"
+	"tripost/store"
 )
 
 // Identities tells what addresses beside its own an account may send as: an
@@ -64,11 +65,26 @@ func (q *Queue) checkAccount(ctx context.Context, src *Source) error {
 		return nil
 	}
 	now, err := q.dir.AccountByID(ctx, src.Account.ID)
+	return src.stopped(now, err)
+}
+
+// mayStillSend is checkAccount within the transaction that records the message:
+// what an account has submitted was recorded before it was locked, or never is.
+func (q *Queue) mayStillSend(tx *store.Tx, src *Source) error {
+	if src.Account == nil {
+		return nil
+	}
+	now, err := q.dir.In(&tx.Snapshot).AccountByID(src.Account.ID)
+	return src.stopped(now, err)
+}
+
+// stopped is the refusal for what became of the account, or nil.
+func (s *Source) stopped(now accounts.Account, err error) error {
 	switch {
 	case errors.Is(err, accounts.ErrNoAccount), err == nil && now.Locked:
-		return &SenderError{src.Account.Address(), "may not send mail now"}
+		return &SenderError{s.Account.Address(), "may not send mail now"}
 	case err != nil:
-		return fmt.Errorf("account %q: %w", src.Account.Address(), err)
+		return fmt.Errorf("account %q: %w", s.Account.Address(), err)
 	}
 	return nil
 }

@@ -69,12 +69,28 @@ func (n *notices) hear() (list []notice, lost bool) {
 func (q *Queue) entered(p *parcel) {
 	q.submitted.Add(1)
 	q.log.enqueued(p)
-	if p.message == nil {
-		return
+	q.notices.tell(p.settled(nil)...)
+}
+
+// settled marks a parcel as recorded, with all that was recorded together with
+// it, and adds what the sender must hear of that.
+func (p *parcel) settled(all []notice) []notice {
+	p.recorded = true
+	if p.message != nil {
+		for _, d := range p.plan.dests {
+			all = append(all, notice{work: work{p.id, d.name()}, due: p.message.created})
+		}
 	}
-	all := make([]notice, 0, len(p.plan.dests))
-	for _, d := range p.plan.dests {
-		all = append(all, notice{work: work{p.id, d.name()}, due: p.message.created})
+	for _, r := range p.reports {
+		all = r.settled(all)
 	}
-	q.notices.tell(all...)
+	for _, f := range p.rules.forwards {
+		all = f.settled(all)
+	}
+	for _, r := range p.rules.replies {
+		if r.sent {
+			all = r.settled(all)
+		}
+	}
+	return all
 }

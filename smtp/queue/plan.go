@@ -58,6 +58,7 @@ type copyTo struct {
 
 	flags  store.Flags // by a rule
 	create bool        // the mailbox is made when it is missing, for a rule has named it
+	beyond store.Allowance
 }
 
 // origin is the recipient of the envelope that led to an address.

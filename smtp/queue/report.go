@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"tripost/store"
 	"tripost/store/engine"
 )
 
@@ -15,7 +16,19 @@ const (
 	maxReturned = 64 << 10
 	// maxFull is the largest message that a report brings back whole.
 	maxFull = 10 << 20
+	// maxBeyond is how far reports may take an account past its quota, in octets
+	// and in messages: who has too much mail must still hear that his own did not
+	// arrive (RFC 5321 section 6.1), but nobody fills the disk with reports.
+	maxBeyond         = 2 * maxFull
+	maxBeyondMessages = 1000
 )
+
+// exceed lets all copies exceed the quotas of their accounts.
+func (p *plan) exceed() {
+	for _, c := range p.copies {
+		c.beyond = store.Allowance{Octets: maxBeyond, Messages: maxBeyondMessages}
+	}
+}
 
 // report prepares the message that tells the sender what became of recipients,
 // who all met with the same: a multipart/report of RFC 3464, or of RFC 6533
@@ -51,7 +64,7 @@ func (q *Queue) sendReport(ctx context.Context, m *message, a *attempt, about []
 	r := newRenderer(q, m, a, about)
 	env := &Envelope{
 		Recipients: []string{m.from},
-		Source:     Source{Module: "REPORT", Internal: true},
+		Source:     Source{Module: "REPORT", Internal: true, must: about[0].state == failed || about[0].state == deferred},
 		Submission: true,
 		SMTPUTF8:   r.utf8,
 		RequireTLS: m.requireTLS,

@@ -68,7 +68,7 @@ func (p *parcel) loadRules(ctx context.Context) error {
 	}
 	err := p.q.store.View(ctx, func(r *store.Snapshot) error {
 		for _, c := range p.plan.copies {
-			list, err := p.q.o.Rules.Of(r, c.account.ID)
+			list, err := p.q.rulesOf(r, c.account.ID)
 			if err != nil {
 				return err
 			}
@@ -175,17 +175,17 @@ func (p *parcel) judge(ctx context.Context, c *copyTo) (*rules.Verdict, error) {
 	m := &rules.Message{From: p.env.From, Recipients: c.recipients(), Header: p.head, Now: p.q.o.Now()}
 	v := rules.Decide(p.rules.lists[c.account.ID], m)
 	p.q.log.ruled(p.id, c, &v)
-	if v.Vacation != nil {
-		if err := p.answer(ctx, c, m, v.Vacation); err != nil {
-			return nil, err
-		}
-	}
 	if len(v.Forwards) > 0 {
 		kept, err := p.forward(ctx, c, m, v.Forwards)
 		if err != nil {
 			return nil, err
 		}
 		v.Keep = v.Keep || kept
+	}
+	if v.Vacation != nil { // last: an answer that was given already still counts until it is recorded
+		if err := p.answer(ctx, c, m, v.Vacation); err != nil {
+			return nil, err
+		}
 	}
 	return &v, nil
 }
@@ -262,7 +262,7 @@ func (p *parcel) passOn(ctx context.Context, c *copyTo, from string, to []string
 	env := &Envelope{
 		From: from, Recipients: to, Size: p.env.Size, SMTPUTF8: p.env.SMTPUTF8, Body8Bit: p.env.Body8Bit,
 		Binary: p.env.Binary, RequireTLS: p.env.RequireTLS, // who passes mail on keeps it: RFC 8689
-		Source: Source{Module: "RULES", Internal: true, Log: p.env.Source.Log, stranger: !p.env.Source.ours()},
+		Source: Source{Module: "RULES", Internal: true, Log: p.env.Source.Log, stranger: !p.env.Source.ours(), by: &c.account},
 	}
 	if from == p.env.From {
 		env.Return, env.EnvelopeID = p.env.Return, p.env.EnvelopeID
@@ -285,6 +285,10 @@ func (p *parcel) passOn(ctx context.Context, c *copyTo, from string, to []string
 		lost = true
 	}
 	if child.plan.empty() {
+		return true, nil
+	}
+	if err := child.count(); err != nil {
+		p.q.log.notForwarded(p.id, c, strings.Join(to, " "), err.Error())
 		return true, nil
 	}
 	p.rules.forwards = append(p.rules.forwards, &forwarded{parcel: child, origin: *c})
@@ -346,13 +350,17 @@ func (p *parcel) answer(ctx context.Context, c *copyTo, m *rules.Message, a *rul
 	}
 	env := &Envelope{
 		Recipients: []string{m.From}, Submission: true, SMTPUTF8: !ascii(m.From) || !ascii(c.account.Address()),
-		Source: Source{Module: "RULES", Internal: true, Log: p.env.Source.Log},
+		Source: Source{Module: "RULES", Internal: true, Log: p.env.Source.Log, by: &c.account},
 	}
 	text := a.Reply(m, c.account.Address(), c.account.RealName)
 	one, err := p.q.prepareAt(ctx, env, bytes.NewReader(text), p.q.plan, p.rules.next(p.id))
 	var refusal *RecipientError
 	if errors.As(err, &refusal) {
 		p.q.log.notAnswered(p.id, c, p.env.From, refusal.Reason)
+		return nil
+	}
+	if errors.Is(err, ErrFlow) {
+		p.q.log.notAnswered(p.id, c, p.env.From, err.Error())
 		return nil
 	}
 	if err != nil {
@@ -380,11 +388,17 @@ func (p *parcel) named(ctx context.Context, c *copyTo, m *rules.Message) (bool, 
 // what was acknowledged is also forwarded.
 func (p *parcel) recordRuled(tx *store.Tx) error {
 	for _, f := range p.rules.forwards {
+		if err := p.q.stillRules(tx, &f.origin); err != nil {
+			return err
+		}
 		if err := f.record(tx); err != nil {
 			return err
 		}
 	}
 	for _, r := range p.rules.replies {
+		if err := p.q.stillRules(tx, r.by); err != nil {
+			return err
+		}
 		ok, err := p.q.o.Rules.Answer(tx, r.by.account.ID, r.sender, r.action)
 		if err != nil {
 			return err

@@ -49,7 +49,6 @@ func (q *Queue) submit(ctx context.Context, env *Envelope, body io.Reader, plan 
 	}
 	defer p.close()
 	if err := q.commit(ctx, p.record, p); err != nil {
-		p.uncount()
 		return nil, err
 	}
 	q.entered(p)
@@ -68,7 +67,8 @@ type parcel struct {
 	identity *identity  // of the account that submits, or nil
 	keep     int        // octets of the begin of the message that are kept in head
 	head     []byte
-	counted  int    // recipients that the account is charged with
+	counted  int // recipients that the account is charged with
+	recorded bool
 	spool    *spool // of a message that is judged, or nil
 	fields   []byte // for the top, as the judgement has it
 
@@ -137,6 +137,9 @@ func (q *Queue) open(ctx context.Context, env *Envelope, plan planner, rules rul
 	if p.plan, err = plan(ctx, env); err != nil {
 		return nil, err
 	}
+	if env.Source.must {
+		p.plan.exceed()
+	}
 	if len(p.plan.dests) > 0 {
 		if err := q.full(ctx); err != nil {
 			return nil, err
@@ -163,9 +166,10 @@ func (p *parcel) arrange(ctx context.Context) error {
 	return p.loadRules(ctx)
 }
 
-// count charges the account with the recipients elsewhere.
+// count charges the account with the recipients elsewhere. What is not recorded
+// in the end is taken back when the parcel is closed.
 func (p *parcel) count() error {
-	a := p.env.Source.Account
+	a := p.env.Source.sender()
 	if a == nil {
 		return nil
 	}
@@ -178,8 +182,9 @@ func (p *parcel) count() error {
 }
 
 func (p *parcel) uncount() {
-	if p.counted > 0 {
-		p.q.flow.back(p.env.Source.Account.ID, p.counted)
+	if p.counted > 0 && !p.recorded {
+		p.q.flow.back(p.env.Source.sender().ID, p.counted)
+		p.counted = 0
 	}
 }
 
@@ -356,13 +361,16 @@ func (p *parcel) outgoing(v *version, size int64, bits8 bool, f *filter) {
 	}
 	p.message.requireTLS = p.env.RequireTLS
 	p.message.tlsOptional = f.anyWay && !p.env.RequireTLS
-	if a := p.env.Source.Account; a != nil {
+	if a := p.env.Source.sender(); a != nil {
 		p.message.account = a.Address()
 	}
 }
 
 // record enters the whole message, with the reports about it. It may run more than once.
 func (p *parcel) record(tx *store.Tx) error {
+	if err := p.q.mayStillSend(tx, &p.env.Source); err != nil {
+		return err
+	}
 	o := p.chronicle()
 	for i, v := range p.versions {
 		body, err := tx.Keep(v.draft)
@@ -409,6 +417,7 @@ func (p *parcel) receipt() Receipt {
 
 // close lets go of the drafts. What was recorded stays.
 func (p *parcel) close() {
+	p.uncount()
 	closeAll(p.reports)
 	p.spool.close()
 	p.closeRuled()
