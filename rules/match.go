@@ -113,7 +113,7 @@ func (c *Condition) met(m *Message) bool {
 
 // met tells whether the rule's conditions are met on its days.
 func (r *Rule) met(m *Message) bool {
-	if today := m.Now.Format(time.DateOnly); r.From != "" && today < r.From || r.Until != "" && today > r.Until {
+	if !r.today(m.Now) {
 		return false
 	}
 	if len(r.Conditions) == 0 {
@@ -124,6 +124,12 @@ func (r *Rule) met(m *Message) bool {
 		return slices.ContainsFunc(r.Conditions, met)
 	}
 	return !slices.ContainsFunc(r.Conditions, func(c Condition) bool { return !met(c) })
+}
+
+// today tells whether the rule is looked at on the day of now.
+func (r *Rule) today(now time.Time) bool {
+	today := now.Format(time.DateOnly)
+	return (r.From == "" || today >= r.From) && (r.Until == "" || today <= r.Until)
 }
 
 // Verdict is what an account's rules ask for.

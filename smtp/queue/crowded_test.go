@@ -44,3 +44,31 @@ func TestOverQuotaBounces(t *testing.T) {
 	quota(50)
 	check(452)
 }
+
+// An account over its quota is no reason to refuse what its rules pass on without
+// keeping it, and still one for what they might keep.
+func TestOverQuotaPassesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.quota("ann", 1)
+	for _, c := range []struct {
+		rule string
+		want bool
+	}{
+		{`all: forward joe@client.test`, true},
+		{`all: forward joe@client.test, keep`, false},
+		{`some: if subject contains "offer" then forward joe@client.test`, false},
+	} {
+		w.rule("ann", c.rule)
+		_, _, err := w.Check(w.ctx, "ann@example.test", Source{Size: 100})
+		if (err == nil) != c.want || err != nil && !errors.Is(err, store.ErrOverQuota) {
+			t.Errorf("%s: %v", c.rule, err)
+		}
+	}
+	w.rule("ann", `all: forward joe@client.test`)
+	w.receive("x@client.test", offer, "ann@example.test")
+	w.holds(map[string]int{"ann": 0})
+	if got := w.waits(); len(got) != 1 {
+		t.Errorf("waits: %q", got)
+	}
+}

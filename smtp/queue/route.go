@@ -7,6 +7,7 @@ import (
 
 	"tripost/accounts"
 	"tripost/router"
+	"tripost/rules"
 	"tripost/store"
 )
 
@@ -141,20 +142,31 @@ func (q *Queue) mayUserRelay(ctx context.Context, addr string, a *accounts.Accou
 }
 
 // room refuses a local recipient whose quota does not allow another message of
-// that size, so that the others of the message need not wait for that mailbox.
+// that size, so that the others of the message need not wait for that mailbox. An
+// account whose rules keep no copy needs no room.
 func (q *Queue) room(ctx context.Context, addr string, res *router.Result, size int64) error {
-	var u store.Usage
-	err := q.store.View(ctx, func(r *store.Snapshot) (err error) {
-		u, err = r.Usage(res.Account.ID)
+	full, passes := false, false
+	err := q.store.View(ctx, func(r *store.Snapshot) error {
+		u, err := r.Usage(res.Account.ID)
+		if err != nil {
+			return err
+		}
+		full = u.OctetLimit > 0 && u.Octets+max(size, 1) > u.OctetLimit || u.MessageLimit > 0 && u.Messages >= u.MessageLimit
+		if !full || q.o.Rules == nil {
+			return nil
+		}
+		list, err := q.o.Rules.Of(r, res.Account.ID)
+		passes = rules.LeavesNothing(list, addr, q.o.Now())
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("quota of %q: %w", res.Account.Address(), err)
-	}
-	if u.OctetLimit > 0 && u.Octets+max(size, 1) > u.OctetLimit || u.MessageLimit > 0 && u.Messages >= u.MessageLimit {
+	case !full:
+		q.crowded.hasRoom(res.Account.ID)
+	case !passes:
 		return q.crowded.refusal(res.Account.ID, addr)
 	}
-	q.crowded.hasRoom(res.Account.ID)
 	return nil
 }
 
