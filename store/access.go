@@ -70,13 +70,14 @@ func readKeywords(r engine.Reader, k boxKey) ([]string, error) {
 	return decodeKeywords(value)
 }
 
-// readEntry returns a message's record.
+// readEntry returns a message's record, with the flags that it has now.
 func readEntry(r engine.Reader, k boxKey, u UID) (e entry, found bool, err error) {
 	value, err := r.Get(messageKey(k.account, k.mailbox, u))
 	if err != nil || value == nil {
 		return e, false, err
 	}
-	return e, true, e.decode(u, value)
+	f := flagReader{r: r, k: k}
+	return e, true, f.decode(&e, u, value)
 }
 
 func (tx *Tx) putEntry(k boxKey, e *entry) {
@@ -140,6 +141,7 @@ func readOne(r engine.Reader, k boxKey, u UID, fn func(*entry) error) error {
 func readDense(r engine.Reader, k boxKey, set UIDSet, fn func(*entry) error) error {
 	lo, hi := messageRange(k.account, k.mailbox, set[0].Lo, set[len(set)-1].Hi)
 	var e entry
+	flags := flagReader{r: r, k: k}
 	for item, err := range r.Range(lo, hi) {
 		if err != nil {
 			return err
@@ -154,7 +156,7 @@ func readDense(r engine.Reader, k boxKey, set UIDSet, fn func(*entry) error) err
 		if u < set[0].Lo {
 			continue
 		}
-		if err := e.decode(u, item.Value); err != nil {
+		if err := flags.decode(&e, u, item.Value); err != nil {
 			return err
 		}
 		if err := fn(&e); err != nil {

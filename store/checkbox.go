@@ -21,6 +21,7 @@ type checkedBox struct {
 	indexed     int    // those that are there
 	ids         uint32 // unique-ids of messages
 	holders     uint32 // entries in the index by unique-id
+	amended     flagReader
 }
 
 // contents goes through what an account's mailboxes hold, mailbox by mailbox.
@@ -40,7 +41,8 @@ func (c *checker) contents(acct *checkedAccount) error {
 }
 
 func (c *checker) begin(acct *checkedAccount, id MailboxID) *checkedBox {
-	box := &checkedBox{k: boxKey{acct.id, id}}
+	k := boxKey{acct.id, id}
+	box := &checkedBox{k: k, amended: flagReader{r: c.r, k: k}}
 	var err error
 	box.state, box.found, err = readState(c.r, box.k)
 	if err != nil {
@@ -69,6 +71,8 @@ func (c *checker) item(box *checkedBox, item byte, key, value []byte) {
 		c.uniqueID(box, key, value)
 	case itemHolder:
 		box.holders++
+	case itemFlags:
+		c.flagBlock(box, key, value)
 	default:
 		c.fault(key, "what is this?")
 	}
@@ -79,6 +83,9 @@ func (c *checker) message(box *checkedBox, key, value []byte) {
 	if err := e.decode(uidOf(key), value); err != nil {
 		c.fault(key, "%v", err)
 		return
+	}
+	if err := box.amended.amend(&e.Message); err != nil {
+		c.fault(key, "%v", err)
 	}
 	box.counted.count(&e, 1)
 	box.flags |= e.Flags
@@ -106,6 +113,24 @@ func (c *checker) individuals(box *checkedBox, e *entry, record []byte) {
 		if err != nil || !bytes.Equal(value, record) {
 			c.fault(key, "message %d of individual %q differs from the mailbox's, or is missing: %v", e.UID, name, err)
 		}
+	}
+}
+
+// flagBlock checks a block. What it tells of the messages has been asked for already.
+func (c *checker) flagBlock(box *checkedBox, key, value []byte) {
+	var b flagBlock
+	n := uint32(uidOf(key))
+	if err := b.decode(n, value); err != nil {
+		c.fault(key, "%v", err)
+		return
+	}
+	for _, r := range b {
+		box.lastModSeq = max(box.lastModSeq, r.modSeq)
+		box.flags |= r.flags
+	}
+	left, err := (&Snapshot{r: c.r}).Lives(box.k.account, box.k.mailbox, UIDSet{{UID(n * blockUIDs), UID(n*blockUIDs + blockUIDs - 1)}})
+	if err != nil || !left {
+		c.fault(key, "flags of messages that are all gone: %v", err)
 	}
 }
 

@@ -110,6 +110,9 @@ func (tx *Tx) clearSome(k boxKey) (more bool, err error) {
 	if more, err = tx.forgetChanges(k, ^ModSeq(0), clearChunk); err != nil || more {
 		return more, err
 	}
+	if more, err = tx.forgetFlagBlocks(k, clearChunk); err != nil || more {
+		return more, err
+	}
 	tx.tx.Delete(keywordsKey(k.account, k.mailbox))
 	tx.tx.Delete(note)
 	return false, nil
@@ -119,6 +122,7 @@ func (tx *Tx) clearSome(k boxKey) (more bool, err error) {
 func (tx *Tx) firstMessages(k boxKey, n int) ([]entry, error) {
 	lo, hi := messageRange(k.account, k.mailbox, 1, ^UID(0))
 	var entries []entry
+	flags := flagReader{r: tx.r, k: k}
 	for item, err := range tx.r.Range(lo, hi) {
 		if err != nil {
 			return nil, err
@@ -127,7 +131,7 @@ func (tx *Tx) firstMessages(k boxKey, n int) ([]entry, error) {
 			break
 		}
 		var e entry
-		if err := e.decode(uidOf(item.Key), item.Value); err != nil {
+		if err := flags.decode(&e, uidOf(item.Key), item.Value); err != nil {
 			return nil, err
 		}
 		entries = append(entries, e)
@@ -139,13 +143,18 @@ func (tx *Tx) firstMessages(k boxKey, n int) ([]entry, error) {
 // the oldest first, and tells whether there are more.
 func (tx *Tx) forgetChanges(k boxKey, upTo ModSeq, n int) (more bool, err error) {
 	lo, hi := changeRange(k.account, k.mailbox, 0)
+	if upTo < ^ModSeq(0) {
+		hi = changeKey(k.account, k.mailbox, upTo+1)
+	}
+	return tx.deleteSome(lo, hi, n)
+}
+
+// deleteSome deletes the first n keys of a range, and tells whether there are more.
+func (tx *Tx) deleteSome(lo, hi []byte, n int) (more bool, err error) {
 	var keys [][]byte
 	for item, err := range tx.r.Range(lo, hi) {
 		if err != nil {
 			return false, err
-		}
-		if modSeqOf(item.Key) > upTo {
-			break
 		}
 		if len(keys) == n {
 			more = true

@@ -237,6 +237,9 @@ func (tx *Tx) takeOut(from *end, entries []entry, at ModSeq) (ids map[UID]string
 		from.acct.messages--
 		record.remove(e)
 	}
+	if err := tx.dropFlagBlocks(from.k, entries); err != nil {
+		return nil, err
+	}
 	from.st.HighestModSeq = at
 	tx.putChange(from.k, from.st, at, &record)
 	return ids, nil

@@ -46,6 +46,24 @@ func (x *index) each(from, to int, yield func(int, *Message) bool) {
 	}
 }
 
+// eachOf calls fn with the messages of a set and their sequence numbers.
+func (x *index) eachOf(set UIDSet, fn func(int, *Message)) {
+	seq := 0 // the last one looked at
+	for _, r := range set {
+		if seq < x.n && x.at(seq+1).UID < r.Lo {
+			seq = x.floor(r.Lo - 1)
+		}
+		x.each(seq+1, x.n, func(at int, m *Message) bool {
+			if m.UID > r.Hi {
+				return false
+			}
+			seq = at
+			fn(at, m)
+			return true
+		})
+	}
+}
+
 // floor returns how many messages have UIDs up to u.
 func (x *index) floor(u UID) int {
 	i := sort.Search(len(x.chunks), func(i int) bool { return x.chunks[i][0].UID > u }) - 1
@@ -80,15 +98,7 @@ func (x *index) find(u UID) *Message {
 // collect returns the messages of a set.
 func (x *index) collect(set UIDSet) []Message {
 	var list []Message
-	for _, r := range set {
-		for seq := x.floor(r.Lo-1) + 1; seq <= x.n; seq++ {
-			m := x.at(seq)
-			if m.UID > r.Hi {
-				break
-			}
-			list = append(list, *m)
-		}
-	}
+	x.eachOf(set, func(_ int, m *Message) { list = append(list, *m) })
 	return list
 }
 

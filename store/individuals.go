@@ -135,10 +135,11 @@ func (v *View) readPart(ctx context.Context, r engine.Reader, st *State) (*index
 	part.clear()
 	lo, hi := individualRange(v.key(), v.only)
 	var e entry
+	flags := flagReader{r: r, k: v.key()}
 	n := 0
 	for item, err := range r.Range(lo, hi) {
 		if err == nil {
-			err = e.decode(uidOf(item.Key), item.Value)
+			err = flags.decode(&e, uidOf(item.Key), item.Value)
 		}
 		if n++; err == nil && n%askEvery == 0 {
 			err = ctx.Err()

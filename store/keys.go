@@ -35,6 +35,7 @@ const (
 	itemIndividual = 0x05 // + name, 00, UID: the message again, for one individual
 	itemUniqueID   = 0x06 // + UID: the message's unique-id, where it is not the ordinary one
 	itemHolder     = 0x07 // + unique-id: the message that has it
+	itemFlags      = 0x08 // + block: flags of many messages that changed at once
 )
 
 // What follows spaceStore.
@@ -203,6 +204,17 @@ func uniqueIDRange(k boxKey) (lo, hi []byte) {
 func uniqueIDHolderKey(k boxKey, id string) []byte {
 	b := appendContents(make([]byte, 0, maxFixedKey+len(id)), k.account, k.mailbox, itemHolder)
 	return append(b, id...)
+}
+
+func flagBlockKey(k boxKey, n uint32) []byte {
+	b := appendContents(make([]byte, 0, maxFixedKey), k.account, k.mailbox, itemFlags)
+	return binary.BigEndian.AppendUint32(b, n)
+}
+
+// flagBlockRange bounds the flag blocks of a mailbox.
+func flagBlockRange(k boxKey) (lo, hi []byte) {
+	lo = appendContents(nil, k.account, k.mailbox, itemFlags)
+	return lo, prefixEnd(lo)
 }
 
 // prefixEnd returns the first key behind all that begin with prefix, nil when

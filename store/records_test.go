@@ -88,6 +88,7 @@ func FuzzRecords(f *testing.F) {
 	f.Add(appendTrashed(nil, e.append(nil), 1, 2, "INBOX", []string{"k"}, "an-id"))
 	f.Add(appendUniqueID(nil, "an-id"))
 	f.Add([]byte{zonedVersion, 3, 100, 20, 5, 1, 9, 4, 0xff, 0xff, 1})
+	f.Add(flagBlock{{1024, 1030, FlagSeen, 5}, {2000, 2000, 0, 4}}.append(nil, 1))
 	f.Add([]byte{recordVersion, 1, changeExpunged, 1, 1, 0xff, 0xff, 0xff, 0xff, 0xf})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		given := slices.Clone(b)
@@ -99,6 +100,10 @@ func FuzzRecords(f *testing.F) {
 		decodeKeywords(b)
 		decodeID(b)
 		decodeUniqueID(b)
+		var block, again flagBlock
+		if block.decode(1, b) == nil && (again.decode(1, block.append(nil, 1)) != nil || !slices.Equal(block, again)) {
+			t.Errorf("%v reads back as %v", block, again)
+		}
 		var box mailbox
 		if box.decode(b) == nil {
 			var again mailbox

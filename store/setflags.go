@@ -43,9 +43,10 @@ func (c *flagChange) apply(f Flags) Flags {
 
 // flagged is what SetFlags did.
 type flagged struct {
-	before, after State   // of the mailbox
-	changed       []entry // the messages of the set, as they are now
-	old           []Flags // what the store had for them before
+	now           *index    // the newest that is known of the mailbox, or nil
+	before, after State     // of the mailbox
+	messages      []Message // those of the set, as they are now
+	old           []Flags   // what the store had for them before
 	modified      UIDSet
 	found         UIDSet
 }
@@ -71,8 +72,9 @@ func (v *View) SetFlags(ctx context.Context, set UIDSet, op FlagOp, f FlagSet, u
 		return nil, nil, nil
 	}
 	var done flagged
+	now := v.s.pictures.newest(v.shared)
 	err = v.s.Update(ctx, func(tx *Tx) error {
-		done = flagged{}
+		done = flagged{now: now}
 		return tx.setFlags(v, set, op, f, unchangedSince, &done)
 	})
 	if err != nil {
@@ -115,29 +117,26 @@ func (tx *Tx) setFlags(v *View, set UIDSet, op FlagOp, f FlagSet, unchangedSince
 	acct.modSeq++
 	record := change{}
 	most := min(set.Count(), int(st.Exists))
-	done.changed, done.old = make([]entry, 0, most), make([]Flags, 0, most)
-	err = readEntries(tx.r, k, set, func(e *entry) error {
-		done.found.Add(e.UID, e.UID)
-		if c.conflicts(e, v.x.find(e.UID), unchangedSince) {
-			done.modified.Add(e.UID, e.UID)
-			return nil
+	done.messages, done.old = make([]Message, 0, most), make([]Flags, 0, most)
+	err = done.each(tx.r, k, &st, set, func(m Message) {
+		done.found.Add(m.UID, m.UID)
+		if unchangedSince != 0 && c.conflicts(&m, v.x.find(m.UID), unchangedSince) {
+			done.modified.Add(m.UID, m.UID)
+			return
 		}
-		done.old = append(done.old, e.Flags)
-		if now := c.apply(e.Flags); now != e.Flags {
-			st.reflag(e, now)
-			e.ModSeq = acct.modSeq
-			record.flagged.Add(e.UID, e.UID)
+		done.old = append(done.old, m.Flags)
+		if now := c.apply(m.Flags); now != m.Flags {
+			st.reflag(&m, now)
+			m.ModSeq = acct.modSeq
+			record.flagged.Add(m.UID, m.UID)
 		}
-		done.changed = append(done.changed, *e)
-		return nil
+		done.messages = append(done.messages, m)
 	})
 	if err != nil || record.empty() && len(st.Keywords) == len(done.before.Keywords) {
 		return err
 	}
-	for i := range done.changed {
-		if e := &done.changed[i]; e.ModSeq == acct.modSeq {
-			tx.putEntry(k, e)
-		}
+	if err := tx.putFlags(k, done.messages, acct.modSeq); err != nil {
+		return err
 	}
 	st.HighestModSeq = acct.modSeq
 	tx.putChange(k, &st, acct.modSeq, &record)
@@ -153,20 +152,33 @@ func (tx *Tx) setFlags(v *View, set UIDSet, op FlagOp, f FlagSet, unchangedSince
 	})
 }
 
+// each calls fn with each message of the set that is there, in ascending order, as
+// it is in the state: from the index where that is as new, else from records.
+func (done *flagged) each(r engine.Reader, k boxKey, st *state, set UIDSet, fn func(Message)) error {
+	if done.now != nil && done.now.modSeq == st.HighestModSeq {
+		done.now.eachOf(set, func(_ int, m *Message) { fn(*m) })
+		return nil
+	}
+	return readEntries(r, k, set, func(e *entry) error {
+		fn(e.Message)
+		return nil
+	})
+}
+
 // conflicts tells whether a message has been changed after a modseq, so that its
 // flags are not to be touched. A change of other flags than those to be added or
 // removed is passed over, where the session knows the message as it was: RFC 7162
 // section 3.1.12.
-func (c *flagChange) conflicts(e *entry, known *Message, since ModSeq) bool {
+func (c *flagChange) conflicts(m, known *Message, since ModSeq) bool {
 	switch {
-	case since == 0 || e.ModSeq <= since && since != NeverSet:
+	case m.ModSeq <= since && since != NeverSet:
 		return false
 	case c.op == FlagsReplace:
 		return true
 	case since == NeverSet:
-		return c.want&systemFlags != 0 || c.want&e.Flags != 0
+		return c.want&systemFlags != 0 || c.want&m.Flags != 0
 	}
-	return known == nil || known.ModSeq > since || (known.Flags^e.Flags)&c.want != 0
+	return known == nil || known.ModSeq > since || (known.Flags^m.Flags)&c.want != 0
 }
 
 // allowed tells which right is missing when none of the flags given may be
@@ -183,44 +195,47 @@ func (c *flagChange) allowed(f FlagSet, mailbox string) error {
 }
 
 // reflag gives a message other flags and counts that.
-func (s *state) reflag(e *entry, now Flags) {
+func (s *state) reflag(m *Message, now Flags) {
 	switch {
-	case e.Flags&FlagSeen == 0 && now&FlagSeen != 0:
+	case m.Flags&FlagSeen == 0 && now&FlagSeen != 0:
 		s.Unseen--
-	case e.Flags&FlagSeen != 0 && now&FlagSeen == 0:
+	case m.Flags&FlagSeen != 0 && now&FlagSeen == 0:
 		s.Unseen++
 	}
 	switch {
-	case e.Flags&FlagDeleted == 0 && now&FlagDeleted != 0:
+	case m.Flags&FlagDeleted == 0 && now&FlagDeleted != 0:
 		s.Deleted++
-		s.DeletedOctets += e.Size
-	case e.Flags&FlagDeleted != 0 && now&FlagDeleted == 0:
+		s.DeletedOctets += m.Size
+	case m.Flags&FlagDeleted != 0 && now&FlagDeleted == 0:
 		s.Deleted--
-		s.DeletedOctets -= e.Size
+		s.DeletedOctets -= m.Size
 	}
-	e.Flags = now
+	m.Flags = now
 }
 
 // takeFlags takes the new flags into the view and returns the sequence numbers
 // of the messages that have them. Where the store had other flags than the view
 // knew, the message is remembered, so that the next Refresh tells of it.
 func (v *View) takeFlags(set UIDSet, done *flagged) []int {
-	var seqs []int
-	changed := make([]Message, 0, len(done.changed))
-	for i := range done.changed {
-		e := &done.changed[i]
-		seq := v.x.seq(e.UID)
-		if seq == 0 {
-			continue
+	seqs := make([]int, 0, len(done.messages))
+	changed, old := done.messages[:0], done.old
+	rest := done.messages
+	v.x.eachOf(set, func(seq int, m *Message) {
+		for len(rest) > 0 && rest[0].UID < m.UID {
+			rest, old = rest[1:], old[1:]
 		}
+		if len(rest) == 0 || rest[0].UID != m.UID {
+			return
+		}
+		now, had := rest[0], old[0]
 		seqs = append(seqs, seq)
-		if m := v.x.at(seq); *m != e.Message {
-			if m.Flags != done.old[i] {
-				v.untold.Add(e.UID, e.UID)
+		if *m != now {
+			if m.Flags != had {
+				v.untold.Add(m.UID, m.UID)
 			}
-			changed = append(changed, e.Message)
+			changed = append(changed, now) // never ahead of rest
 		}
-	}
+	})
 	for _, m := range v.x.collect(set.minus(done.found)) {
 		v.gone.Add(m.UID, m.UID)
 	}

@@ -80,13 +80,14 @@ type Store struct {
 }
 
 // format is the version of the schema of this package's records.
-const format = 3
+const format = 4
 
 // upgrades lead from one version of the schema to the next: upgrades[n] takes a
 // store from version n+1 to n+2. Each may be run again after it was cut short.
 var upgrades = [...]func(*Store, context.Context) error{
 	(*Store).fillIndividuals,
 	asTheyAre, // version 3 knows message records with a zone besides those before
+	asTheyAre, // version 4 has flag blocks, which need not be there
 }
 
 // asTheyAre is the upgrade to a version in which all records of the one before are valid.

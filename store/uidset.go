@@ -32,7 +32,10 @@ func (s *UIDSet) Add(lo, hi UID) {
 		lo, hi = hi, lo
 	}
 	set := *s
-	if n := len(set); n == 0 || lo > set[n-1].Hi && lo-set[n-1].Hi > 1 {
+	if n := len(set); n > 0 && lo > set[n-1].Hi && lo-set[n-1].Hi == 1 {
+		set[n-1].Hi = hi
+		return
+	} else if n == 0 || lo > set[n-1].Hi && lo-set[n-1].Hi > 1 {
 		*s = append(set, UIDRange{lo, hi})
 		return
 	}

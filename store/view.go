@@ -345,10 +345,11 @@ func readIndex(ctx context.Context, r engine.Reader, k boxKey, st *state) (*inde
 func readAll(ctx context.Context, r engine.Reader, k boxKey, end UID, fn func(*entry)) error {
 	lo, hi := messageRange(k.account, k.mailbox, 1, end-1)
 	var e entry
+	flags := flagReader{r: r, k: k}
 	n := 0
 	for item, err := range r.Range(lo, hi) {
 		if err == nil {
-			err = e.decode(uidOf(item.Key), item.Value)
+			err = flags.decode(&e, uidOf(item.Key), item.Value)
 		}
 		if n++; err == nil && n%askEvery == 0 {
 			err = ctx.Err()
