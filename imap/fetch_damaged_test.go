@@ -1,12 +1,9 @@
 package imap
 
 import (
-	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
-
-	"tripost/store/engine"
 )
 
 // TestFetchDamaged fetches messages of which one has a damaged summary: the others
@@ -17,20 +14,7 @@ func TestFetchDamaged(t *testing.T) {
 	for i := range 5 {
 		w.deliver("ann/INBOX", fmt.Sprintf("Subject: message %d\r\n\r\ntext\r\n", i+1))
 	}
-	body := w.open("ann/INBOX").At(2).Body
-	key := binary.BigEndian.AppendUint64([]byte{'P'}, uint64(body))
-	var whole []byte
-	put := func(value func() []byte) {
-		t.Helper()
-		must(t, w.store.Engine().Update(w.ctx, func(tx engine.Tx) error {
-			kept, err := tx.Get(key)
-			whole = append([]byte(nil), kept...)
-			tx.Put(key, value())
-			return err
-		}))
-	}
-	put(func() []byte { return whole[:1:1] })
-	before := whole
+	w.do("spoil ann/INBOX 2")
 	c := w.connect("ann")
 	c.do("SELECT INBOX")
 	for _, items := range []string{"ENVELOPE", "BODY.PEEK[HEADER.FIELDS (SUBJECT)]", "(BODYSTRUCTURE BODY.PEEK[])", "(EMAILID THREADID)"} {
@@ -43,5 +27,5 @@ func TestFetchDamaged(t *testing.T) {
 		}
 	}
 	c.do("FETCH 2 (UID FLAGS BODY.PEEK[])") // its octets are whole
-	put(func() []byte { return before })
+	w.do("mend")
 }

@@ -165,7 +165,7 @@ func (s *session) searchNamed(ctx context.Context, cmd *command, name string, se
 	if err := view.Load(ctx); err != nil {
 		return 0, err
 	}
-	o := s.searchOptions(cmd, view.Len())
+	o := s.searchOptions(cmd, view)
 	o.Octets = octets
 	e := search.New(view, root, o)
 	_, err = s.searchSource(ctx, cmd, e, view, name, ret, root)

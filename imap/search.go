@@ -9,6 +9,7 @@ import (
 
 	"tripost/imap/search"
 	"tripost/store"
+	"tripost/syslog"
 )
 
 // search answers SEARCH and UID SEARCH. RFC 9051 section 6.4.4, RFC 4731.
@@ -33,6 +34,7 @@ func (s *session) search(ctx context.Context, cmd *command) (completion, error) 
 // searched completes a search. One that was to be saved and is refused leaves an
 // empty result (RFC 5182 section 2.1); a syntax error leaves what there was.
 func (s *session) searched(ret *returns, err error) (completion, error) {
+	s.tellDamaged()
 	if err == nil {
 		return ok("Done"), nil
 	}
@@ -89,7 +91,7 @@ func (s *session) searching(cmd *command, root *search.Key) *search.Search {
 	if root.Has(search.ModSeq) {
 		s.enableCondstore()
 	}
-	return search.New(s.view, root, s.searchOptions(cmd, s.view.Len()))
+	return search.New(s.view, root, s.searchOptions(cmd, s.view))
 }
 
 // tellResult writes the answer of SEARCH or SORT, and keeps the result for "$".
@@ -118,14 +120,43 @@ func numbering(v *store.View, uid bool) func(seq int) uint64 {
 	return func(seq int) uint64 { return uint64(v.At(seq).UID) }
 }
 
-// searchOptions are those of a search among n messages.
-func (s *session) searchOptions(cmd *command, n int) search.Options {
+// searchOptions are those of a search of a mailbox.
+func (s *session) searchOptions(cmd *command, v *store.View) search.Options {
 	limits := s.srv.cfg.Limits
 	return search.Options{
 		Store: s.srv.cfg.Store, Pool: s.srv.searches, Collation: s.comparator.Collation,
 		Header: limits.Header, Octets: limits.SearchOctets, Memory: limits.SortMemory,
-		Alive: s.searchProgress(cmd.tag, n),
+		Alive:   s.searchProgress(cmd.tag, v.Len()),
+		Damaged: func(u store.UID, err error) { s.noteDamaged(damagedMessage{keyOf(v), u}, v.Mailbox().Name, err) },
 	}
+}
+
+// damagedMessage is one that a search could not look at.
+type damagedMessage struct {
+	mailboxKey
+	uid store.UID
+}
+
+// noteDamaged logs that a search could not look at a message, once in a command.
+func (s *session) noteDamaged(m damagedMessage, mailbox string, err error) {
+	if s.damaged[m] {
+		return
+	}
+	if s.damaged == nil {
+		s.damaged = make(map[damagedMessage]bool)
+	}
+	s.damaged[m] = true
+	s.log.Logf(syslog.Failure, "search passes over message %d of %q: %v", m.uid, mailbox, err)
+}
+
+// tellDamaged warns the client that the answer it has got may lack messages, which
+// is no reason to refuse it the others: an untagged NO is a warning (RFC 9051
+// section 7.1.2), the code is that of RFC 5530.
+func (s *session) tellDamaged() {
+	if n := len(s.damaged); n > 0 {
+		s.untagged("NO", "CORRUPTION", fmt.Sprintf("Damaged messages, taken not to match: %d", n))
+	}
+	s.damaged = nil
 }
 
 // lookEvery is how often a search looks whether its client is still there.

@@ -73,6 +73,8 @@ type session struct {
 	saved    store.UIDSet // of the selected mailbox: what "$" stands for, RFC 5182
 	opened   string       // the name by which it was selected
 
+	damaged map[damagedMessage]bool // messages that the present search could not look at
+
 	comparator  comparator // of texts, in searches
 	annotations *notify    // what it hears of with METADATA enabled, or nil
 

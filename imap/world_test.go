@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"net"
 	"net/netip"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"tripost/accounts"
 	"tripost/alerts"
 	"tripost/store"
+	"tripost/store/engine"
 	"tripost/store/storetest"
 	"tripost/syslog"
 	"tripost/wire"
@@ -36,6 +38,8 @@ type world struct {
 	wire   wire.Config
 	auth   accounts.AuthOptions
 
+	spoiled map[string][]byte // values of the store that were damaged, as they had been
+
 	later atomic.Int64 // than epoch, in nanoseconds: the time of the store
 
 	start sync.Once
@@ -52,7 +56,7 @@ var epoch = time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
 
 func newWorld(t testing.TB, pipe bool) *world {
 	t.Helper()
-	w := &world{t: t, pipe: pipe}
+	w := &world{t: t, pipe: pipe, spoiled: make(map[string][]byte)}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.store = storetest.Open(t, t.TempDir(), store.Options{
 		Undelete: 24 * time.Hour, Now: func() time.Time { return epoch.Add(time.Duration(w.later.Load())) },
@@ -220,6 +224,8 @@ func (w *world) open(box string) *store.View {
 //	alert server TEXT          posts an alert; also for an address or a domain
 //	lock ann                   the account is locked
 //	password ann TEXT          the account gets another password
+//	spoil ann/INBOX 2          what is stored about a message is damaged
+//	mend                       what was damaged is whole again, as it must be in the end
 //	forget                     the store forgets what has changed
 //	stop                       the server is told to stop
 func (w *world) do(line string) {
@@ -268,6 +274,17 @@ func (w *world) do(line string) {
 		must(w.t, err)
 	case "password":
 		must(w.t, w.dir.SetPassword(w.ctx, w.account(words[1]).Address(), words[2]))
+	case "spoil":
+		n, err := strconv.Atoi(words[2])
+		must(w.t, err)
+		w.spoil(summaryKey(w.open(words[1]).At(n).Body))
+	case "mend":
+		must(w.t, w.store.Engine().Update(w.ctx, func(tx engine.Tx) error {
+			for key, value := range w.spoiled {
+				tx.Put([]byte(key), value)
+			}
+			return nil
+		}))
 	case "forget":
 		w.later.Add(int64(31 * 24 * time.Hour))
 		must(w.t, w.store.Tidy(w.ctx))
@@ -277,6 +294,20 @@ func (w *world) do(line string) {
 	default:
 		w.t.Fatalf("nothing known as %q", line)
 	}
+}
+
+// summaryKey is where the store keeps the summary of a body.
+func summaryKey(b store.Body) []byte { return binary.BigEndian.AppendUint64([]byte{'P'}, uint64(b)) }
+
+// spoil cuts a value of the store short.
+func (w *world) spoil(key []byte) {
+	w.t.Helper()
+	must(w.t, w.store.Engine().Update(w.ctx, func(tx engine.Tx) error {
+		value, err := tx.Get(key)
+		w.spoiled[string(key)] = append([]byte(nil), value...)
+		tx.Put(key, append([]byte(nil), value[:1]...))
+		return err
+	}))
 }
 
 func uids(t testing.TB, words ...string) store.UIDSet {

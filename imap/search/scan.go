@@ -16,7 +16,8 @@ import (
 // job is a message whose octets are to be looked through.
 type job struct {
 	*candidate
-	body engine.Body
+	body    engine.Body
+	damaged error // why it cannot be looked through
 }
 
 // A batch of messages is opened by the search and looked through by the scanners.
@@ -74,6 +75,9 @@ func (e *Search) openBatch(ctx context.Context, i int) (next int, err error) {
 		switch {
 		case errors.Is(err, store.ErrNoMessage), errors.Is(err, engine.ErrNoBlob):
 			e.jobs[j].verdict = fails
+		case isDamage(err):
+			e.jobs[j].verdict = fails
+			e.damaged(e.jobs[j].message, err)
 		case err != nil:
 			failed = err
 		}
@@ -102,12 +106,21 @@ func (e *Search) scanBatch(ctx context.Context) error {
 	err := e.o.Pool.each(ctx, len(e.jobs), func(s *scanner, i int) error {
 		s.finder.use(e.o.Collation, needles)
 		s.finder.found = e.found[n*i : n*(i+1)]
-		return s.message(ctx, e, e.jobs[i].candidate, e.jobs[i].body)
+		err := s.message(ctx, e, e.jobs[i].candidate, e.jobs[i].body)
+		if isDamage(err) {
+			e.jobs[i].damaged, err = err, nil
+		}
+		return err
 	})
 	if err != nil {
 		return err
 	}
 	for i, j := range e.jobs {
+		if j.damaged != nil {
+			j.verdict = fails
+			e.damaged(j.message, j.damaged)
+			continue
+		}
 		j.found = e.found[n*i : n*(i+1)]
 		j.verdict = e.eval(e.root, j.candidate)
 		j.found = nil
@@ -252,14 +265,16 @@ func (s *scanner) parts(ctx context.Context, c *candidate, limit int) error {
 
 // text looks through the text of a part.
 func (s *scanner) text(ctx context.Context, p message.Part) error {
-	var raw io.Reader = io.NewSectionReader(s.body, p.Body, p.End-p.Body)
+	raw := &exactReader{left: p.End - p.Body}
 	if p.End <= int64(len(s.whole)) {
 		octets := s.whole[p.Body:p.End]
 		if plain(p, octets) {
 			s.finder.Write(octets)
 			return nil
 		}
-		raw = bytes.NewReader(octets)
+		raw.r = bytes.NewReader(octets)
+	} else {
+		raw.r = io.NewSectionReader(s.body, p.Body, p.End-p.Body)
 	}
 	s.piece = slices.Grow(s.piece[:0], pieceSize)[:pieceSize]
 	text := message.DecodeText(raw, p.Encoding, p.Charset)
@@ -270,13 +285,27 @@ func (s *scanner) text(ctx context.Context, p message.Part) error {
 		n, err := text.Read(s.piece)
 		s.finder.Write(s.piece[:n])
 		if err != nil {
-			if errors.Is(err, engine.ErrDamaged) {
-				return err
-			}
-			return nil // what cannot be decoded ends the text
+			return raw.err // what cannot be decoded ends the text
 		}
 	}
 	return nil
+}
+
+// exactReader reads octets that must all be there, and keeps the error where they
+// are not, which decoders do not tell from one of their own.
+type exactReader struct {
+	r    io.Reader
+	left int64
+	err  error
+}
+
+func (x *exactReader) Read(p []byte) (int, error) {
+	n, err := x.r.Read(p)
+	x.left -= int64(n)
+	if err != nil && x.left > 0 {
+		x.err = errors.Join(err, io.ErrUnexpectedEOF)
+	}
+	return n, err
 }
 
 // plain says whether a part's octets are its text as they stand.

@@ -3,6 +3,8 @@ package search
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"iter"
 	"slices"
 	"time"
@@ -35,6 +37,10 @@ type Options struct {
 	// Alive is asked from time to time, with the messages that have been decided;
 	// its error ends the search. nil: nobody is asked.
 	Alive func(done int) error
+	// Damaged is told of each message that is taken not to match, or sorted as one
+	// with an empty header, because what is stored of it is damaged. It may be told
+	// of one again. nil: nobody is told.
+	Damaged func(u store.UID, err error)
 }
 
 // ErrTooMuch is returned by a search that would read or keep more than it may.
@@ -138,6 +144,21 @@ func (e *Search) Run(ctx context.Context, backward bool, found func(seq int) boo
 // Octets returns how many octets of messages have been read.
 func (e *Search) Octets() int64 { return e.octets }
 
+// damaged gives a message up of which something stored cannot be read.
+func (e *Search) damaged(m *store.Message, err error) {
+	if e.o.Damaged != nil {
+		e.o.Damaged(m.UID, err)
+	}
+}
+
+var errDamagedRecord = fmt.Errorf("its record: %w", engine.ErrDamaged)
+
+// isDamage tells errors of one message from those of the whole store. Octets that
+// are missing at a message's end are damage too.
+func isDamage(err error) bool {
+	return errors.Is(err, engine.ErrDamaged) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
 func (e *Search) alive(ctx context.Context) error {
 	if err := ctx.Err(); err != nil || e.o.Alive == nil {
 		return err
@@ -200,6 +221,10 @@ func (e *Search) byEntry(ctx context.Context) error {
 		case errors.Is(err, store.ErrNoMessage):
 			c.verdict = fails
 			continue
+		case isDamage(err):
+			c.verdict = fails
+			e.damaged(c.message, err)
+			continue
 		case err != nil:
 			return err
 		}
@@ -228,6 +253,11 @@ func (e *Search) byRecord(ctx context.Context) (bool, error) {
 		c := open[i]
 		if r == nil { // it was removed for good
 			c.verdict = fails
+			return true
+		}
+		if len(r) == 0 { // it is damaged
+			c.verdict = fails
+			e.damaged(c.message, errDamagedRecord)
 			return true
 		}
 		c.record = r

@@ -102,6 +102,10 @@ func (e *Search) records(ctx context.Context, seqs []int, needed bool, fn func(s
 		var failed error
 		_, err := e.o.Store.Records(ctx, e.bodies, func(i int, r message.Record) bool {
 			m := e.box.At(some[i])
+			if r != nil && len(r) == 0 { // it is damaged
+				e.damaged(&m, errDamagedRecord)
+				r = nil
+			}
 			failed = fn(some[i], &m, r)
 			return failed == nil
 		})
