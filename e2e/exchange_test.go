@@ -106,6 +106,7 @@ queue.smtp_port = %s
 queue.policy_port = %s
 queue.authorities = "ca.pem"
 queue.retry = ["1s"]
+mailauth.time = "2m"
 `, port, web))
 		s.smtp = net.JoinHostPort(addr, port)
 		x.dns.Add(fmt.Sprintf(`%[1]s.test. MX 10 mx.%[1]s.test.
@@ -283,7 +284,7 @@ func (m *mailbag) send(from *site, name string) {
 }
 
 func submit(from *site, id string) error {
-	nc, err := net.DialTimeout("tcp", from.submission, 10*time.Second)
+	nc, err := net.DialTimeout("tcp", from.submission, patience)
 	if err != nil {
 		return err
 	}

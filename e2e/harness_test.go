@@ -40,6 +40,7 @@ func TestMain(m *testing.M) {
 	// A program with the race detector sleeps for a second before it ends. Races are
 	// told when they are found, and the tests run hundreds of commands.
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	syscall.Umask(0o022) // what other users' programs are given they must be able to read
 	code := m.Run()
 	if path, err := binary(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
@@ -294,14 +295,16 @@ const patience = 4 * time.Minute
 
 // finish runs a command to its end and returns what it printed. One that does
 // not end is killed.
-func finish(cmd *exec.Cmd) (string, error) {
+func finish(cmd *exec.Cmd) (string, error) { return finishWithin(patience, cmd) }
+
+func finishWithin(limit time.Duration, cmd *exec.Cmd) (string, error) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = patience / 4 // for what it has printed to be read, on a busy machine
 	if err := cmd.Start(); err != nil {
 		return "", err
 	}
-	kill := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+	kill := time.AfterFunc(limit, func() { cmd.Process.Kill() })
 	defer kill.Stop()
 	err := cmd.Wait()
 	return out.String(), err

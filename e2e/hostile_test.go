@@ -22,7 +22,7 @@ func TestHostile(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("TRIPOST_HOSTILE")); err == nil && n > 0 {
 		times = n
 	}
-	s := newServer(t, "log.level = 1\nsecurity.cleartext_login = \"always\"\nsecurity.sign_in_time = \"5s\"\nmessage.size = \"12M\"\n", "ann", "mad")
+	s := newServer(t, "log.level = 1\nsecurity.cleartext_login = \"always\"\nsecurity.sign_in_time = \"2m\"\nmessage.size = \"12M\"\n", "ann", "mad")
 	h := &hostile{T: t, server: s, times: times}
 	h.user = h.signedIn("ann")
 	h.mad = h.signedIn("mad")
@@ -103,7 +103,7 @@ func (h *hostile) signedIn(name string) *sortConn {
 	if err != nil {
 		h.Fatal(err)
 	}
-	l.SetDeadline(time.Now().Add(10 * time.Minute))
+	l.SetDeadline(time.Now().Add(20 * time.Minute))
 	h.Cleanup(func() { l.Close() })
 	if _, err := l.line(); err != nil {
 		h.Fatal(err)

@@ -36,6 +36,7 @@ User %s
 Pass "%s"
 SSLType None
 AuthMechs LOGIN
+Timeout 200
 
 IMAPStore far
 Account tripost
@@ -98,6 +99,8 @@ set imap_pass="%s"
 set ssl_starttls=no
 set ssl_force_tls=no
 set imap_keepalive=60
+set imap_poll_timeout=0
+set connect_timeout=200
 set confirmappend=no
 set confirmcreate=no
 set delete=yes

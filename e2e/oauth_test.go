@@ -27,6 +27,7 @@ func TestTokens(t *testing.T) {
 security.oauth.client_id = "mail"
 security.oauth.client_secret_file = "secret"
 security.oauth.claim = "username"
+security.oauth.time = "2m"
 `, issuer.URL))
 	write(t, s.dir, "secret", "geheim\n", 0o600)
 	s.start()

@@ -27,7 +27,7 @@ func tryCurlPOP(t *testing.T, s *server) {
 	s.deliver("curl", 3)
 	curl := func(url string, args ...string) string {
 		t.Helper()
-		return tool(t, "", "curl", append([]string{"-sS", "-k", "--max-time", "60", "-u", address("curl") + ":" + password, url}, args...)...)
+		return tool(t, "", "curl", append([]string{"-sS", "-k", "--max-time", "200", "-u", address("curl") + ":" + password, url}, args...)...)
 	}
 	clear, overTLS := "pop3://"+s.pop+"/", "pop3s://"+s.popTLS+"/"
 	uids := curl(clear, "-X", "UIDL")
@@ -58,7 +58,7 @@ func tryMpop(t *testing.T, s *server) {
 	dir := t.TempDir()
 	run := func(port, tls, starttls string, args ...string) string {
 		rc := write(t, dir, "rc", "account default\nhost 127.0.0.1\nport "+port+"\nuser "+address("mpop")+"\npassword "+password+
-			"\ntls "+tls+"\ntls_starttls "+starttls+"\ntls_certcheck off\nuidls_file "+dir+"/uidls\ndelivery mbox "+dir+"/mbox\n", 0o600)
+			"\ntimeout 200\ntls "+tls+"\ntls_starttls "+starttls+"\ntls_certcheck off\nuidls_file "+dir+"/uidls\ndelivery mbox "+dir+"/mbox\n", 0o600)
 		return tool(t, "", "mpop", append([]string{"-C", rc}, args...)...)
 	}
 	fetched := func() int {
@@ -92,7 +92,7 @@ func tryFetchmail(t *testing.T, s *server) {
 	s.deliver("fetchmail", 3)
 	dir := t.TempDir()
 	run := func(port, ssl string, args ...string) (string, error) {
-		rc := write(t, dir, "rc", "poll 127.0.0.1 protocol pop3 port "+port+" uidl timeout 60\n user \""+address("fetchmail")+"\" password \""+password+
+		rc := write(t, dir, "rc", "poll 127.0.0.1 protocol pop3 port "+port+" uidl timeout 200\n user \""+address("fetchmail")+"\" password \""+password+
 			"\" "+ssl+" no rewrite no sslcertck mda \"cat >> "+dir+"/mbox\"\n", 0o600)
 		return tryWith(t, "", "fetchmail", append([]string{"-f", rc, "--nodetach", "--nosyslog", "--pidfile", dir + "/pid", "--idfile", dir + "/ids"}, args...)...)
 	}
@@ -135,7 +135,7 @@ func (s *server) wantFlags(t *testing.T, account string, want ...string) {
 	c.until("b OK")
 	form := regexp.MustCompile(`UID (\d+)`)
 	var got []string
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		c.send("c UID FETCH 1:* FLAGS")
 		got = nil
 		for _, line := range c.until("c OK") {

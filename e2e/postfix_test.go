@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestPostfix exchanges mail with Postfix, over TLS both ways: what its
@@ -91,7 +90,7 @@ func startPostfix(t *testing.T, addr, relay string) *postfix {
 	p := &postfix{t: t, dir: dir}
 	t.Cleanup(func() {
 		_, _ = exec.Command("postfix", "-c", dir, "abort").CombinedOutput() // it may not have come up
-		os.RemoveAll(dir)
+		until(t, "Postfix is gone", func() bool { return os.RemoveAll(dir) == nil && !answers(addr) })
 	})
 	owner, err := osuser.Lookup("postfix")
 	if err != nil {
@@ -117,12 +116,7 @@ func startPostfix(t *testing.T, addr, relay string) *postfix {
 	p.configure(addr, relay, uid, gid)
 	tool(t, "", "postfix", "-c", dir, "start")
 	until(t, "Postfix answers", func() bool {
-		conn, err := net.DialTimeout("tcp", addr, time.Second)
-		if err != nil {
-			return false
-		}
-		conn.Close()
-		return true
+		return answers(addr)
 	})
 	return p
 }

@@ -46,7 +46,7 @@ func TestSwaks(t *testing.T) {
 	if err := os.WriteFile(attachment, []byte(strings.Repeat("\x00\r\x01\n", 5000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	base := []string{"--server", s.smtp, "--from", "joe@client.test", "--to", address("ann"), "--timeout", "30"}
+	base := []string{"--server", s.smtp, "--from", "joe@client.test", "--to", address("ann"), "--timeout", "200"}
 	for _, c := range []struct {
 		name string
 		args []string

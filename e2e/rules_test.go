@@ -18,7 +18,7 @@ func TestRules(t *testing.T) {
 	s.run("rule", "add", address("bob"), `away: vacation "Back in May.\n-- \nBob"`)
 	send := func(from, to, subject string) {
 		t.Helper()
-		tool(t, "", "swaks", "--server", s.smtp, "--from", from, "--to", to, "--h-Subject", subject)
+		tool(t, "", "swaks", "--timeout", "200", "--server", s.smtp, "--from", from, "--to", to, "--h-Subject", subject)
 	}
 	send("news@shop.test", address("ann"), "an offer")
 	send(address("carl"), address("ann"), "this is for bob")
@@ -86,7 +86,7 @@ func TestKillRules(t *testing.T) {
 		}
 		select {
 		case <-enough:
-		case <-time.After(time.Minute):
+		case <-time.After(patience):
 			t.Fatal("no mail goes in")
 		}
 		s.kill()

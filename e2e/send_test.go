@@ -31,21 +31,21 @@ c.quit()
 		send func(t *testing.T, subject string)
 	}{
 		{"swaks to the exchanger", func(t *testing.T, subject string) {
-			tool(t, "", "swaks", "--server", s.smtp, "--from", address("ann"), "--to", address("bob"), "--h-Subject", subject)
+			tool(t, "", "swaks", "--timeout", "200", "--server", s.smtp, "--from", address("ann"), "--to", address("bob"), "--h-Subject", subject)
 		}},
 		{"swaks with STARTTLS", func(t *testing.T, subject string) {
-			tool(t, "", "swaks", "--server", s.smtp, "--tls", "--from", address("ann"), "--to", address("bob"), "--h-Subject", subject)
+			tool(t, "", "swaks", "--timeout", "200", "--server", s.smtp, "--tls", "--from", address("ann"), "--to", address("bob"), "--h-Subject", subject)
 		}},
 		{"swaks AUTH PLAIN", func(t *testing.T, subject string) {
-			tool(t, "", "swaks", "--server", s.submission, "--tls", "--auth", "PLAIN", "--auth-user", address("ann"), "--auth-password", password,
+			tool(t, "", "swaks", "--timeout", "200", "--server", s.submission, "--tls", "--auth", "PLAIN", "--auth-user", address("ann"), "--auth-password", password,
 				"--from", address("ann"), "--to", address("bob"), "--h-Subject", subject)
 		}},
 		{"swaks AUTH LOGIN", func(t *testing.T, subject string) {
-			tool(t, "", "swaks", "--server", s.submission, "--tls", "--auth", "LOGIN", "--auth-user", address("ann"), "--auth-password", password,
+			tool(t, "", "swaks", "--timeout", "200", "--server", s.submission, "--tls", "--auth", "LOGIN", "--auth-user", address("ann"), "--auth-password", password,
 				"--from", address("ann"), "--to", address("bob"), "--h-Subject", subject)
 		}},
 		{"swaks over TLS, pipelining", func(t *testing.T, subject string) {
-			tool(t, "", "swaks", "--server", s.submissionTLS, "--tls-on-connect", "--pipeline", "--auth", "PLAIN", "--auth-user", address("ann"), "--auth-password", password,
+			tool(t, "", "swaks", "--timeout", "200", "--server", s.submissionTLS, "--tls-on-connect", "--pipeline", "--auth", "PLAIN", "--auth-user", address("ann"), "--auth-password", password,
 				"--from", address("ann"), "--to", address("bob"), "--h-Subject", subject)
 		}},
 		{"curl", func(t *testing.T, subject string) {
@@ -89,7 +89,7 @@ func TestNoOpenRelay(t *testing.T) {
 		"x%elsewhere.test@[127.0.0.1]", "x%y@elsewhere.test._via", "ann@company.test@elsewhere.test",
 	} {
 		for _, server := range []string{s.smtp, s.submission} {
-			out, err := tryWith(t, "", "swaks", "--server", server, "--from", "stranger@elsewhere.test", "--to", to)
+			out, err := tryWith(t, "", "swaks", "--timeout", "200", "--server", server, "--from", "stranger@elsewhere.test", "--to", to)
 			if err == nil {
 				t.Errorf("mail to %s was taken:\n%s", to, out)
 			}

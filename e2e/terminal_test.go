@@ -34,7 +34,7 @@ func inTerminal(t *testing.T, home, command string) *terminal {
 	x.cmd = exec.Command(program(t, "script"), "-qec", command, "/dev/null")
 	x.cmd.Env = append(os.Environ(), "HOME="+home, "LC_ALL=C", "TERM=xterm", "LINES=24", "COLUMNS=80")
 	x.cmd.Stdout, x.cmd.Stderr = x, x
-	x.cmd.WaitDelay = time.Second
+	x.cmd.WaitDelay = patience / 4
 	var err error
 	if x.keys, err = x.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
