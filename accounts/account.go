@@ -23,8 +23,7 @@ type Account struct {
 	Local    string // canonical, "jsmith"
 	Domain   string // canonical, "company.test"
 	RealName string
-	Services Service // its own; those that count are on in the domain too
-	Locked   bool    // it receives mail, but nobody can sign in
+	Locked   bool // it receives mail, but nobody can sign in
 	// Compromised is set with Locked for an account in wrong hands: besides, nothing
 	// that its rules ask for is done.
 	Compromised bool
@@ -49,7 +48,7 @@ func (a Account) Identity() store.Identity {
 	return store.Identity{Account: a.ID, Name: a.Address()}
 }
 
-// AddAccount makes an account with all services on, its INBOX and the initial
+// AddAccount makes an account with its INBOX and the initial
 // mailboxes. An address without a domain is one of the Main Domain. Without a
 // password ("") nobody can sign in to it yet.
 func (d *Directory) AddAccount(ctx context.Context, addr, password string) (Account, error) {
@@ -84,7 +83,7 @@ func (w *writer) addAccount(addr string, cred *credentials, mailboxes []InitialM
 	if err := w.addMailboxes(id, mailboxes); err != nil {
 		return Account{}, err
 	}
-	acct := Account{ID: id, Local: local, Domain: dom, Services: AllServices, Created: now.UTC().Truncate(time.Second)}
+	acct := Account{ID: id, Local: local, Domain: dom, Created: now.UTC().Truncate(time.Second)}
 	w.put(objectKey(dom, local), encodeObject(object{id: id}))
 	w.put(byAgeKey(dom, id), newRecord().b)
 	w.put(idKey(keyAccount, id), encodeAccount(acct))
@@ -255,7 +254,6 @@ func (w *writer) setAccount(addr string, change func(*Account) error, seal ciphe
 	if err := acct.Policy.check(); err != nil {
 		return Account{}, err
 	}
-	acct.Services &= AllServices
 	if err := w.replaceCertificate(&acct, old.Certificate); err != nil {
 		return Account{}, err
 	}

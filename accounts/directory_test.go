@@ -23,7 +23,7 @@ func TestDomains(t *testing.T) {
 	wantError(t, err, ErrNoDomain)
 
 	dom, err := d.AddDomain(ctx, "Company.Test.")
-	if err != nil || dom.Name != "company.test" || !dom.Main || dom.Services != AllServices {
+	if err != nil || dom.Name != "company.test" || !dom.Main || dom.Services != (Setting[Service]{}) || dom.Pool == 0 {
 		t.Fatalf("%+v, %v", dom, err)
 	}
 	dom, err = d.AddDomain(ctx, "bücher.test")
@@ -103,15 +103,15 @@ func TestSetDomain(t *testing.T) {
 	_, err = d.SetDomain(ctx, "company.test", func(d *Domain) error { d.Main = false; return nil })
 	wantError(t, err, ErrMainDomain)
 	refused := errors.New("no")
-	_, err = d.SetDomain(ctx, "company.test", func(d *Domain) error { d.Services = 0; return refused })
+	_, err = d.SetDomain(ctx, "company.test", func(d *Domain) error { d.Services = Set(Service(0)); return refused })
 	wantError(t, err, refused)
 
-	dom, err := d.SetDomain(ctx, "client1.test", func(d *Domain) error { d.Main, d.Services = true, POP; return nil })
+	dom, err := d.SetDomain(ctx, "client1.test", func(d *Domain) error { d.Main, d.Services = true, Set(POP); return nil })
 	if err != nil || !dom.Main {
 		t.Errorf("%+v, %v", dom, err)
 	}
 	main, err := d.MainDomain(ctx)
-	if err != nil || main.Name != "client1.test" || main.Services != POP {
+	if err != nil || main.Name != "client1.test" || main.Services != Set(POP) {
 		t.Errorf("%+v, %v", main, err)
 	}
 	if old, err := d.Domain(ctx, "company.test"); err != nil || old.Main {
@@ -203,7 +203,7 @@ func TestAccounts(t *testing.T) {
 	d := openDirectory(t)
 
 	acct, err := d.AddAccount(ctx, "J.Smith", "tulip")
-	if err != nil || acct.Address() != "j.smith@company.test" || acct.ID == 0 || acct.Services != AllServices || acct.Created.IsZero() {
+	if err != nil || acct.Address() != "j.smith@company.test" || acct.ID == 0 || acct.Services != (Setting[Service]{}) || acct.Created.IsZero() {
 		t.Fatalf("%+v, %v", acct, err)
 	}
 	if id := acct.Identity(); id.Account != acct.ID || id.Name != "j.smith@company.test" {
@@ -341,7 +341,7 @@ func TestSetAccount(t *testing.T) {
 	d := openDirectory(t)
 	must(t)(d.AddAccount(ctx, "jsmith", ""))
 	acct, err := d.SetAccount(ctx, "jsmith", func(a *Account) error {
-		a.RealName, a.Services, a.MaxOctets, a.Locked = "J. Smïth", POP|Mail, Set[int64](1<<30), true
+		a.RealName, a.Services, a.MaxOctets, a.Locked = "J. Smïth", Set(POP|Mail), Set[int64](1<<30), true
 		return nil
 	})
 	if err != nil {

@@ -3,10 +3,13 @@ package accounts
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"time"
+
+	"tripost/store"
 )
 
 // maxDomainAliases bounds the record of one domain.
@@ -14,11 +17,10 @@ const maxDomainAliases = 200
 
 // Domain is a set of accounts and aliases with one name space.
 type Domain struct {
-	Name     string   // canonical, see [CanonicalDomain]
-	Main     bool     // names without a domain belong to it
-	Aliases  []string // further names, canonical
-	Services Service  // what its accounts may do at most
-	Created  time.Time
+	Name    string   // canonical, see [CanonicalDomain]
+	Main    bool     // names without a domain belong to it
+	Aliases []string // further names, canonical
+	Created time.Time
 
 	// Addresses are the IP addresses of this host that are assigned to it: a
 	// login name without a domain that comes in on one of them is one of this
@@ -30,11 +32,16 @@ type Domain struct {
 	Unknown string
 	// AllSenders may send to all@ this domain, which reaches all its accounts.
 	AllSenders Senders
-	// Policy is that of the accounts that leave it to the domain.
+	// TotalOctets and TotalMessages are what its accounts may keep together; 0: no
+	// limit. Pool counts what they keep: see [store.Snapshot.PoolUsage].
+	TotalOctets, TotalMessages int64
+	Pool                       store.PoolID
+	// Policy is that of the accounts that leave it to the domain. Of Services they
+	// have none that the domain has not.
 	Policy
 }
 
-// AddDomain makes a domain with all services on. The first one is the Main
+// AddDomain makes a domain. The first one is the Main
 // Domain. ErrExists when the name is a domain or an alias of one.
 func (d *Directory) AddDomain(ctx context.Context, name string) (Domain, error) {
 	secret, err := d.random(secretLength)
@@ -64,7 +71,10 @@ func (w *writer) addDomain(name string, now time.Time, secret []byte) (Domain, e
 	if err != nil {
 		return Domain{}, err
 	}
-	dom := Domain{Name: canonical, Main: main == "", Services: AllServices, Created: now.UTC().Truncate(time.Second)}
+	dom := Domain{Name: canonical, Main: main == "", Created: now.UTC().Truncate(time.Second)}
+	if dom.Pool, err = w.tx.CreatePool(); err != nil {
+		return Domain{}, err
+	}
 	w.put(domainKey(canonical), encodeDomain(dom))
 	if dom.Main {
 		w.setMain(canonical)
@@ -203,8 +213,9 @@ func (n *Names) domainRecord(canonical string) (d Domain, aliasOf string, err er
 	return d, aliasOf, err
 }
 
-// SetDomain lets change alter a domain: its aliases, services, addresses and
-// policy, and Main from false to true, which takes it from the other one. Name and Created stay. change may be called more than once.
+// SetDomain lets change alter a domain: its aliases, addresses, quota and
+// policy, and Main from false to true, which takes it from the other one. Name,
+// Created and Pool stay. change may be called more than once.
 func (d *Directory) SetDomain(ctx context.Context, name string, change func(*Domain) error) (Domain, error) {
 	var dom Domain
 	err := d.update(ctx, func(w *writer) (err error) {
@@ -229,18 +240,17 @@ func (w *writer) setDomain(name string, alter func(*Domain) error) (Domain, erro
 		return Domain{}, err
 	}
 	switch {
-	case dom.Name != old.Name || !dom.Created.Equal(old.Created):
-		return Domain{}, fmt.Errorf("name and time of creation stay: %w", ErrBadValue)
+	case dom.Name != old.Name || !dom.Created.Equal(old.Created) || dom.Pool != old.Pool:
+		return Domain{}, fmt.Errorf("name, time of creation and pool stay: %w", ErrBadValue)
 	case old.Main && !dom.Main:
 		return Domain{}, fmt.Errorf("make another domain the Main Domain instead: %w", ErrMainDomain)
 	}
-	if err := dom.Policy.check(); err != nil {
+	if err := errors.Join(dom.Policy.check(), checkQuota("domain_quota", dom.TotalOctets), checkQuota("domain_quota_messages", dom.TotalMessages)); err != nil {
 		return Domain{}, err
 	}
 	if dom.Unknown != "" && dom.Unknown != UnknownDiscard && !isTarget(dom.Unknown) {
 		return Domain{}, fmt.Errorf("unknown: %w: use refuse, discard or an address, with at most one asterisk for the name", ErrBadValue)
 	}
-	dom.Services &= AllServices
 	if err := w.replaceDomainAliases(&dom, old.Aliases); err != nil {
 		return Domain{}, err
 	}
@@ -252,6 +262,9 @@ func (w *writer) setDomain(name string, alter func(*Domain) error) (Domain, erro
 	}
 	w.replaceStrict(domainKey(dom.Name), dom.Policy, old.Policy)
 	w.put(domainKey(dom.Name), encodeDomain(dom))
+	if err := w.tx.SetPoolQuota(dom.Pool, dom.TotalOctets, dom.TotalMessages); err != nil {
+		return Domain{}, err
+	}
 	if dom.MaxOctets != old.MaxOctets || dom.MaxMessages != old.MaxMessages {
 		return dom, w.applyQuotas(dom)
 	}
@@ -328,6 +341,7 @@ func (w *writer) removeDomain(name string) error {
 	}
 	w.replaceStrict(domainKey(dom.Name), Policy{}, dom.Policy)
 	w.delete(domainKey(dom.Name))
+	w.tx.RemovePool(dom.Pool)
 	return nil
 }
 

@@ -28,6 +28,7 @@ type exchange struct {
 type signInRecord struct {
 	account     Account
 	domain      Domain
+	services    Service // on for the account
 	individual  string
 	groups      []string
 	credentials credentials
@@ -117,6 +118,7 @@ func (d *Directory) signInRecord(ctx context.Context, route LoginRoute) (signInR
 		if rec.domain, err = n.Domain(rec.account.Domain); err != nil {
 			return err
 		}
+		rec.services = n.Services(rec.account, rec.domain)
 		if rec.groups, err = n.GroupsOf(rec.account); err != nil {
 			return err
 		}
@@ -217,13 +219,16 @@ func (e *exchange) admit(ctx context.Context) (*SignedIn, error) {
 
 // missing says which of the wanted services is off, and for whom; "" if none is.
 func (r signInRecord) missing(want Service) string {
+	off := want &^ r.services
+	own, has := r.account.Policy.Services.Get()
 	switch {
-	case !r.account.Services.Has(want):
-		return (want &^ r.account.Services).String() + " is off for the account"
-	case !r.domain.Services.Has(want):
-		return (want &^ r.domain.Services).String() + " is off for the domain " + r.domain.Name
+	case off == 0:
+		return ""
+	case has && !own.Has(want):
+		return (want &^ own).String() + " is off for the account"
+	default:
+		return off.String() + " is off for the domain " + r.domain.Name
 	}
-	return ""
 }
 
 // secureMethodRequired tells whether what crossed the network in clear is to be

@@ -18,7 +18,7 @@ func TestKnownDomains(t *testing.T) {
 		t.Helper()
 		for range 3 {
 			dom, err := d.Domain(t.Context(), name)
-			got := fmt.Sprint(dom.Name, " ", dom.Main, " ", dom.Services)
+			got := fmt.Sprint(dom.Name, " ", dom.Main, " ", dom.Services.Or(AllServices))
 			if err != nil {
 				got = "none"
 				if !errors.Is(err, ErrNoDomain) {
@@ -48,7 +48,7 @@ func TestKnownDomains(t *testing.T) {
 	ask("", "one.test true all")
 	ask("two.test", "two.test false all")
 	ask("alias.test", "none")
-	set("two.test", func(dom *Domain) { dom.Services, dom.Aliases = POP, []string{"alias.test"} })
+	set("two.test", func(dom *Domain) { dom.Services, dom.Aliases = Set(POP), []string{"alias.test"} })
 	ask("two.test", "two.test false pop")
 	ask("alias.test", "two.test false pop")
 	set("two.test", func(dom *Domain) { dom.Main = true })

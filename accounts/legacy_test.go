@@ -61,7 +61,7 @@ func TestAPOP(t *testing.T) {
 	}
 	_, err := a.APOP(ctx, at, "", "old", hex.EncodeToString(digestAPOP("", "tulip")))
 	wantError(t, err, ErrMechanism)
-	must(t)(a.directory.SetAccount(ctx, "old", func(a *Account) error { a.Services = IMAP; return nil }))
+	must(t)(a.directory.SetAccount(ctx, "old", func(a *Account) error { a.Services = Set(IMAP); return nil }))
 	_, err = a.APOP(ctx, at, stamp, "old", digest("tulip"))
 	wantError(t, err, ErrService)
 

@@ -51,9 +51,9 @@ func TestReasonsInTheLog(t *testing.T) {
 	must(t)(a.directory.SetAccount(ctx, "old", func(a *Account) error { a.SecureMethodRequired = On; return nil }))
 	_, _ = a.Password(ctx, at, "PASS", "old", "tulip")
 	_, _ = a.APOP(ctx, at, "<1@x>", "old", hex.EncodeToString(digestAPOP("<1@x>", "tulip")))
-	must(t)(a.directory.SetDomain(ctx, "company.test", func(d *Domain) error { d.Services = Mail; return nil }))
+	must(t)(a.directory.SetDomain(ctx, "company.test", func(d *Domain) error { d.Services = Set(Mail); return nil }))
 	_, _ = a.APOP(ctx, at, "<1@x>", "old", hex.EncodeToString(digestAPOP("<1@x>", "tulip")))
-	must(t)(a.directory.SetAccount(ctx, "jsmith", func(a *Account) error { a.Services = Mail; return nil }))
+	must(t)(a.directory.SetAccount(ctx, "jsmith", func(a *Account) error { a.Services = Set(Mail); return nil }))
 	talk(at, "OAUTHBEARER", bearer("jsmith", "of-jsmith"))
 
 	fingerprint := func(name string) string { return "certificate " + Fingerprint(madeFor(name)) }

@@ -75,7 +75,7 @@ func (n *Names) Find(dom Domain, local string) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	obj := Object{Account: &acct, Services: acct.Services & dom.Services}
+	obj := Object{Account: &acct, Services: n.Services(acct, dom)}
 	if found.kind == isAlias {
 		obj.Alias = name
 	}
@@ -115,7 +115,7 @@ func (n *Names) Everybody(dom Domain) ([]string, error) {
 			return err
 		}
 		takes := acct.Policy.over(dom.Policy).over(*n.server).MailToAll.Or(true)
-		if takes && (acct.Services & dom.Services).Has(Mail) {
+		if takes && n.Services(acct, dom).Has(Mail) {
 			list = append(list, acct.Address())
 		}
 		return nil

@@ -162,7 +162,7 @@ func TestDomainPolicies(t *testing.T) {
 		must(t)(d.AddAccount(ctx, name, ""))
 	}
 	must(t)(d.SetAccount(ctx, "bob", func(a *Account) error { a.MailToAll = Set(false); return nil }))
-	must(t)(d.SetAccount(ctx, "cat", func(a *Account) error { a.Services = POP; return nil }))
+	must(t)(d.SetAccount(ctx, "cat", func(a *Account) error { a.Services = Set(POP); return nil }))
 	dom, err := d.Domain(ctx, "")
 	must(t)(nil, err)
 	must(t)(nil, d.View(ctx, func(n *Names) error {

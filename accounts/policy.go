@@ -3,6 +3,7 @@ package accounts
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -45,6 +46,9 @@ type Policy struct {
 	// MailToAll lets an account get mail that was sent to all@ its domain; it
 	// does where nothing says otherwise.
 	MailToAll Setting[bool]
+	// Services are what accounts may do; all where nothing says otherwise. See
+	// [Names.Services] for those that are on.
+	Services Setting[Service]
 	// IMAPHide are capabilities that IMAP clients are not told of.
 	IMAPHide Setting[Hidden]
 }
@@ -78,6 +82,7 @@ func (p Policy) over(above Policy) Policy {
 		MaxOctets:            p.MaxOctets.over(above.MaxOctets),
 		MaxMessages:          p.MaxMessages.over(above.MaxMessages),
 		MailToAll:            p.MailToAll.over(above.MailToAll),
+		Services:             p.Services.over(above.Services),
 		IMAPHide:             p.IMAPHide.over(above.IMAPHide),
 	}
 }
@@ -101,12 +106,7 @@ func (p Policy) check() error {
 			return fmt.Errorf("handling %d: %w", h, ErrBadValue)
 		}
 	}
-	for name, n := range map[string]int64{"quota": p.MaxOctets.value, "quota_messages": p.MaxMessages.value} {
-		if n < 0 || n > maxQuota {
-			return fmt.Errorf("%s: %d: %w: at most %d", name, n, ErrBadValue, int64(maxQuota))
-		}
-	}
-	return p.IMAPHide.value.check()
+	return errors.Join(checkQuota("quota", p.MaxOctets.value), checkQuota("quota_messages", p.MaxMessages.value), p.IMAPHide.value.check())
 }
 
 // policySetting is how one setting is named and written.
@@ -119,6 +119,7 @@ type policySetting struct {
 // policySettings returns the table of them.
 func policySettings() []policySetting {
 	return []policySetting{
+		{"services", parseServices, servicesText},
 		{"secure_method_required", parseSecureMethod, secureMethodText},
 		settingOf("pop_expire", func(p *Policy) *Setting[int] { return &p.POPExpire }, parseDays, daysText),
 		settingOf("pop_login_delay", func(p *Policy) *Setting[time.Duration] { return &p.POPLoginDelay }, parseDelay, delayText),
@@ -128,7 +129,7 @@ func policySettings() []policySetting {
 		settingOf("send_as", func(p *Policy) *Setting[string] { return &p.SendAs }, parseSendAs, func(s string) string { return s }),
 		handlingOf("spam", func(p *Policy) *Setting[Handling] { return &p.Spam }),
 		settingOf("quota", func(p *Policy) *Setting[int64] { return &p.MaxOctets }, ParseSize, FormatSize),
-		settingOf("quota_messages", func(p *Policy) *Setting[int64] { return &p.MaxMessages }, parseCount, countText),
+		settingOf("quota_messages", func(p *Policy) *Setting[int64] { return &p.MaxMessages }, ParseCount, countText),
 		settingOf("mail_to_all", func(p *Policy) *Setting[bool] { return &p.MailToAll }, parseOn, onText),
 		settingOf("imap_hide", func(p *Policy) *Setting[Hidden] { return &p.IMAPHide }, ParseHidden, hiddenText),
 	}
@@ -263,7 +264,8 @@ func parsePercent(s string) (int, error) {
 	return n, nil
 }
 
-func parseCount(s string) (int64, error) {
+// ParseCount reads a number that is not below zero. ErrBadValue.
+func ParseCount(s string) (int64, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 0 {
 		return 0, fmt.Errorf("%q: %w: use a number such as 10000, off or default", clip(s), ErrBadValue)
@@ -293,6 +295,24 @@ func secureMethodText(p *Policy) string {
 		return ""
 	}
 	return p.SecureMethodRequired.String()
+}
+
+func parseServices(p *Policy, value string) error {
+	if value == "default" {
+		p.Services = Setting[Service]{}
+		return nil
+	}
+	set, err := ParseServices(value)
+	p.Services = Set(set)
+	return err
+}
+
+func servicesText(p *Policy) string {
+	set, made := p.Services.Get()
+	if !made {
+		return ""
+	}
+	return set.String()
 }
 
 // Policy returns what counts for an account: its own settings over those of its

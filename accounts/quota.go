@@ -7,14 +7,26 @@ import (
 	"tripost/store"
 )
 
-// Quotas are kept twice: as settings here, and as the limits of each account in
-// the store, which it asks at each message. Whoever changes the first brings the
-// second along in the same transaction.
+// Quotas are kept twice: as settings here, and as the limits of each account and
+// of each domain's pool in the store, which it asks at each message. Whoever
+// changes the first brings the second along in the same transaction.
 
-// applyQuota gives the store the limits that count for an account.
+// checkQuota refuses a limit out of its range, with ErrBadValue.
+func checkQuota(name string, n int64) error {
+	if n < 0 || n > maxQuota {
+		return fmt.Errorf("%s: %d: %w: at most %d", name, n, ErrBadValue, int64(maxQuota))
+	}
+	return nil
+}
+
+// applyQuota gives the store the limits that count for an account, and puts it
+// into the pool of its domain.
 func (w *writer) applyQuota(acct Account, dom Domain) error {
 	p := acct.Policy.over(dom.Policy).over(*w.server)
 	octets, messages := p.MaxOctets.Or(0), p.MaxMessages.Or(0)
+	if err := w.tx.SetPool(acct.ID, dom.Pool); err != nil {
+		return err
+	}
 	have, err := w.tx.Usage(acct.ID)
 	if err != nil || have.OctetLimit == octets && have.MessageLimit == messages {
 		return err
@@ -40,6 +52,46 @@ func (w *writer) applyQuotas(dom Domain) error {
 		}
 	}
 	return err
+}
+
+// DomainUsage returns what the accounts of a domain hold and may hold together.
+func (d *Directory) DomainUsage(ctx context.Context, dom Domain) (u store.Usage, err error) {
+	err = d.store.View(ctx, func(r *store.Snapshot) (err error) {
+		u, err = r.PoolUsage(dom.Pool)
+		return err
+	})
+	if err != nil {
+		return u, fmt.Errorf("reading what the accounts of %s hold: %w", dom.Name, err)
+	}
+	return u, nil
+}
+
+// Upgrade brings the domains of an earlier version along: each gets a pool that
+// counts what its accounts hold. It does nothing where all have one, and may be cut
+// short and run again.
+func (d *Directory) Upgrade(ctx context.Context) error {
+	all, err := d.Domains(ctx)
+	for _, dom := range all {
+		if err == nil && dom.Pool == 0 {
+			err = d.update(ctx, func(w *writer) error { return w.addPool(dom.Name) })
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("counting what the accounts of domains hold: %w", err)
+	}
+	return nil
+}
+
+func (w *writer) addPool(domain string) error {
+	dom, err := w.Domain(domain)
+	if err != nil || dom.Pool != 0 {
+		return err
+	}
+	if dom.Pool, err = w.tx.CreatePool(); err != nil {
+		return err
+	}
+	w.put(domainKey(dom.Name), encodeDomain(dom))
+	return w.applyQuotas(dom)
 }
 
 // ApplyQuotas gives the store the limits that count for each account. It is for

@@ -196,6 +196,7 @@ func (r *record) policy(p Policy) *record {
 	percent, hasPercent := p.QuotaAlert.Get()
 	sendAs, hasSendAs := p.SendAs.Get()
 	hide, hasHide := p.IMAPHide.Get()
+	_, hasServices := p.Services.Get() // what they are stands before
 	return r.choice(hasDays).number(uint64(days)).
 		choice(hasDelay).number(uint64(delay / time.Second)).
 		choice(hasHold).number(uint64(hold.Messages)).number(uint64(hold.Percent)).
@@ -203,7 +204,8 @@ func (r *record) policy(p Policy) *record {
 		number(uint64(p.DMARC.Or(0))).number(uint64(p.Spam.Or(0))).
 		choice(hasSendAs).text(sendAs).
 		limit(p.MaxOctets).limit(p.MaxMessages).toggle(p.MailToAll).
-		choice(hasHide).text(string(hide))
+		choice(hasHide).text(string(hide)).
+		choice(hasServices)
 }
 
 func (r *record) limit(s Setting[int64]) *record {
@@ -233,6 +235,14 @@ func (f *fields) toggle(s *Setting[bool]) {
 
 // policy reads what [record.policy] added.
 func (f *fields) policy(p *Policy) {
+	f.earlierPolicy(p)
+	if f.more() {
+		f.servicesSet(&p.Services)
+	}
+}
+
+// earlierPolicy reads what a policy had while it stood among the fields of a domain.
+func (f *fields) earlierPolicy(p *Policy) {
 	if set, days := f.choice(), f.upTo(maxExpire); set {
 		p.POPExpire = Set(days)
 	}
@@ -290,6 +300,13 @@ func (f *fields) more() bool { return len(f.b) > 0 }
 
 func (f *fields) fail() { f.b, f.err = nil, errRecord }
 
+// join takes over what went wrong in reading a part of the value.
+func (f *fields) join(part *fields) {
+	if part.err != nil || len(part.b) > 0 {
+		f.fail()
+	}
+}
+
 // end returns what went wrong in reading a record of kind.
 func (f *fields) end(kind byte) error {
 	if f.err == nil && len(f.b) > 0 {
@@ -301,10 +318,39 @@ func (f *fields) end(kind byte) error {
 	return nil
 }
 
-// Services are kept as those that are off, so that one added later is on.
+// Services are kept as those that are off, so that one added later is on. Where
+// none is off they are left to the next one up, unless the policy says that they
+// are set.
+
+func servicesOff(s Setting[Service]) uint64 {
+	if on, set := s.Get(); set {
+		return uint64(AllServices &^ on)
+	}
+	return 0
+}
+
+func (f *fields) servicesOff(s *Setting[Service]) {
+	if off := Service(f.number()); off != 0 {
+		*s = Set(AllServices &^ off)
+	}
+}
+
+// servicesSet reads whether services are set where none is off.
+func (f *fields) servicesSet(s *Setting[Service]) {
+	if set := f.choice(); set && *s == (Setting[Service]{}) {
+		*s = Set(AllServices)
+	}
+}
+
+// What a record of kind D is, in its first field. With 0 it is a domain whose
+// policy stands among the other fields, where it can get nothing new.
+const (
+	domainAlias  = 1
+	domainRecord = 2 // its policy is one field
+)
 
 func encodeDomain(d Domain) []byte {
-	r := newRecord().number(0).number(uint64(AllServices &^ d.Services)).time(d.Created).number(uint64(len(d.Aliases)))
+	r := newRecord().number(domainRecord).number(servicesOff(d.Services)).time(d.Created).number(uint64(len(d.Aliases)))
 	for _, a := range d.Aliases {
 		r.text(a)
 	}
@@ -312,19 +358,24 @@ func encodeDomain(d Domain) []byte {
 	for _, ip := range d.Addresses {
 		r.text(string(ip.AsSlice()))
 	}
-	return r.policy(d.Policy).text(d.Unknown).number(uint64(d.AllSenders)).b
+	policy := (&record{}).policy(d.Policy)
+	return r.text(string(policy.b)).text(d.Unknown).number(uint64(d.AllSenders)).
+		number(uint64(d.Pool)).number(uint64(d.TotalOctets)).number(uint64(d.TotalMessages)).b
 }
 
-func encodeDomainAlias(of string) []byte { return newRecord().number(1).text(of).b }
+func encodeDomainAlias(of string) []byte { return newRecord().number(domainAlias).text(of).b }
 
 // decodeDomain returns the domain, or the name of the one that this is an alias of.
 func decodeDomain(name string, b []byte) (d Domain, aliasOf string, err error) {
 	f := readRecord(b)
-	if f.choice() {
+	kind := f.upTo(domainRecord)
+	if kind == domainAlias {
 		aliasOf = f.text()
 		return d, aliasOf, f.end(keyDomain)
 	}
-	d = Domain{Name: name, Services: AllServices &^ Service(f.number()), Created: f.time()}
+	d.Name = name
+	f.servicesOff(&d.Services)
+	d.Created = f.time()
 	for range min(f.number(), uint64(len(b))) {
 		d.Aliases = append(d.Aliases, f.text())
 	}
@@ -334,13 +385,30 @@ func decodeDomain(name string, b []byte) (d Domain, aliasOf string, err error) {
 			d.Addresses = append(d.Addresses, f.address())
 		}
 	}
-	if f.more() {
-		f.policy(&d.Policy)
+	switch {
+	case kind == domainRecord:
+		policy := fields{b: []byte(f.text())}
+		policy.policy(&d.Policy)
+		f.join(&policy)
+	case f.more():
+		f.earlierPolicy(&d.Policy)
 	}
 	if f.more() {
 		d.Unknown, d.AllSenders = f.text(), Senders(f.upTo(int(lastSenders)))
 	}
+	if f.more() {
+		d.Pool = store.PoolID(f.number())
+		f.quota(&d.TotalOctets)
+		f.quota(&d.TotalMessages)
+	}
 	return d, "", f.end(keyDomain)
+}
+
+// quota reads what may be kept at most.
+func (f *fields) quota(n *int64) {
+	if *n = int64(min(f.number(), maxQuota+1)); *n > maxQuota {
+		f.fail()
+	}
 }
 
 func (f *fields) address() netip.Addr {
@@ -397,7 +465,7 @@ func decodeObject(b []byte) (object, error) {
 }
 
 func encodeAccount(a Account) []byte {
-	return newRecord().text(a.Local).text(a.Domain).text(a.RealName).number(uint64(AllServices &^ a.Services)).
+	return newRecord().text(a.Local).text(a.Domain).text(a.RealName).number(servicesOff(a.Services)).
 		number(0).lock(a).time(a.Created).
 		choice(a.LegacyAuth).number(uint64(a.SecureMethodRequired)).text(a.Certificate).policy(a.Policy).b
 }
@@ -418,8 +486,8 @@ func decodeAccount(id store.AccountID, b []byte) (Account, error) {
 	f := readRecord(b)
 	a := Account{
 		ID: id, Local: f.text(), Domain: f.text(), RealName: f.text(),
-		Services: AllServices &^ Service(f.number()),
 	}
+	f.servicesOff(&a.Services)
 	quota := f.number() // where it stood before domains had one
 	lock := f.upTo(2)
 	a.Locked, a.Compromised, a.Created = lock > 0, lock == 2, f.time()

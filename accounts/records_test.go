@@ -13,18 +13,18 @@ func TestRecordsComeBack(t *testing.T) {
 	t.Parallel()
 	when := time.Date(2026, 11, 23, 10, 15, 2, 0, time.UTC)
 
-	dom := Domain{Name: "company.test", Aliases: []string{"a.test", "b.test"}, Services: POP | Mail, Created: when,
+	dom := Domain{Name: "company.test", Aliases: []string{"a.test", "b.test"}, Created: when, Unknown: "x@y.test", AllSenders: SendersUsers, Pool: 9, TotalOctets: 1 << 40, TotalMessages: 7,
 		Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")},
-		Policy:    Policy{SecureMethodRequired: On, POPExpire: Set(0), POPHold: Set(Hold{1000, 50})}}
+		Policy:    Policy{SecureMethodRequired: On, POPExpire: Set(0), POPHold: Set(Hold{1000, 50}), Services: Set(POP | Mail)}}
 	if got, _, err := decodeDomain("company.test", encodeDomain(dom)); err != nil || !reflect.DeepEqual(got, dom) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, of, err := decodeDomain("a.test", encodeDomainAlias("company.test")); err != nil || of != "company.test" {
 		t.Errorf("%q, %v", of, err)
 	}
-	acct := Account{ID: 7, Local: "jsmith", Domain: "company.test", RealName: "J. Smith", Services: IMAP, Locked: true, Created: when,
+	acct := Account{ID: 7, Local: "jsmith", Domain: "company.test", RealName: "J. Smith", Locked: true, Created: when,
 		LegacyAuth: true, Certificate: strings.Repeat("0f", 32),
-		Policy: Policy{SecureMethodRequired: Off, POPExpire: Set(14), POPLoginDelay: Set(90 * time.Second), POPHold: Set(Hold{}), QuotaAlert: Set(75), MaxOctets: Set[int64](1 << 40), MaxMessages: Set[int64](0), MailToAll: Set(false), DMARC: Set(Refuse), Spam: Set(Mark)}}
+		Policy: Policy{SecureMethodRequired: Off, POPExpire: Set(14), POPLoginDelay: Set(90 * time.Second), POPHold: Set(Hold{}), QuotaAlert: Set(75), MaxOctets: Set[int64](1 << 40), MaxMessages: Set[int64](0), MailToAll: Set(false), DMARC: Set(Refuse), Spam: Set(Mark), Services: Set(AllServices)}}
 	for range 2 {
 		if got, err := decodeAccount(7, encodeAccount(acct)); err != nil || got != acct {
 			t.Errorf("%+v, %v", got, err)
@@ -50,12 +50,12 @@ func TestEarlierRecords(t *testing.T) {
 	t.Parallel()
 	when := time.Unix(1_800_000_000, 0).UTC()
 	b := newRecord().text("jsmith").text("company.test").text("").number(0).number(5).number(1).time(when).b
-	want := Account{ID: 7, Local: "jsmith", Domain: "company.test", Services: AllServices, Locked: true, Created: when, Policy: Policy{MaxOctets: Set[int64](5)}}
+	want := Account{ID: 7, Local: "jsmith", Domain: "company.test", Locked: true, Created: when, Policy: Policy{MaxOctets: Set[int64](5)}}
 	if got, err := decodeAccount(7, b); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
 	b = newRecord().number(0).number(0).time(when).number(1).text("a.test").b
-	dom := Domain{Name: "company.test", Aliases: []string{"a.test"}, Services: AllServices, Created: when}
+	dom := Domain{Name: "company.test", Aliases: []string{"a.test"}, Created: when}
 	if got, _, err := decodeDomain("company.test", b); err != nil || !reflect.DeepEqual(got, dom) {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -74,11 +74,26 @@ func TestEarlierRecords(t *testing.T) {
 	}
 }
 
+// A domain whose policy stands among its other fields.
+func TestEarlierDomain(t *testing.T) {
+	t.Parallel()
+	when := time.Unix(1_800_000_000, 0).UTC()
+	want := Domain{Name: "company.test", Created: when, Unknown: "x@y.test", AllSenders: SendersUsers,
+		Policy: Policy{SecureMethodRequired: On, POPExpire: Set(3), IMAPHide: Set(Hidden("IDLE")), Services: Set(POP | Mail)}}
+	policy := (&record{}).policy(Policy{POPExpire: Set(3), IMAPHide: Set(Hidden("IDLE"))}).b
+	r := newRecord().number(0).number(uint64(IMAP | Relay)).time(when).number(0).number(uint64(On)).number(0)
+	r.b = append(r.b, policy[:len(policy)-1]...) // without what it got later
+	b := r.text("x@y.test").number(uint64(SendersUsers)).b
+	if got, _, err := decodeDomain("company.test", b); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // A policy out of its range is a damaged record.
 func TestPolicyRecordOutOfRange(t *testing.T) {
 	t.Parallel()
 	before := encodeAccount(Account{Local: "a", Domain: "b"})
-	before = before[:len(before)-21] // without its policy
+	before = before[:len(before)-22] // without its policy
 	for policy, want := range map[string]error{
 		"":                                     nil,
 		"\x01\x1e\x00\x00\x00\x00\x00\x00\x00": nil,

@@ -48,11 +48,11 @@ func TestRightPasswordsAreRemembered(t *testing.T) {
 
 	// Everything else is asked again.
 	try("jsmith", "tulip", nil)
-	must(t)(d.SetAccount(ctx, "jsmith", func(a *Account) error { a.Services = IMAP; return nil }))
+	must(t)(d.SetAccount(ctx, "jsmith", func(a *Account) error { a.Services = Set(IMAP); return nil }))
 	try("jsmith", "tulip", ErrService)
 	must(t)(d.SetAccount(ctx, "jsmith", func(a *Account) error { a.Locked = true; return nil }))
 	try("jsmith", "tulip", ErrLocked)
-	must(t)(d.SetAccount(ctx, "jsmith", func(a *Account) error { a.Locked, a.Services = false, AllServices; return nil }))
+	must(t)(d.SetAccount(ctx, "jsmith", func(a *Account) error { a.Locked, a.Services = false, Set(AllServices); return nil }))
 	try("jsmith", "tulip", nil)
 
 	// Ten minutes count from the check, not from the last use.

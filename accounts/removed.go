@@ -223,6 +223,13 @@ func (w *writer) restoreAccount(addr string, now time.Time) (removedAccount, err
 	w.replaceStrict(idKey(keyAccount, acct.ID), acct.Policy, Policy{})
 	w.put(idKey(keyAccount, acct.ID), encodeAccount(*acct))
 	w.delete(removedKey(acct.Domain, acct.Local))
+	dom, err := w.Domain(acct.Domain)
+	if err == nil {
+		err = w.applyQuota(*acct, dom)
+	}
+	if err != nil {
+		return removedAccount{}, err
+	}
 	return was, w.restoreNames(was)
 }
 

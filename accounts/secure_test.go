@@ -16,8 +16,8 @@ func TestServicesOff(t *testing.T) {
 	ctx := t.Context()
 	off := func(account, domain Service) {
 		t.Helper()
-		must(t)(a.directory.SetAccount(ctx, "jsmith", func(a *Account) error { a.Services = AllServices &^ account; return nil }))
-		must(t)(a.directory.SetDomain(ctx, "company.test", func(d *Domain) error { d.Services = AllServices &^ domain; return nil }))
+		must(t)(a.directory.SetAccount(ctx, "jsmith", func(a *Account) error { a.Services = Set(AllServices &^ account); return nil }))
+		must(t)(a.directory.SetDomain(ctx, "company.test", func(d *Domain) error { d.Services = Set(AllServices &^ domain); return nil }))
 	}
 	for _, service := range []Service{POP, IMAP, Relay, Mail} {
 		at := fromLoopback()

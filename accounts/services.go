@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Service is one thing an account may be allowed to do, or several. A service
-// is on for an account when it is on for both the account and its domain.
+// Service is one thing an account may be allowed to do, or several: see
+// [Names.Services].
 type Service uint16
 
 const (
@@ -65,6 +65,24 @@ func (s Service) String() string {
 		}
 	}
 	return strings.Join(on, ",")
+}
+
+// Services returns those that are on for an account of a domain: of its own, or
+// what its domain or the server say where it leaves them to these, the ones that
+// are on for the domain too.
+func (n *Names) Services(acct Account, dom Domain) Service { return acct.services(dom, *n.server) }
+
+// Services is [Names.Services].
+func (d *Directory) Services(acct Account, dom Domain) Service { return acct.services(dom, d.server) }
+
+func (a Account) services(dom Domain, server Policy) Service {
+	of := dom.services(server)
+	return a.Policy.Services.Or(of) & of
+}
+
+// services returns those that are on for a domain.
+func (d Domain) services(server Policy) Service {
+	return d.Policy.Services.Or(server.Services.Or(AllServices))
 }
 
 // Has reports whether all of want are on.

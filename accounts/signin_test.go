@@ -32,7 +32,7 @@ func openAuthenticator(t testing.TB) *Authenticator {
 	}
 	must(t)(nil, d.AddAlias(ctx, "info", "jsmith"))
 	must(t)(d.SetAccount(ctx, "locked", func(a *Account) error { a.Locked = true; return nil }))
-	must(t)(d.SetAccount(ctx, "nopop", func(a *Account) error { a.Services = AllServices &^ POP; return nil }))
+	must(t)(d.SetAccount(ctx, "nopop", func(a *Account) error { a.Services = Set(AllServices &^ POP); return nil }))
 	return NewAuthenticator(d, direct{d}, AuthOptions{})
 }
 
@@ -85,7 +85,7 @@ func TestPassword(t *testing.T) {
 func TestDomainServiceCountsToo(t *testing.T) {
 	t.Parallel()
 	a := openAuthenticator(t)
-	must(t)(a.directory.SetDomain(t.Context(), "company.test", func(d *Domain) error { d.Services = AllServices &^ IMAP; return nil }))
+	must(t)(a.directory.SetDomain(t.Context(), "company.test", func(d *Domain) error { d.Services = Set(AllServices &^ IMAP); return nil }))
 	at := fromLoopback()
 	for service, want := range map[Service]error{POP: nil, IMAP: ErrService, Relay: nil, 0: nil} {
 		at.Service = service

@@ -13,7 +13,7 @@ import (
 type AccountInfo struct {
 	Address  string `json:"address"`
 	RealName string `json:"name,omitempty"`
-	Services string `json:"services"`
+	Services string `json:"services"` // that are on
 	Locked   bool   `json:"locked,omitempty"`
 	// Compromised is set while the account is closed because somebody else may use
 	// it: its rules are suspended.
@@ -23,10 +23,6 @@ type AccountInfo struct {
 	Octets   int64     `json:"octets"`
 	Messages int64     `json:"messages"`
 	Created  time.Time `json:"created"`
-
-	// ServicesOn are those that count where the domain has some off that the
-	// account has on. It is not in lists.
-	ServicesOn string `json:"services_on,omitempty"`
 
 	QuotaMessages int64 `json:"quota_messages,omitempty"` // 0 none
 
@@ -39,14 +35,14 @@ type AccountInfo struct {
 	Policy map[string]PolicyInfo `json:"policy,omitempty"`
 }
 
-func (a *API) accountInfo(ctx context.Context, acc accounts.Account) (AccountInfo, error) {
+func (a *API) accountInfo(ctx context.Context, acc accounts.Account, dom accounts.Domain) (AccountInfo, error) {
 	u, err := a.Store.Usage(ctx, acc.ID)
 	if err != nil {
 		return AccountInfo{}, err
 	}
 	legacy, err := a.legacyAuth(ctx, acc)
 	return AccountInfo{
-		Address: acc.Address(), RealName: acc.RealName, Services: acc.Services.String(),
+		Address: acc.Address(), RealName: acc.RealName, Services: a.Directory.Services(acc, dom).String(),
 		Locked: acc.Locked, Compromised: acc.Compromised, Quota: u.OctetLimit, QuotaMessages: u.MessageLimit, Octets: u.Octets, Messages: u.Messages, Created: acc.Created,
 		Certificate: acc.Certificate, LegacyAuth: legacy,
 	}, err
@@ -58,10 +54,7 @@ func (a *API) wholeAccount(ctx context.Context, acc accounts.Account) (AccountIn
 	if err != nil {
 		return AccountInfo{}, err
 	}
-	info, err := a.accountInfo(ctx, acc)
-	if on := acc.Services & dom.Services; on != acc.Services {
-		info.ServicesOn = on.String()
-	}
+	info, err := a.accountInfo(ctx, acc, dom)
 	info.Policy = explainPolicy(level{"account", acc.Policy}, level{"domain", dom.Policy}, level{"server", a.Directory.ServerPolicy()})
 	return info, err
 }
@@ -105,7 +98,11 @@ func (a *API) Accounts(ctx context.Context, q AccountsRequest) ([]AccountInfo, e
 	}
 	list := make([]AccountInfo, 0, len(all))
 	for _, acc := range all {
-		info, err := a.accountInfo(ctx, acc)
+		dom, err := a.Directory.Domain(ctx, acc.Domain)
+		if err != nil {
+			return nil, err
+		}
+		info, err := a.accountInfo(ctx, acc, dom)
 		if err != nil {
 			return nil, err
 		}
@@ -123,7 +120,7 @@ func (a *API) Account(ctx context.Context, q NameRequest) (AccountInfo, error) {
 	return a.wholeAccount(ctx, acc)
 }
 
-// SetAccount changes settings: name, services, locked, certificate,
+// SetAccount changes settings: name, locked, certificate,
 // legacy_auth, and those of [accounts.Policy].
 func (a *API) SetAccount(ctx context.Context, q SettingsRequest) (AccountInfo, error) {
 	acc, err := a.Directory.SetAccount(ctx, q.Name, func(acc *accounts.Account) error {
@@ -147,8 +144,6 @@ func setAccount(acc *accounts.Account, key, value string) (err error) {
 	switch key {
 	case "name":
 		acc.RealName = value
-	case "services":
-		acc.Services, err = accounts.ParseServices(value)
 	case "locked":
 		acc.Locked, err = parseSwitch(value)
 		acc.Compromised = acc.Compromised && acc.Locked
@@ -157,7 +152,7 @@ func setAccount(acc *accounts.Account, key, value string) (err error) {
 	case "certificate":
 		acc.Certificate, err = accounts.ParseFingerprint(value)
 	default:
-		return changePolicy(&acc.Policy, key, value, "an account", "name, services, locked, certificate, legacy_auth")
+		return changePolicy(&acc.Policy, key, value, "an account", "name, locked, certificate, legacy_auth")
 	}
 	if err != nil {
 		return refuse("%s: %w", key, err)

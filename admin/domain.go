@@ -17,7 +17,7 @@ type DomainInfo struct {
 	Name     string    `json:"name"`
 	Main     bool      `json:"main"`
 	Aliases  []string  `json:"aliases,omitempty"`
-	Services string    `json:"services"`
+	Services string    `json:"services"` // that are on
 	Created  time.Time `json:"created"`
 
 	Addresses []netip.Addr `json:"addresses,omitempty"`
@@ -25,26 +25,32 @@ type DomainInfo struct {
 	// address that it goes to. AllSenders may send to all@ the domain.
 	Unknown    string `json:"unknown"`
 	AllSenders string `json:"all_senders"`
+	// Octets and Messages are what its accounts hold together, Quota and
+	// QuotaMessages what they may; 0: there is no limit.
+	Octets        int64 `json:"octets"`
+	Messages      int64 `json:"messages"`
+	Quota         int64 `json:"domain_quota,omitempty"`
+	QuotaMessages int64 `json:"domain_quota_messages,omitempty"`
 	// Policy is what counts for accounts that leave it to the domain. It is not
 	// in lists.
 	Policy map[string]PolicyInfo `json:"policy,omitempty"`
 }
 
-func domainInfo(d accounts.Domain) DomainInfo {
+func (a *API) domainInfo(ctx context.Context, d accounts.Domain) (DomainInfo, error) {
+	u, err := a.Directory.DomainUsage(ctx, d)
 	return DomainInfo{
-		Name: d.Name, Main: d.Main, Aliases: d.Aliases, Services: d.Services.String(), Created: d.Created,
+		Name: d.Name, Main: d.Main, Aliases: d.Aliases, Created: d.Created,
+		Services:  d.Policy.Services.Or(a.Directory.ServerPolicy().Services.Or(accounts.AllServices)).String(),
 		Addresses: d.Addresses, Unknown: cmp.Or(d.Unknown, "refuse"), AllSenders: d.AllSenders.Or(accounts.SendersNobody).String(),
-	}
+		Octets: u.Octets, Messages: u.Messages, Quota: u.OctetLimit, QuotaMessages: u.MessageLimit,
+	}, err
 }
 
 // wholeDomain is domainInfo with the policy.
-func (a *API) wholeDomain(d accounts.Domain, err error) (DomainInfo, error) {
-	if err != nil {
-		return DomainInfo{}, err
-	}
-	info := domainInfo(d)
+func (a *API) wholeDomain(ctx context.Context, d accounts.Domain) (DomainInfo, error) {
+	info, err := a.domainInfo(ctx, d)
 	info.Policy = explainPolicy(level{"domain", d.Policy}, level{"server", a.Directory.ServerPolicy()})
-	return info, nil
+	return info, err
 }
 
 // NameRequest names one object.
@@ -60,7 +66,11 @@ type SettingsRequest struct {
 
 // AddDomain adds a domain; the first one is the Main Domain.
 func (a *API) AddDomain(ctx context.Context, q NameRequest) (DomainInfo, error) {
-	return a.wholeDomain(a.Directory.AddDomain(ctx, q.Name))
+	d, err := a.Directory.AddDomain(ctx, q.Name)
+	if err != nil {
+		return DomainInfo{}, err
+	}
+	return a.wholeDomain(ctx, d)
 }
 
 // Domains lists all domains by name.
@@ -68,33 +78,44 @@ func (a *API) Domains(ctx context.Context, _ None) ([]DomainInfo, error) {
 	all, err := a.Directory.Domains(ctx)
 	list := make([]DomainInfo, 0, len(all))
 	for _, d := range all {
-		list = append(list, domainInfo(d))
+		info, err := a.domainInfo(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, info)
 	}
 	return list, err
 }
 
 // Domain shows one domain, by its name or an alias.
 func (a *API) Domain(ctx context.Context, q NameRequest) (DomainInfo, error) {
-	return a.wholeDomain(a.Directory.Domain(ctx, q.Name))
+	d, err := a.Directory.Domain(ctx, q.Name)
+	if err != nil {
+		return DomainInfo{}, err
+	}
+	return a.wholeDomain(ctx, d)
 }
 
-// SetDomain changes settings: services=LIST, aliases=NAME,NAME, addresses=IP,IP,
-// unknown=refuse, discard or an address, all_senders=WHO, and those of [accounts.Policy].
+// SetDomain changes settings: aliases=NAME,NAME, addresses=IP,IP, unknown=refuse,
+// discard or an address, all_senders=WHO, domain_quota=SIZE,
+// domain_quota_messages=NUMBER, and those of [accounts.Policy].
 func (a *API) SetDomain(ctx context.Context, q SettingsRequest) (DomainInfo, error) {
-	return a.wholeDomain(a.Directory.SetDomain(ctx, q.Name, func(d *accounts.Domain) error {
+	d, err := a.Directory.SetDomain(ctx, q.Name, func(d *accounts.Domain) error {
 		for key, value := range q.Settings {
 			if err := setDomain(d, key, value); err != nil {
 				return err
 			}
 		}
 		return nil
-	}))
+	})
+	if err != nil {
+		return DomainInfo{}, err
+	}
+	return a.wholeDomain(ctx, d)
 }
 
 func setDomain(d *accounts.Domain, key, value string) (err error) {
 	switch key {
-	case "services":
-		d.Services, err = accounts.ParseServices(value)
 	case "aliases":
 		d.Aliases = listed(value)
 	case "addresses":
@@ -103,8 +124,12 @@ func setDomain(d *accounts.Domain, key, value string) (err error) {
 		d.Unknown, err = parseUnknown(value)
 	case "all_senders":
 		d.AllSenders, err = accounts.ParseSenders(value)
+	case "domain_quota":
+		d.TotalOctets, err = parseLimit(value, accounts.ParseSize)
+	case "domain_quota_messages":
+		d.TotalMessages, err = parseLimit(value, accounts.ParseCount)
 	default:
-		return changePolicy(&d.Policy, key, value, "a domain", "services, aliases, addresses, unknown, all_senders")
+		return changePolicy(&d.Policy, key, value, "a domain", "aliases, addresses, unknown, all_senders, domain_quota, domain_quota_messages")
 	}
 	if err != nil {
 		return refuse("%s: %w", key, err)
@@ -126,6 +151,15 @@ func parseUnknown(value string) (string, error) {
 		return "", fmt.Errorf("%q: use refuse, discard or an address: %w", value, err)
 	}
 	return value, nil
+}
+
+// parseLimit reads a limit, of which "off" is none.
+func parseLimit(value string, parse func(string) (int64, error)) (int64, error) {
+	switch value {
+	case "off", "none", "no", "default":
+		return 0, nil
+	}
+	return parse(value)
 }
 
 // listed takes a list apart at commas and spaces.

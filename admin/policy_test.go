@@ -56,7 +56,7 @@ func TestPolicy(t *testing.T) {
 		{"account/set", `"name": "ann", "settings": {"pop_hold": "50"}`, "use MESSAGES:PERCENT"},
 		{"domain/set", `"name": "company.test", "settings": {"pop_login_delay": "25h"}`, "at most a day"},
 		{"domain/set", `"name": "company.test", "settings": {"quota_alert": "101"}`, "at most 100"},
-		{"domain/set", `"name": "company.test", "settings": {"color": "red"}`, "services, aliases, addresses, unknown, all_senders, secure_method_required, pop_expire"},
+		{"domain/set", `"name": "company.test", "settings": {"color": "red"}`, "aliases, addresses, unknown, all_senders, domain_quota, domain_quota_messages, services, secure_method_required, pop_expire"},
 	} {
 		if status, text := w.ask(tt.operation, "{"+tt.settings+"}"); status != http.StatusBadRequest || !strings.Contains(text, tt.want) {
 			t.Errorf("%s: %d %s", tt.settings, status, text)

@@ -21,7 +21,7 @@ func (a *Alerts) nextQuota(r *store.Snapshot, acct accounts.Account, due *turn, 
 		return err
 	}
 	s := &due.before
-	percent := usedPercent(&u)
+	percent := UsedPercent(u)
 	threshold, err := a.threshold(r, acct.ID, percent)
 	if err != nil {
 		return err
@@ -48,9 +48,9 @@ func (a *Alerts) threshold(r *store.Snapshot, id store.AccountID, percent int) (
 	return p.QuotaAlert.Or(a.o.QuotaPercent), nil
 }
 
-// usedPercent returns how much of its limits an account uses, of the one that it
+// UsedPercent returns how much of its limits an account, or a domain, uses, of the one that it
 // is closer to, rounded down; 0 without limits.
-func usedPercent(u *store.Usage) int {
+func UsedPercent(u store.Usage) int {
 	return max(share(u.Octets, u.OctetLimit), share(u.Messages, u.MessageLimit))
 }
 

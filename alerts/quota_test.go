@@ -89,7 +89,7 @@ func TestUsedPercent(t *testing.T) {
 		{store.Usage{Octets: math.MaxInt64, OctetLimit: math.MaxInt64}, 100},
 		{store.Usage{Octets: math.MaxInt64, OctetLimit: 1}, 1000},
 	} {
-		if got := usedPercent(&c.u); got != c.want {
+		if got := UsedPercent(c.u); got != c.want {
 			t.Errorf("%+v is %d%%", c.u, got)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"tripost/store"
@@ -153,12 +154,12 @@ func (u *uploads) into(ctx context.Context, name string) (err error) {
 	case box.Rights&store.RightInsert == 0:
 		return store.ErrNoRight
 	}
-	usage, err := s.srv.cfg.Store.Usage(ctx, u.target.Account)
-	u.room = -1
-	if usage.OctetLimit > 0 {
-		u.room = max(usage.OctetLimit-usage.Octets, 0)
-	}
-	return err
+	return s.srv.cfg.Store.View(ctx, func(r *store.Snapshot) (err error) {
+		if u.room, _, err = r.Room(u.target.Account); u.room == math.MaxInt64 {
+			u.room = -1
+		}
+		return err
+	})
 }
 
 // all takes the messages, of which the first one's head has been parsed.

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -9,8 +10,9 @@ import (
 )
 
 // Quota, RFC 9208. Each account is one quota root: "" for the user's own, and for
-// another's what names it in mailbox names: "~boss". Quotas are set by the
-// administrator's commands, so there is no QUOTA=SET.
+// another's what names it in mailbox names: "~boss". The user's domain is one too,
+// where it has a quota: "@company.test". Quotas are set by the administrator's
+// commands, so there is no QUOTA=SET.
 
 // quotaUnit is what STORAGE is counted in, RFC 9208 section 5.1.
 const quotaUnit = 1024
@@ -38,9 +40,47 @@ func (s *session) getQuotaRoot(ctx context.Context, cmd *command) (completion, e
 	root = strings.TrimSuffix(root, "/")
 	b := s.appendMailbox(append(s.c.Out(), "* QUOTAROOT "...), name)
 	b = s.appendMailbox(append(b, ' '), root)
+	pool, err := s.domainQuota(ctx)
+	if err != nil {
+		return completion{}, err
+	}
+	usage, err := s.srv.cfg.Store.Usage(ctx, ref.Account)
+	if err != nil {
+		return completion{}, err
+	}
+	shared := limited(pool) && usage.Pool == pool.Pool
+	if shared {
+		b = s.appendMailbox(append(b, ' '), s.domainRoot())
+	}
 	s.c.Done(append(b, "\r\n"...))
-	return s.tellQuota(ctx, root, ref.Account)
+	s.tellQuota(root, usage)
+	if shared {
+		s.tellQuota(s.domainRoot(), pool)
+	}
+	return ok("Done"), nil
 }
+
+// domainRoot names the quota root of the user's domain.
+func (s *session) domainRoot() string {
+	_, domain, _ := strings.Cut(s.user.Name, "@")
+	return "@" + domain
+}
+
+// domainQuota returns what the accounts of the user's domain hold and may hold.
+func (s *session) domainQuota(ctx context.Context) (pool store.Usage, err error) {
+	err = s.srv.cfg.Store.View(ctx, func(r *store.Snapshot) error {
+		own, err := r.Usage(s.user.Account)
+		if err == nil && own.Pool != 0 {
+			pool, err = r.PoolUsage(own.Pool)
+			pool.Pool = own.Pool
+		}
+		return err
+	})
+	return pool, err
+}
+
+// limited tells whether there is a quota at all.
+func limited(u store.Usage) bool { return u.OctetLimit > 0 || u.MessageLimit > 0 }
 
 // getQuota tells how much of a quota is used: the user's own, or that of an account
 // in which there is a mailbox that the user may read. RFC 9208 section 4.1.1.
@@ -52,9 +92,17 @@ func (s *session) getQuota(ctx context.Context, cmd *command) (completion, error
 		return completion{}, err
 	}
 	if root == "" {
-		return s.tellQuota(ctx, root, s.user.Account)
+		return s.tellAccount(ctx, root, s.user.Account)
 	}
 	none := no("NONEXISTENT", "No such quota root")
+	if strings.EqualFold(root, s.domainRoot()) {
+		pool, err := s.domainQuota(ctx)
+		if err != nil || !limited(pool) {
+			return none, err
+		}
+		s.tellQuota(root, pool)
+		return ok("Done"), nil
+	}
 	if !strings.HasPrefix(root, "~") {
 		return none, nil
 	}
@@ -68,7 +116,7 @@ func (s *session) getQuota(ctx context.Context, cmd *command) (completion, error
 	}
 	for i := range boxes {
 		if boxes[i].Rights&store.RightRead != 0 {
-			return s.tellQuota(ctx, root, ref.Account)
+			return s.tellAccount(ctx, root, ref.Account)
 		}
 	}
 	return none, nil
@@ -91,13 +139,19 @@ func (s *session) setQuota(_ context.Context, cmd *command) (completion, error) 
 	return no("NOPERM", "Quotas are set by the administrator"), nil
 }
 
-// tellQuota writes the QUOTA response, RFC 9208 section 4.2.1, with the resources
-// that have a limit.
-func (s *session) tellQuota(ctx context.Context, root string, account store.AccountID) (completion, error) {
+// tellAccount tells the quota of an account.
+func (s *session) tellAccount(ctx context.Context, root string, account store.AccountID) (completion, error) {
 	usage, err := s.srv.cfg.Store.Usage(ctx, account)
 	if err != nil {
 		return completion{}, err
 	}
+	s.tellQuota(root, usage)
+	return ok("Done"), nil
+}
+
+// tellQuota writes the QUOTA response, RFC 9208 section 4.2.1, with the resources
+// that have a limit: an account has one of names of mailboxes.
+func (s *session) tellQuota(root string, usage store.Usage) {
 	units := func(octets int64) int64 { return (octets + quotaUnit - 1) / quotaUnit }
 	b := s.appendMailbox(append(s.c.Out(), "* QUOTA "...), root)
 	b = append(b, " ("...)
@@ -107,7 +161,8 @@ func (s *session) tellQuota(ctx context.Context, root string, account store.Acco
 	if usage.MessageLimit > 0 {
 		b = fmt.Appendf(b, "MESSAGE %d %d ", usage.Messages, usage.MessageLimit)
 	}
-	b = fmt.Appendf(b, "MAILBOX %d %d)\r\n", usage.Mailboxes, s.srv.cfg.Store.MaxMailboxes())
-	s.c.Done(b)
-	return ok("Done"), nil
+	if usage.Mailboxes > 0 {
+		b = fmt.Appendf(b, "MAILBOX %d %d ", usage.Mailboxes, s.srv.cfg.Store.MaxMailboxes())
+	}
+	s.c.Done(append(bytes.TrimSuffix(b, []byte(" ")), ")\r\n"...))
 }

@@ -252,6 +252,16 @@ func (w *world) do(line string) {
 		n, err := strconv.ParseInt(words[2], 10, 64)
 		must(w.t, err)
 		must(w.t, w.store.Update(w.ctx, func(tx *store.Tx) error { return tx.SetQuota(w.account(words[1]).ID, n, 0) }))
+	case "domainquota":
+		octets, err := strconv.ParseInt(words[2], 10, 64)
+		must(w.t, err)
+		messages, err := strconv.ParseInt(words[3], 10, 64)
+		must(w.t, err)
+		_, err = w.dir.SetDomain(w.ctx, words[1], func(d *accounts.Domain) error {
+			d.TotalOctets, d.TotalMessages = octets, messages
+			return nil
+		})
+		must(w.t, err)
 	case "remove":
 		must(w.t, w.store.Delete(w.ctx, store.System(), w.mailbox(words[1])))
 	case "rename":
@@ -352,7 +362,7 @@ func (w *world) setup(text string) {
 			w.auth.Cleartext = words[1]
 		case "services":
 			_, err := w.dir.SetAccount(w.ctx, w.account(words[1]).Address(), func(a *accounts.Account) (err error) {
-				a.Services, err = accounts.ParseServices(words[2])
+				_, err = a.Change("services", words[2])
 				return err
 			})
 			must(w.t, err)

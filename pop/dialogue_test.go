@@ -292,7 +292,7 @@ func (w *world) do(line string) {
 		must(w.t, w.store.Delete(w.ctx, store.System(), w.mailbox(words[1])))
 	case "services":
 		_, err := w.dir.SetAccount(w.ctx, w.account(words[1]).Address(), func(a *accounts.Account) (err error) {
-			a.Services, err = accounts.ParseServices(words[2])
+			_, err = a.Change("services", words[2])
 			return err
 		})
 		must(w.t, err)

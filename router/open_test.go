@@ -41,7 +41,7 @@ func openRouter(t testing.TB, o Options) *Router {
 	must(nil, d.AddAlias(ctx, "info", "jsmith"))
 	must(nil, d.AddAlias(ctx, "help@client1.test", "ann"))
 	must(d.SetAccount(ctx, "nomail", func(a *accounts.Account) error {
-		a.Services = accounts.AllServices &^ accounts.Mail
+		a.Services = accounts.Set(accounts.AllServices &^ accounts.Mail)
 		return nil
 	}))
 	return New(d, o)

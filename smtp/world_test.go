@@ -235,7 +235,7 @@ func (w *world) setup(line string) {
 		must(w.t, err)
 	case "services":
 		_, err := w.dir.SetAccount(w.ctx, words[1], func(a *accounts.Account) (err error) {
-			a.Services, err = accounts.ParseServices(words[2])
+			_, err = a.Change("services", words[2])
 			return err
 		})
 		must(w.t, err)

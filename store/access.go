@@ -16,7 +16,9 @@ func readAccount(r engine.Reader, a AccountID) (account, error) {
 	return acct, acct.decode(value)
 }
 
+// putAccount writes an account, and brings its pool along.
 func (tx *Tx) putAccount(a AccountID, acct *account) {
+	tx.countChange(acct)
 	key := tx.slab.keep(appendAccountPart(tx.slab.room(maxFixedKey), a, partAccount))
 	tx.tx.Put(key, tx.slab.keep(acct.append(tx.slab.room(maxAccountRecord))))
 }

@@ -18,17 +18,11 @@ type Usage struct {
 	Octets, Messages         int64
 	OctetLimit, MessageLimit int64 // 0: none
 	Mailboxes                int64 // names, those without messages included
+	Pool                     PoolID
 }
 
 func (a *account) usage() Usage {
-	return Usage{a.octets, a.messages, a.octetLimit, a.messageLimit, int64(a.names)}
-}
-
-// fits tells whether so much more stays within the limits, or what is allowed
-// beyond them.
-func (a *account) fits(octets, messages int64, beyond Allowance) bool {
-	return (a.octetLimit == 0 || octets <= a.octetLimit-a.octets+beyond.Octets) &&
-		(a.messageLimit == 0 || messages <= a.messageLimit-a.messages+beyond.Messages)
+	return Usage{a.octets, a.messages, a.octetLimit, a.messageLimit, int64(a.names), a.pool}
 }
 
 // newValidity gives out a UIDVALIDITY: the time in seconds, or one more than
@@ -95,6 +89,7 @@ func (tx *Tx) RemoveAccount(a AccountID) error {
 			return err
 		}
 	}
+	tx.countChange(&acct)
 	tx.tx.Delete(accountKey(a))
 	was := removedAccount{account: acct, boxes: boxes, subscribed: subscribed}
 	tx.tx.Put(removedAccountKey(a), was.append(nil))
@@ -104,7 +99,7 @@ func (tx *Tx) RemoveAccount(a AccountID) error {
 // ReviveAccount makes an account that was removed again, with the names that its
 // mailboxes had, their access control lists and the subscriptions. They are empty
 // and have a new UIDVALIDITY; [Store.Restore] brings back what is kept of its
-// messages. ErrNoAccount: there is no such account, or it is forgotten.
+// messages. It is in no pool. ErrNoAccount: there is no such account, or it is forgotten.
 func (tx *Tx) ReviveAccount(a AccountID) error {
 	value, err := tx.r.Get(removedAccountKey(a))
 	if err == nil && value == nil {
@@ -118,7 +113,7 @@ func (tx *Tx) ReviveAccount(a AccountID) error {
 		return fmt.Errorf("reviving account %d: %w", a, err)
 	}
 	acct := was.account
-	acct.octets, acct.messages, acct.names, acct.metadata = 0, 0, 0, 0
+	acct.octets, acct.messages, acct.names, acct.metadata, acct.pool = 0, 0, 0, 0, 0
 	slices.SortFunc(was.boxes, func(x, y namedMailbox) int { return cmp.Compare(x.name, y.name) })
 	for i := range was.boxes {
 		m := &was.boxes[i].mailbox

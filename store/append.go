@@ -21,7 +21,8 @@ type NewMessage struct {
 	Beyond Allowance
 }
 
-// Allowance is what an account may have past its limits. Zero is nothing.
+// Allowance is what an account may have past its limits and those of its pool. Zero
+// is nothing.
 type Allowance struct{ Octets, Messages int64 }
 
 // Appended tells where a message came to lie.
@@ -66,8 +67,8 @@ func (tx *Tx) append(id *Identity, dst MailboxRef, m NewMessage, size int64, whi
 	if err != nil {
 		return Appended{}, err
 	}
-	if !acct.fits(size, 1, m.Beyond) {
-		return Appended{}, ErrOverQuota
+	if err := tx.fits(&acct, nil, size, 1, m.Beyond); err != nil {
+		return Appended{}, err
 	}
 	if st.UIDNext == lastUID {
 		return Appended{}, ErrUIDs

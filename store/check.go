@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -53,6 +54,7 @@ type checker struct {
 	res    *CheckResult
 	held   map[Body]int64 // references to each body
 	note   map[boxKey]bool
+	pools  map[PoolID]pool // what their accounts say that they hold
 }
 
 func (c *checker) fault(place []byte, format string, args ...any) {
@@ -75,7 +77,7 @@ func (c *checker) each(prefix []byte, fn func(key, value []byte)) error {
 }
 
 func (c *checker) run() error {
-	c.note = map[boxKey]bool{}
+	c.note, c.pools = map[boxKey]bool{}, map[PoolID]pool{}
 	err := c.each([]byte{spaceStore, partRemoved}, func(key, value []byte) {
 		var gone removed
 		if err := gone.decode(value); err != nil {
@@ -108,7 +110,7 @@ func (c *checker) run() error {
 			return err
 		}
 	}
-	return c.bodies()
+	return errors.Join(c.checkPools(), c.bodies())
 }
 
 // checkedAccount is what the parts of one account are compared by.
@@ -133,6 +135,7 @@ func (c *checker) account(a AccountID) error {
 		if err := acct.record.decode(value); err != nil {
 			c.fault(accountKey(a), "%v", err)
 		}
+		c.pool(&acct.record)
 	}
 	for _, part := range []func(*checkedAccount) error{c.names, c.mailboxes, c.metadata, c.trash, c.contents} {
 		if err := part(&acct); err != nil {

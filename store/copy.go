@@ -67,8 +67,14 @@ func (tx *Tx) transfer(v *View, set UIDSet, dst MailboxRef, move bool) (CopyResu
 	if err != nil || len(entries) == 0 {
 		return CopyResult{UIDValidity: to.st.UIDValidity}, err
 	}
-	if !(move && from.acct == to.acct) && !to.acct.fits(octets, int64(len(entries)), Allowance{}) {
-		return CopyResult{}, ErrOverQuota
+	if !move || from.acct != to.acct {
+		var source *account
+		if move {
+			source = from.acct
+		}
+		if err := tx.fits(to.acct, source, octets, int64(len(entries)), Allowance{}); err != nil {
+			return CopyResult{}, err
+		}
 	}
 	if len(entries) > int(lastUID-to.st.UIDNext) {
 		return CopyResult{}, ErrUIDs

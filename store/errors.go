@@ -39,6 +39,8 @@ var (
 	ErrKeywords = errors.New("too many keywords in this mailbox")
 	// ErrNoAccount is returned for an account that does not exist, or no longer.
 	ErrNoAccount = errors.New("no such account")
+	// ErrNoPool is returned for a pool that does not exist, or no longer.
+	ErrNoPool = errors.New("no such pool")
 	// ErrNoMessage is returned for a message that was expunged meanwhile.
 	ErrNoMessage = errors.New("no such message")
 	// ErrReadOnlyView is returned for changes through a view that was opened

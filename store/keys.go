@@ -44,6 +44,8 @@ const (
 	partNextAccount = 0x01 // the next account id
 	partRemoved     = 0x02 // + account, mailbox: contents still to be cleared away
 	partGone        = 0x03 // + account: what an account was that can be made again
+	partPool        = 0x04 // + pool: what its accounts hold together
+	partNextPool    = 0x05 // the next pool id
 )
 
 // maxFixedKey is the length of the longest key without a name.
@@ -51,6 +53,7 @@ const maxFixedKey = 1 + 8 + 1 + 8 + 4 + 4
 
 func formatKey() []byte      { return []byte{spaceStore, partFormat} }
 func nextAccountKey() []byte { return []byte{spaceStore, partNextAccount} }
+func nextPoolKey() []byte    { return []byte{spaceStore, partNextPool} }
 
 func appendRemovedKey(b []byte, a AccountID, m MailboxID) []byte {
 	b = append(b, spaceStore, partRemoved)

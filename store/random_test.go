@@ -83,6 +83,7 @@ func newRun(t *testing.T, seed uint64) *run {
 	r := &run{twice: seed%2 == 1, t: t, r: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir(), m: newModel()}
 	r.start()
 	r.ann = newAccount(t, r.s, "ann")
+	pooled(t, r.s, r.ann) // which the check at the end counts after
 	r.identify()
 	t.Cleanup(func() {
 		if r.s != nil {

@@ -125,9 +125,12 @@ type account struct {
 	lastValidity uint32 // the last UIDVALIDITY given out
 	names        uint32 // mailboxes, directory-only names too
 	metadata     int64  // what its metadata counts
+	pool         PoolID // 0: none
+
+	readOctets, readMessages int64 // as they were when the record was read: see countChange
 }
 
-const maxAccountRecord = 1 + 6*binary.MaxVarintLen64 + 3*binary.MaxVarintLen32
+const maxAccountRecord = 1 + 7*binary.MaxVarintLen64 + 3*binary.MaxVarintLen32
 
 func (a *account) append(b []byte) []byte {
 	b = append(b, recordVersion)
@@ -139,8 +142,11 @@ func (a *account) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(a.nextMailbox))
 	b = binary.AppendUvarint(b, uint64(a.lastValidity))
 	b = binary.AppendUvarint(b, uint64(a.names))
-	if a.metadata != 0 { // few accounts have any
+	if a.metadata != 0 || a.pool != 0 {
 		b = binary.AppendUvarint(b, uint64(a.metadata))
+	}
+	if a.pool != 0 {
+		b = binary.AppendUvarint(b, uint64(a.pool))
 	}
 	return b
 }
@@ -158,6 +164,10 @@ func (a *account) decode(b []byte) error {
 	if a.metadata = 0; len(d.b) > 0 {
 		a.metadata = int64(d.uint())
 	}
+	if a.pool = 0; len(d.b) > 0 {
+		a.pool = PoolID(d.uint())
+	}
+	a.readOctets, a.readMessages = a.octets, a.messages
 	return d.err("account record")
 }
 

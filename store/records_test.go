@@ -10,7 +10,7 @@ import (
 
 // Every record reads back as it was written, with the largest values too.
 func TestRecordsReadBack(t *testing.T) {
-	acct := account{math.MaxUint64, math.MaxInt64, 2, 3, math.MaxInt64, math.MaxUint32, math.MaxUint32, math.MaxUint32, math.MaxInt64}
+	acct := account{math.MaxUint64, math.MaxInt64, 2, 3, math.MaxInt64, math.MaxUint32, math.MaxUint32, math.MaxUint32, math.MaxInt64, math.MaxUint64, math.MaxInt64, 2}
 	if b := acct.append(nil); len(b) > maxAccountRecord {
 		t.Errorf("account record of %d octets, at most %d are foreseen", len(b), maxAccountRecord)
 	} else {
@@ -47,6 +47,15 @@ func TestRecordsReadBack(t *testing.T) {
 	var gotOld entry
 	if err := gotOld.decode(7, old); err != nil || gotOld != inUTC || !bytes.Equal(inUTC.append(nil), old) {
 		t.Errorf("%+v, %v", gotOld, err)
+	}
+	p := pool{math.MaxInt64, 1, math.MaxInt64, math.MaxInt64}
+	if b := p.append(nil); len(b) > maxPoolRecord {
+		t.Errorf("pool record of %d octets, at most %d are foreseen", len(b), maxPoolRecord)
+	} else {
+		var got pool
+		if err := got.decode(b); err != nil || got != p {
+			t.Errorf("%+v, %v", got, err)
+		}
 	}
 	m := mailbox{"a/b", kindRemains, 9, `\Sent`, []ACLEntry{{"anyone", 3}, {"-x@y", AllRights}}}
 	var gotM mailbox

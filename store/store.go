@@ -80,7 +80,7 @@ type Store struct {
 }
 
 // format is the version of the schema of this package's records.
-const format = 4
+const format = 5
 
 // upgrades lead from one version of the schema to the next: upgrades[n] takes a
 // store from version n+1 to n+2. Each may be run again after it was cut short.
@@ -88,6 +88,7 @@ var upgrades = [...]func(*Store, context.Context) error{
 	(*Store).fillIndividuals,
 	asTheyAre, // version 3 knows message records with a zone besides those before
 	asTheyAre, // version 4 has flag blocks, which need not be there
+	asTheyAre, // version 5 knows pools; which accounts share one is for who makes them to say
 }
 
 // asTheyAre is the upgrade to a version in which all records of the one before are valid.

@@ -153,6 +153,7 @@ type LocalConfig struct {
 	DirectMailboxAddressing bool   `toml:"direct_mailbox_addressing" comment:"mailbox#account@domain"`
 	Subaddress              string `toml:"subaddress" comment:"account+detail@domain; empty: off"`
 
+	Services      string   `toml:"services" comment:"what accounts may do, where neither they nor their domain say otherwise: all, none, or some of mail, pop, imap, relay"`
 	Quota         Size     `toml:"quota" comment:"octets that an account may keep, where neither it nor its domain says otherwise; 0: no limit"`
 	QuotaMessages int      `toml:"quota_messages" comment:"messages, likewise"`
 	QuotaBounce   Duration `toml:"quota_bounce" comment:"mail for an account without room is refused as what may pass, and after that time for good; 0: never for good"`
@@ -263,7 +264,7 @@ func defaultConfig() Config {
 		},
 		LMTP:     LMTPConfig{Listen: []string{}},
 		MailAuth: defaultMailAuth(), Screen: defaultScreen(),
-		Local: LocalConfig{IndividualField: "X-Real-To", DirectMailboxAddressing: true, Subaddress: "+", QuotaBounce: days(3)},
+		Local: LocalConfig{IndividualField: "X-Real-To", DirectMailboxAddressing: true, Subaddress: "+", Services: "all", QuotaBounce: days(3)},
 		Queue: QueueConfig{
 			Retry: []Duration{
 				Duration{5 * time.Minute}, Duration{10 * time.Minute}, Duration{30 * time.Minute},

@@ -163,6 +163,9 @@ func (c *Config) checkNumbers() error {
 			return fmt.Errorf("imap.hide: %w", err)
 		}
 	}
+	if _, err := accounts.ParseServices(c.Local.Services); err != nil {
+		return fmt.Errorf("local.services: %w", err)
+	}
 	if p := c.Alerts.QuotaPercent; p > 100 {
 		return fmt.Errorf("alerts.quota_percent: %d is above 100", p)
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -32,9 +33,9 @@ func domainList(e *environment, args []string) error {
 		return err
 	}
 	return ask(e, "domain/list", admin.None{}, func(list []admin.DomainInfo) {
-		e.table("DOMAIN|MAIN|SERVICES|ALIASES", func(row func(...any)) {
+		e.table("DOMAIN|MAIN|MESSAGES|OCTETS|QUOTA|SERVICES|ALIASES", func(row func(...any)) {
 			for _, d := range list {
-				row(d.Name, mark(d.Main), d.Services, strings.Join(d.Aliases, " "))
+				row(d.Name, mark(d.Main), d.Messages, d.Octets, quota(d.Quota), d.Services, strings.Join(d.Aliases, " "))
 			}
 		})
 	})
@@ -68,7 +69,6 @@ func domainRemove(e *environment, args []string) error {
 func (e *environment) showDomain(d admin.DomainInfo) {
 	e.table("DOMAIN|"+d.Name, func(row func(...any)) {
 		row("main", mark(d.Main))
-		row("services", d.Services)
 		row("aliases", strings.Join(d.Aliases, " "))
 		if len(d.Addresses) > 0 {
 			row("addresses", strings.Trim(fmt.Sprint(d.Addresses), "[]"))
@@ -76,6 +76,10 @@ func (e *environment) showDomain(d admin.DomainInfo) {
 		row("created", d.Created.Local().Format(day))
 		row("unknown", d.Unknown)
 		row("all_senders", d.AllSenders)
+		row("messages", d.Messages)
+		row("octets", d.Octets)
+		row("domain_quota", quota(d.Quota))
+		row("domain_quota_messages", count(d.QuotaMessages))
 		policyRows(row, d.Policy)
 	})
 }
@@ -188,6 +192,13 @@ func quota(n int64) string {
 	return accounts.FormatSize(n)
 }
 
+func count(n int64) string {
+	if n == 0 {
+		return "none"
+	}
+	return strconv.FormatInt(n, 10)
+}
+
 func accountShow(e *environment, args []string) error {
 	if err := need(args, "ADDR"); err != nil {
 		return err
@@ -216,10 +227,6 @@ func accountRemove(e *environment, args []string) error {
 func (e *environment) showAccount(a admin.AccountInfo) {
 	e.table("ACCOUNT|"+a.Address, func(row func(...any)) {
 		row("name", a.RealName)
-		row("services", a.Services)
-		if a.ServicesOn != "" {
-			row("services on", a.ServicesOn+" (domain)")
-		}
 		if a.Compromised {
 			row("locked", "yes, compromised: its rules are suspended")
 		} else {
@@ -231,6 +238,9 @@ func (e *environment) showAccount(a admin.AccountInfo) {
 		rowIfSet(row, "certificate", a.Certificate)
 		row("created", a.Created.Local().Format(day))
 		policyRows(row, a.Policy)
+		if a.Services != a.Policy["services"].Value {
+			row("services on", a.Services+" (not more than its domain has)")
+		}
 	})
 }
 

@@ -33,6 +33,7 @@ func serverPolicy(cfg Config) accounts.Policy {
 		MailToAll:            accounts.Set(true),
 		DMARC:                accounts.Set(handling(cfg.MailAuth.DMARC)),
 		Spam:                 accounts.Set(handling(cfg.Screen.Spam)),
+		Services:             accounts.Set(services(cfg.Local.Services)),
 		IMAPHide:             accounts.Set(hidden(cfg.IMAP.Hide)),
 	}
 }
@@ -44,6 +45,15 @@ func handling(word string) accounts.Handling {
 		return accounts.Mark
 	}
 	return h
+}
+
+// services reads a list that the check of the configuration has found right.
+func services(list string) accounts.Service {
+	set, err := accounts.ParseServices(list)
+	if err != nil {
+		return 0
+	}
+	return set
 }
 
 // hidden reads a list that the check of the configuration has found right.

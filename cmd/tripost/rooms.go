@@ -65,6 +65,9 @@ func (g ground) openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*ro
 	}
 	r := &rooms{cfg: cfg, ground: g, log: log, store: st}
 	r.directory = accounts.New(st, accounts.Options{LegacyKey: legacy, Server: serverPolicy(cfg), Now: g.now})
+	if err := r.directory.Upgrade(ctx); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
 	r.router = router.New(r.directory, router.Options{
 		DirectMailbox: cfg.Local.DirectMailboxAddressing,
 		Subaddress:    cfg.Local.Subaddress,

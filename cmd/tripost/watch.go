@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"tripost/accounts"
+	"tripost/alerts"
 	"tripost/router"
+	"tripost/store"
 	"tripost/syslog"
 )
 
@@ -20,6 +22,7 @@ const (
 
 	guessPause       = 24 * time.Hour
 	diskPause        = 24 * time.Hour
+	quotaPause       = 24 * time.Hour
 	certificatePause = 3 * 24 * time.Hour
 )
 
@@ -43,7 +46,7 @@ func (s *server) guessed(acct accounts.Account, from netip.Addr, failures int) {
 
 // watch tells people what they should look after: users that somebody guesses
 // their passwords, the postmaster of a certificate that runs out and of a disk
-// that fills up. It ends with ctx.
+// that fills up, that of a domain of its quota. It ends with ctx.
 func (s *server) watch(ctx context.Context) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -62,8 +65,9 @@ func (s *server) watch(ctx context.Context) error {
 	}
 }
 
-// inspect looks at the certificate and the disk.
+// inspect looks at the certificate, the disk and the quotas of domains.
 func (s *server) inspect(ctx context.Context) {
+	s.inspectQuotas(ctx)
 	if days := s.cfg.Alerts.CertificateDays; days > 0 && !s.certificates.SelfSigned() {
 		if text := certificateText(s.certificates.Expires(), time.Now(), days); text != "" {
 			s.tellPostmaster(ctx, "certificate", certificatePause, text)
@@ -103,6 +107,48 @@ func diskText(free, blocks, size uint64, percent int) string {
 	}
 	return fmt.Sprintf("The disk of the mail store is nearly full: %s are left. When it is full no mail is taken",
 		accounts.FormatSize(int64(free*size)>>20<<20))
+}
+
+// inspectQuotas tells of each domain that has used up so much of its quota as its
+// accounts are told of theirs.
+func (s *server) inspectQuotas(ctx context.Context) {
+	all, err := s.directory.Domains(ctx)
+	for _, dom := range all {
+		threshold := dom.QuotaAlert.Or(s.cfg.Alerts.QuotaPercent)
+		if threshold <= 0 || dom.TotalOctets == 0 && dom.TotalMessages == 0 {
+			continue
+		}
+		var u store.Usage
+		if u, err = s.directory.DomainUsage(ctx, dom); err != nil {
+			break
+		}
+		if percent := alerts.UsedPercent(u); percent >= threshold {
+			s.tellPostmasterOf(ctx, dom.Name, fmt.Sprintf("pool %d", dom.Pool), quotaPause, domainQuotaText(dom.Name, percent))
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		s.log.Logf(syslog.Problem, "looking at the quotas of domains: %v", err)
+	}
+}
+
+func domainQuotaText(domain string, percent int) string {
+	text := fmt.Sprintf("The accounts of %s use %d%% of what they may keep together", domain, percent)
+	if percent >= 100 {
+		text += ": mail for all of them is refused"
+	}
+	return text
+}
+
+// tellPostmasterOf is tellPostmaster for a domain, whose own postmaster is told where
+// there is one.
+func (s *server) tellPostmasterOf(ctx context.Context, domain, kind string, pause time.Duration, text string) {
+	res, err := s.router.Route(ctx, "postmaster@"+domain, router.ForMail, false)
+	if err != nil || res.Kind != router.Local {
+		s.tellPostmaster(ctx, kind, pause, text)
+		return
+	}
+	s.log.Log(syslog.Problem, text)
+	s.tell(ctx, res.Account, kind, pause, text)
 }
 
 // tellPostmaster alerts who reads the postmaster's mail of the Main Domain, where

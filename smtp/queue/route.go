@@ -134,7 +134,7 @@ func (q *Queue) mayUserRelay(ctx context.Context, addr string, a *accounts.Accou
 	if err != nil && !gone {
 		return "", fmt.Errorf("services of %q: %w", a.Address(), err)
 	}
-	if gone || now.Locked || !(now.Services & d.Services).Has(accounts.Relay) {
+	if gone || now.Locked || !q.dir.Services(now, d).Has(accounts.Relay) {
 		return "", &RecipientError{Address: addr, Code: 550, Enhanced: "5.7.1",
 			Reason: "this account may not send to other hosts"}
 	}
@@ -147,11 +147,11 @@ func (q *Queue) mayUserRelay(ctx context.Context, addr string, a *accounts.Accou
 func (q *Queue) room(ctx context.Context, addr string, res *router.Result, size int64) error {
 	full, passes := false, false
 	err := q.store.View(ctx, func(r *store.Snapshot) error {
-		u, err := r.Usage(res.Account.ID)
+		octets, messages, err := r.Room(res.Account.ID)
 		if err != nil {
 			return err
 		}
-		full = u.OctetLimit > 0 && u.Octets+max(size, 1) > u.OctetLimit || u.MessageLimit > 0 && u.Messages >= u.MessageLimit
+		full = octets < max(size, 1) || messages < 1
 		if !full || q.o.Rules == nil {
 			return nil
 		}

@@ -357,11 +357,11 @@ func TestRelayOfUser(t *testing.T) {
 	check("locked", false)
 	change(func(a *accounts.Account) { a.Locked = false })
 	check("unlocked", true)
-	change(func(a *accounts.Account) { a.Services &^= accounts.Relay })
+	change(func(a *accounts.Account) { a.Services = accounts.Set(accounts.AllServices &^ accounts.Relay) })
 	check("without the service", false)
-	change(func(a *accounts.Account) { a.Services |= accounts.Relay })
+	change(func(a *accounts.Account) { a.Services = accounts.Setting[accounts.Service]{} })
 	_, err = w.dir.SetDomain(w.ctx, "example.test", func(d *accounts.Domain) error {
-		d.Services &^= accounts.Relay
+		d.Services = accounts.Set(accounts.AllServices &^ accounts.Relay)
 		return nil
 	})
 	must(t, err)
