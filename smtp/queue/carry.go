@@ -318,6 +318,7 @@ var permanent = []struct {
 	{send.ErrTooLong, "5.3.4"},
 	{send.ErrNonASCII, "5.6.7"},
 	{send.ErrUTF8, "5.6.9"},
+	{send.ErrLines, "5.6.0"},
 	{errNotOverTLS, "5.7.30"},
 	{convert.ErrStructure, "5.6.3"},
 }

@@ -37,7 +37,12 @@ var (
 	ErrTooLong  = errors.New("message exceeds the peer's size limit")
 	ErrNonASCII = errors.New("the peer takes no addresses that are not ASCII")
 	ErrUTF8     = errors.New("the peer takes no header fields that are not ASCII")
-	errRead     = errors.New("read the message")
+	// ErrLines: it holds a CR or an LF that stands alone, or a NUL. Some hosts take
+	// such a CR or LF for the end of a line, so that what stands behind it could
+	// become a command or another message: it must not be sent (RFC 5321 section
+	// 2.3.8).
+	ErrLines = errors.New("the message is not made of lines that end with CRLF")
+	errRead  = errors.New("read the message")
 )
 
 // Send hands one message over and returns a result for each recipient, in their
@@ -60,6 +65,9 @@ func (c *Conn) Send(m Message) []Result {
 	}
 	if !c.has("SMTPUTF8") && m.UTF8 {
 		return fill(results, Result{Err: ErrUTF8})
+	}
+	if !m.Binary || !c.TakesBinary() {
+		m.Body = &lineReader{body: m.Body, size: m.Size}
 	}
 	c.wire.SetReadTimeout(c.timeouts.Command)
 	ahead := c.has("PIPELINING") && !c.chunks(&m) && len(results) <= maxGroup
