@@ -16,7 +16,7 @@ run: build
 # Unit tests, dialogues, conformance, crashes, and real mail programs.
 test: lint
 	@./e2e/packages.sh
-	GORACE=atexit_sleep_ms=0 $(GO) test -race -shuffle=on -timeout 20m ./...
+	GORACE=atexit_sleep_ms=0 $(GO) test -race -shuffle=on -timeout 60m ./...
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these"; exit 1; }

@@ -77,16 +77,18 @@ func TestXMIT(t *testing.T) {
 	if !strings.Contains(list, "<far@elsewhere.test>") || strings.Contains(list, "bob@") {
 		t.Errorf("queue show %s printed:\n%s", id, list)
 	}
-	log := s.run("log")
+	var log string
 	for _, want := range []string{
 		`QUEUE\(\[` + id + `\]\).*<ann@company\.test>`,
 		`LOCAL.*\b` + id + `\b.*bob|LOCAL.*bob.*\b` + id + `\b`,
 		`\b` + id + `\b.*far@elsewhere\.test`,
 		`POP-\d+\(\[127\.0\.0\.1\]:\d+\) .*` + id,
 	} {
-		if !regexp.MustCompile(want).MatchString(log) {
-			t.Errorf("the System Log has no line like %s:\n%s", want, log)
-		}
+		line := regexp.MustCompile(want)
+		until(t, "the System Log has a line like "+want, func() bool {
+			log = s.run("log")
+			return line.MatchString(log)
+		})
 	}
 	if strings.Contains(log, password) {
 		t.Error("the password is in the log")
