@@ -152,7 +152,12 @@ func (g *grower) stops(ctx context.Context) error {
 	}
 	g.note(grown{What: "start after a clean stop", Unit: " s", Most: 1}, time.Since(begin).Seconds())
 	rss, err := g.settled()
-	g.note(grown{What: "memory, resident and idle", Unit: " MiB"}, float64(rss)/(1<<20))
+	if err != nil {
+		return err
+	}
+	own, err := g.memory("RssAnon")
+	g.note(grown{What: "memory of its own, idle", Unit: " MiB"}, float64(own)/(1<<20))
+	g.note(grown{What: "resident, with the pages of the index in the system's cache", Unit: " MiB"}, float64(rss)/(1<<20))
 	return err
 }
 

@@ -240,16 +240,19 @@ func (t *target) cpu() (time.Duration, error) {
 }
 
 // resident returns the octets of memory that the server has resident.
-func (t *target) resident() (int64, error) {
+func (t *target) resident() (int64, error) { return t.memory("VmRSS") }
+
+// memory returns a size that the system tells of the server, in octets.
+func (t *target) memory(field string) (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", t.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(status)) {
-		if v, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if v, ok := strings.CutPrefix(line, field+":"); ok {
 			kb, err := strconv.ParseInt(strings.Fields(v)[0], 10, 64)
 			return kb << 10, err
 		}
 	}
-	return 0, errors.New("no VmRSS in /proc/PID/status")
+	return 0, fmt.Errorf("no %s in /proc/PID/status", field)
 }

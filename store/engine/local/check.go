@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"tripost/store/engine"
@@ -46,7 +47,7 @@ func (e *Engine) Check(ctx context.Context, report func(engine.Fault)) (engine.C
 		return c.result, err
 	}
 	defer c.layers.tx.Rollback()
-	for _, part := range []func() error{c.pages, c.keys, c.files, c.accounts, c.journal} {
+	for _, part := range []func() error{c.pages, c.keys, c.files, c.accounts, c.journal, c.copy} {
 		err := guarded(indexName, part)
 		if errors.Is(err, engine.ErrDamaged) {
 			c.fault(indexName, "%v", err)
@@ -223,6 +224,25 @@ func (c *checker) journal() error {
 		}
 	}
 	return nil
+}
+
+// copy reads the copy of the index, if there is one.
+func (c *checker) copy() error {
+	r, err := openCopy(filepath.Join(c.e.dir, copyName), c.e.o.FS)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		defer r.file.Close()
+		for more := true; more && err == nil && c.ctx.Err() == nil; {
+			more, err = r.next(func([]byte, []byte) error { return nil })
+		}
+	}
+	if errors.Is(err, engine.ErrDamaged) {
+		c.fault(copyName, "%v", err)
+		return nil
+	}
+	return errors.Join(err, c.ctx.Err())
 }
 
 func (c *checker) walk(n segmentNote, from position) error {

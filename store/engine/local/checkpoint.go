@@ -148,6 +148,9 @@ func (e *Engine) writeFrozen() error {
 	k.posMu.Unlock()
 	e.indexWorks()
 	e.sweep()
+	if e.copyDue() {
+		signal(e.copies.due)
+	}
 	return nil
 }
 

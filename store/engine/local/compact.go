@@ -34,7 +34,22 @@ func (e *Engine) Compact(ctx context.Context) (int64, error) {
 	if err == nil {
 		err = e.compact(ctx, compactNow, 0)
 	}
+	if err == nil {
+		err = e.copyForSpace(ctx)
+	}
 	return e.freed.Load() - before, err
+}
+
+// copyForSpace makes a new copy of the index, so that the segments which the one before
+// needed can go. They stay where that fails, which is no failure to compact.
+func (e *Engine) copyForSpace(ctx context.Context) error {
+	if e.o.CopyIndex < 0 {
+		return nil
+	}
+	if err := e.copyIndex(ctx, 0); err != nil && ctx.Err() == nil {
+		e.o.Logf(3, fmt.Sprintf("copying the index: %v", err))
+	}
+	return ctx.Err()
 }
 
 // compactLoop compacts in the background, slowly.

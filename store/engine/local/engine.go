@@ -50,6 +50,7 @@ type Engine struct {
 	index  *index
 
 	checkpoints  checkpoints
+	copies       indexCopies
 	failures     failures
 	compactionMu sync.Mutex // one compaction at a time
 }
@@ -71,6 +72,7 @@ func Open(dir string, o Options) (*Engine, error) {
 	}
 	e.large.init(filepath.Join(dir, largeDir))
 	e.checkpoints.init()
+	e.copies.init()
 	e.failures.init()
 	if err := e.open(); err != nil {
 		e.release()
@@ -145,6 +147,7 @@ func (e *Engine) recover(cp checkpoint) error {
 	if err != nil {
 		return err
 	}
+	e.findCopy()
 	e.mended = describe(found, count)
 	if e.mended != "" {
 		e.o.Logf(2, fmt.Sprintf("store %q: %s", e.dir, e.mended))
@@ -192,7 +195,7 @@ func (e *Engine) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	e.cancel = cancel
 	go e.committer.run()
-	for _, work := range []func(context.Context){e.checkpointLoop, e.probeLoop, e.compactLoop} {
+	for _, work := range []func(context.Context){e.checkpointLoop, e.probeLoop, e.compactLoop, e.copyLoop} {
 		e.background.Add(1)
 		go func() {
 			defer e.background.Done()
@@ -273,8 +276,10 @@ func (e *Engine) newBlob() engine.Blob { return engine.Blob(e.nextBlob.Add(1) - 
 // Status tells how the engine is.
 func (e *Engine) Status() engine.Status {
 	disk, live := e.segments.sum()
-	if info, err := os.Stat(filepath.Join(e.dir, indexName)); err == nil {
-		disk += info.Size()
+	for _, name := range []string{indexName, copyName} {
+		if info, err := os.Stat(filepath.Join(e.dir, name)); err == nil {
+			disk += info.Size()
+		}
 	}
 	return engine.Status{
 		Engine: "local", Format: formatVersion,

@@ -37,6 +37,10 @@ type Options struct {
 	// CompactEvery is how often the background looks for segments worth
 	// compacting. Default 1 minute.
 	CompactEvery time.Duration
+	// CopyIndex is the journal in octets after which a new copy of the index is due,
+	// once the journal is as long as the index as well. Default as SegmentSize;
+	// negative: no copies.
+	CopyIndex int64
 	// ProbeEvery is how often an engine that turned read-only tries whether
 	// writing works again. Default 3 s; negative: only on Probe.
 	ProbeEvery time.Duration
@@ -74,6 +78,7 @@ func (o Options) withDefaults() Options {
 	set(&o.CompactBelow, 0.6)
 	set(&o.CompactRate, 8<<20)
 	set(&o.CompactEvery, time.Minute)
+	set(&o.CopyIndex, o.SegmentSize)
 	set(&o.ProbeEvery, 3*time.Second)
 	set(&o.LockTimeout, 5*time.Second)
 	set(&o.OpenSegments, 256)

@@ -14,10 +14,11 @@ import (
 const damagedIndexName = indexName + ".damaged"
 
 // Rebuild makes a new index for a store whose own is lost or makes no sense. It
-// begins with the index of a backup, or with nothing where that is empty, and
-// the journal is replayed from there on when the store is opened. What must be
-// whole for that is every segment since: of those, compaction removes the ones
-// that hold nothing any more, and then ErrDamaged names what is missing.
+// begins with the store's copy of the index, or with the index of a backup where
+// one is given, and the journal is replayed from there on when the store is opened.
+// Where the copy is missing or damaged it begins with nothing, which needs the
+// journal from its first segment on. What must be whole is every segment since:
+// otherwise ErrDamaged names what is missing.
 //
 // The store is opened and closed once to prove it. If that fails, everything is
 // as it was before. The index that was there is kept as index.db.damaged.
@@ -28,8 +29,8 @@ func Rebuild(dir, backup string, o Options) error {
 		return err
 	}
 	fresh := filepath.Join(dir, indexName+".rebuilt")
-	err = errors.Join(beginIndex(fresh, backup, o), lock.release())
-	if err != nil {
+	noCopy, err := beginIndex(dir, fresh, backup, o)
+	if err := errors.Join(err, lock.release()); err != nil {
 		return err
 	}
 	name, old := filepath.Join(dir, indexName), filepath.Join(dir, damagedIndexName)
@@ -43,7 +44,7 @@ func Rebuild(dir, backup string, o Options) error {
 		return err
 	}
 	if err := tryOpen(dir, o); err != nil {
-		err = fmt.Errorf("rebuilding the index: %w", err)
+		err = errors.Join(fmt.Errorf("rebuilding the index: %w", err), noCopy)
 		if !had {
 			return errors.Join(err, o.FS.Remove(name))
 		}
@@ -52,13 +53,29 @@ func Rebuild(dir, backup string, o Options) error {
 	return o.FS.SyncDir(dir)
 }
 
-// beginIndex makes the index that replay begins with.
-func beginIndex(fresh, backup string, o Options) error {
+// beginIndex makes the index that replay begins with. noCopy is why it could not use
+// the copy, if it should have.
+func beginIndex(dir, fresh, backup string, o Options) (noCopy, err error) {
+	if backup != "" {
+		return nil, indexFromBackup(fresh, backup, o)
+	}
+	noCopy = errors.Join(ignoreMissing(o.FS.Remove(fresh)), indexFromCopy(fresh, filepath.Join(dir, copyName), o))
+	if noCopy == nil {
+		return nil, nil
+	}
+	if !errors.Is(noCopy, os.ErrNotExist) && !errors.Is(noCopy, engine.ErrDamaged) {
+		return nil, noCopy
+	}
+	if err := ignoreMissing(o.FS.Remove(fresh)); err != nil {
+		return nil, err
+	}
+	return noCopy, createIndex(fresh, o)
+}
+
+// indexFromBackup copies the index of a backup.
+func indexFromBackup(fresh, backup string, o Options) error {
 	if err := ignoreMissing(o.FS.Remove(fresh)); err != nil {
 		return err
-	}
-	if backup == "" {
-		return createIndex(fresh, o)
 	}
 	from, err := o.FS.OpenFile(filepath.Join(backup, indexName), os.O_RDONLY, 0)
 	if err != nil {

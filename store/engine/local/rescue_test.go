@@ -136,7 +136,7 @@ func TestRebuild(t *testing.T) {
 }
 
 // TestRebuildFromBackup needs the backup's index: compaction has removed what
-// came before.
+// came before, and the copy is lost as well.
 func TestRebuildFromBackup(t *testing.T) {
 	t.Parallel()
 	dir, l := stored(t, 100)
@@ -167,7 +167,7 @@ func TestRebuildFromBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := filepath.Join(dir, "index.db")
-	if err := os.Truncate(name, 9000); err != nil {
+	if err := errors.Join(os.Truncate(name, 9000), os.Remove(filepath.Join(dir, "index.copy"))); err != nil {
 		t.Fatal(err)
 	}
 	if err := local.Rebuild(dir, "", local.Options{}); !errors.Is(err, engine.ErrDamaged) {

@@ -51,13 +51,14 @@ type segmentSet struct {
 	byNumber map[uint64]*segment
 	open     int
 	clock    uint64
-	pins     int   // while above zero no file is removed
-	unsure   bool  // the body map is damaged: no file is removed in this run
-	large    int64 // octets of blobs with a file of their own
+	pins     int    // while above zero no file is removed
+	kept     uint64 // from this number on segments stay for the copy of the index
+	unsure   bool   // the body map is damaged: no file is removed in this run
+	large    int64  // octets of blobs with a file of their own
 }
 
 func newSegmentSet(fs FS, dir string, maxOpen int) *segmentSet {
-	return &segmentSet{fs: fs, dir: dir, maxOpen: maxOpen, byNumber: map[uint64]*segment{}}
+	return &segmentSet{fs: fs, dir: dir, maxOpen: maxOpen, byNumber: map[uint64]*segment{}, kept: keepNothing}
 }
 
 func (s *segmentSet) path(number uint64) string {
@@ -211,7 +212,7 @@ func (s *segmentSet) unpin() {
 }
 
 // sweep removes the segments that hold nothing live, and that neither replay
-// after cp nor a move which cp does not cover yet could ask for. It returns the
+// after cp or over the copy of the index nor a move which cp does not cover yet could ask for. It returns the
 // octets given back.
 func (s *segmentSet) sweep(cp position) (int64, error) {
 	s.mu.Lock()
@@ -221,7 +222,7 @@ func (s *segmentSet) sweep(cp position) (int64, error) {
 	}
 	var freed int64
 	for number, seg := range s.byNumber {
-		if seg.live != 0 || number >= cp.segment || seg.empty > cp.seq {
+		if seg.live != 0 || number >= min(cp.segment, s.kept) || seg.empty > cp.seq {
 			continue
 		}
 		if err := s.fs.Remove(seg.name); err != nil && !errors.Is(err, os.ErrNotExist) {
