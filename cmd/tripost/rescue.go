@@ -115,7 +115,7 @@ func (l lineFeeds) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// storeRebuild makes a new index from the journal, or from a backup's index and
+// storeRebuild makes a new index from the store's copy of it, or from a backup's, and
 // the journal since.
 func storeRebuild(e *environment, args []string) error {
 	cfg, err := e.alone()
