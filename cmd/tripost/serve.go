@@ -291,7 +291,6 @@ func (s *server) authenticator(proxies []netip.Prefix) (*accounts.Authenticator,
 		Cleartext: s.cfg.Security.CleartextLogin,
 		Exempt:    exempt(proxies),
 		Log:       s.rooms.log.Tag("ACCOUNT"),
-		Now:       s.ground.now,
 		Hostname:  s.cfg.Hostname,
 		Remember:  s.cfg.Security.RememberSignIn.Duration,
 

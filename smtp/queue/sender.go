@@ -108,6 +108,7 @@ type Sender struct {
 
 	// What follows belongs to Run.
 	schedule *schedule
+	recalled time.Time // when it last looked for what waits too long
 	running  int
 	idle     []*idleConn // oldest first
 	done     chan *job
@@ -249,6 +250,12 @@ func (s *Sender) dispatch(ctx, lease context.Context) (time.Duration, error) {
 	s.closeOverdue()
 	if err := s.queue.store.Engine().Status().ReadOnly; err != nil {
 		return s.pause, nil // what cannot be recorded is not begun
+	}
+	if time.Since(s.recalled) >= recallEvery {
+		if err := s.queue.recall(ctx); err != nil {
+			return 0, err
+		}
+		s.recalled = time.Now()
 	}
 	list, lost := s.queue.notices.hear()
 	s.schedule.hear(list, lost, s.queue.o.Now())
