@@ -69,8 +69,12 @@ type Authenticator struct {
 	guessed  func(Account, netip.Addr, int)
 	accepted func(Attempt)
 
-	signedIn, refused atomic.Uint64
+	signedIn, refused, hashed atomic.Uint64
 }
+
+// Hashed returns how many passwords were hashed to check them since the process
+// began. Nearly all that a refused sign-in costs is that.
+func (a *Authenticator) Hashed() uint64 { return a.hashed.Load() }
 
 // Totals returns how many sign-ins were accepted and how many refused since the
 // process began.

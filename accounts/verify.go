@@ -24,6 +24,7 @@ func (a *Authenticator) verify(ctx context.Context, c credentials, password stri
 		return false, err
 	}
 	defer release()
+	a.hashed.Add(1)
 	fits := hash.fits(preparePassword(password))
 	return fits && exists && password != "", nil
 }

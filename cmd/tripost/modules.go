@@ -108,6 +108,7 @@ func (s *server) moduleSpecs() ([]moduleSpec, error) {
 	mx, submission := s.smtpServer(smtp.MX, auth, clients), s.smtpServer(smtp.Submission, auth, nil)
 	lmtp := s.smtpServer(smtp.LMTP, nil, clients)
 	users := s.certificates.Config(true)
+	users.CipherSuites = userSuites()
 	if cfg.TLS.ClientAuth {
 		users.ClientAuth = tls.RequestClientCert // whose it is, the directory knows
 	}
@@ -124,6 +125,18 @@ func (s *server) moduleSpecs() ([]moduleSpec, error) {
 		{"LMTP", "LMTP", cfg.SMTP.Channels, cfg.LMTP.Listen, nil, s.certificates.Config(false),
 			lmtp.Busy, lmtp.Serve},
 	}, nil
+}
+
+// userSuites are the cipher suites of TLS 1.2 for users: with a fresh key for each
+// connection, and text that nobody can change unseen. (Those of TLS 1.3 all are so.)
+// The exchanger takes Go's, of which some are older: a host that knows no other
+// would send in clear text.
+func userSuites() []uint16 {
+	return []uint16{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+	}
 }
 
 func popBusy(reason string) string  { return "-ERR [SYS/TEMP] " + reason + "\r\n" }
