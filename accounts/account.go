@@ -336,7 +336,7 @@ func (w *writer) removeAccount(addr string, now time.Time, keep time.Duration) e
 		return err
 	}
 	if keep <= 0 {
-		w.tx.ForgetAccount(acct.ID)
+		return w.tx.ForgetAccount(acct.ID)
 	}
 	return nil
 }

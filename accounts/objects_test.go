@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -222,6 +223,10 @@ func TestRestoreAccount(t *testing.T) {
 	box := store.MailboxRef{Account: before.ID, Name: "lists/info"}
 	must(t)(nil, d.Store().Create(ctx, before.Identity(), box, store.CreateOptions{}))
 	must(t)(nil, d.Store().SetACL(ctx, before.Identity(), box, store.ACLEntry{ID: "anyone", Rights: store.RightLookup}, store.RightsReplace))
+	annotations := []store.MetadataEntry{{Name: "/private/comment", Value: []byte("mine")}, {Name: "/shared/comment", Value: []byte("all's")}}
+	must(t)(nil, d.Store().SetMetadata(ctx, before.Identity(), box, annotations))
+	before, err = d.SetAccount(ctx, "jsmith", func(a *Account) error { a.MaxOctets = Set[int64](1 << 20); return nil })
+	must(t)(nil, err)
 	keep(t, d, box, "one")
 	keep(t, d, box, "two")
 	own := MailboxAlias{Name: "work", Target: "~boss/lists"}
@@ -233,6 +238,7 @@ func TestRestoreAccount(t *testing.T) {
 	}
 	must(t)(d.AddAccount(ctx, "second", ""))
 	must(t)(nil, d.RemoveGroup(ctx, "gone"))
+	must(t)(d.SetDomain(ctx, "company.test", func(d *Domain) error { d.MaxMessages = Set[int64](5); return nil }))
 	_, _, err = d.RestoreAccount(ctx, "second")
 	wantError(t, err, ErrExists)
 	_, _, err = d.RestoreAccount(ctx, "never")
@@ -249,6 +255,12 @@ func TestRestoreAccount(t *testing.T) {
 	acl, err := d.Store().ACL(ctx, acct.Identity(), box)
 	if err != nil || len(acl) != 1 || acl[0].ID != "anyone" {
 		t.Errorf("%+v, %v", acl, err)
+	}
+	if back, err := d.Store().Metadata(ctx, acct.Identity(), box); err != nil || !reflect.DeepEqual(back, annotations) {
+		t.Errorf("%+v, %v", back, err)
+	}
+	if u, err := d.Store().Usage(ctx, acct.ID); err != nil || u.OctetLimit != 1<<20 || u.MessageLimit != 5 || u.Messages != 2 {
+		t.Errorf("%+v, %v", u, err)
 	}
 	aliases, err := d.Aliases(ctx, "company.test")
 	if err != nil || !slices.ContainsFunc(aliases, func(a Alias) bool { return a.Local == "first" }) {

@@ -100,9 +100,8 @@ func (w *writer) forgetRemoved(domain, local string) error {
 	if err != nil {
 		return err
 	}
-	w.tx.ForgetAccount(was.account.ID)
 	w.delete(key)
-	return nil
+	return w.tx.ForgetAccount(was.account.ID)
 }
 
 // forgetAtOnce is how many removed accounts whose time is over one change of the
@@ -162,7 +161,7 @@ func (n *Names) RemovedAccounts(now time.Time) ([]Removed, error) {
 
 // RestoreAccount makes an account again that was removed: its name, settings,
 // password, aliases and groups as far as their names are still free and there,
-// its mailboxes, names of its own for those of others, and the messages that were in them, under new UIDs. It returns
+// its mailboxes with their access control lists and metadata, names of its own for those of others, and the messages that were in them, under new UIDs. It returns
 // how many. ErrNoAccount: none of this name was removed, or its time is over.
 // ErrExists: something has taken its name.
 //

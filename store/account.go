@@ -84,7 +84,7 @@ func (tx *Tx) RemoveAccount(a AccountID) error {
 			return err
 		}
 	}
-	for _, part := range []byte{partName, partSubscription, partMetadata} {
+	for _, part := range []byte{partName, partSubscription} { // metadata stays where it is
 		if err := tx.deletePart(a, part); err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func (tx *Tx) RemoveAccount(a AccountID) error {
 }
 
 // ReviveAccount makes an account that was removed again, with the names that its
-// mailboxes had, their access control lists and the subscriptions. They are empty
+// mailboxes had, their access control lists and metadata, and the subscriptions. They are empty
 // and have a new UIDVALIDITY; [Store.Restore] brings back what is kept of its
 // messages. It is in no pool. ErrNoAccount: there is no such account, or it is forgotten.
 func (tx *Tx) ReviveAccount(a AccountID) error {
@@ -115,11 +115,14 @@ func (tx *Tx) ReviveAccount(a AccountID) error {
 	acct := was.account
 	acct.octets, acct.messages, acct.names, acct.metadata, acct.pool = 0, 0, 0, 0, 0
 	slices.SortFunc(was.boxes, func(x, y namedMailbox) int { return cmp.Compare(x.name, y.name) })
+	err = tx.moveMetadata(&acct, boxKey{account: a}, boxKey{account: a}) // of the server
 	for i := range was.boxes {
-		m := &was.boxes[i].mailbox
-		if _, err := tx.addMailbox(a, &acct, m.name, m.kind, m.acl, m.specialUse); err != nil {
-			return fmt.Errorf("reviving account %d: %w", a, err)
+		if err == nil {
+			err = tx.reviveMailbox(a, &acct, &was.boxes[i])
 		}
+	}
+	if err != nil {
+		return fmt.Errorf("reviving account %d: %w", a, err)
 	}
 	for _, name := range was.subscribed {
 		tx.tx.Put(subscriptionKey(a, name), []byte{recordVersion})
@@ -130,14 +133,26 @@ func (tx *Tx) ReviveAccount(a AccountID) error {
 	return nil
 }
 
+// reviveMailbox makes a mailbox again, with what it had under its former id.
+func (tx *Tx) reviveMailbox(a AccountID, acct *account, was *namedMailbox) error {
+	k, err := tx.addMailbox(a, acct, was.name, was.kind, was.acl, was.specialUse)
+	if err != nil || was.id == 0 {
+		return err
+	}
+	return tx.moveMetadata(acct, boxKey{a, was.id}, k)
+}
+
 // ForgetAccount drops what is kept of an account for [Tx.ReviveAccount]. Its
 // messages go when their time is over.
-func (tx *Tx) ForgetAccount(a AccountID) { tx.tx.Delete(removedAccountKey(a)) }
+func (tx *Tx) ForgetAccount(a AccountID) error {
+	tx.tx.Delete(removedAccountKey(a))
+	return tx.deletePart(a, partMetadata)
+}
 
 // removedAccount is what was known of an account that was removed.
 type removedAccount struct {
 	account    account
-	boxes      []namedMailbox // without their ids
+	boxes      []namedMailbox // their ids are 0 where they are not known any more
 	subscribed []string
 }
 
@@ -148,7 +163,11 @@ func (r *removedAccount) append(b []byte) []byte {
 	for i := range r.boxes {
 		b = appendText(b, string(r.boxes[i].append(nil)))
 	}
-	return appendTexts(b, r.subscribed)
+	b = appendTexts(b, r.subscribed)
+	for i := range r.boxes {
+		b = binary.AppendUvarint(b, uint64(r.boxes[i].id))
+	}
+	return b
 }
 
 func (r *removedAccount) decode(b []byte) error {
@@ -160,6 +179,9 @@ func (r *removedAccount) decode(b []byte) error {
 		r.boxes = append(r.boxes, m)
 	}
 	r.subscribed = d.texts()
+	for i := 0; i < len(r.boxes) && len(d.b) > 0; i++ { // records that are older end here
+		r.boxes[i].id = MailboxID(d.uint())
+	}
 	return errors.Join(err, d.err("record of a removed account"))
 }
 

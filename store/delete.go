@@ -48,6 +48,9 @@ func (tx *Tx) deleteMailbox(id *Identity, ref MailboxRef) (boxKey, error) {
 	if children && m.kind != kindSelectable {
 		return k, ErrHasChildren
 	}
+	if err := tx.dropMetadata(&acct, k); err != nil {
+		return k, err
+	}
 	if err := tx.dropContents(&acct, k, &m); err != nil {
 		return k, err
 	}
@@ -120,9 +123,6 @@ func (tx *Tx) dropName(a AccountID, acct *account, name string) error {
 // contents are to be cleared away.
 func (tx *Tx) dropContents(acct *account, k boxKey, m *mailbox) error {
 	tx.tx.Delete(mailboxKey(k.account, k.mailbox))
-	if err := tx.dropMetadata(acct, k); err != nil {
-		return err
-	}
 	st, found, err := readState(tx.r, k)
 	if err != nil || !found {
 		return err

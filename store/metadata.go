@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -189,6 +190,28 @@ func (tx *Tx) dropMetadata(acct *account, k boxKey) error {
 	return nil
 }
 
+// moveMetadata counts all entries of a mailbox of an account that is made again, under
+// the key that it has now.
+func (tx *Tx) moveMetadata(acct *account, from, to boxKey) error {
+	prefix := appendMailboxMetadata(nil, from)
+	type item struct{ key, value []byte }
+	var items []item
+	for i, err := range tx.r.Range(prefix, prefixEnd(prefix)) {
+		if err != nil {
+			return err
+		}
+		items = append(items, item{bytes.Clone(i.Key), bytes.Clone(i.Value)})
+	}
+	for _, i := range items {
+		acct.metadata += metadataSize(i.key, i.value)
+		if from != to {
+			tx.tx.Delete(i.key)
+			tx.tx.Put(append(appendMailboxMetadata(nil, to), i.key[len(prefix):]...), i.value)
+		}
+	}
+	return nil
+}
+
 func appendMailboxMetadata(b []byte, k boxKey) []byte {
 	return binary.BigEndian.AppendUint32(appendAccountPart(b, k.account, partMetadata), uint32(k.mailbox))
 }
@@ -200,8 +223,12 @@ func appendMetadataKey(b []byte, k boxKey, owner AccountID) []byte {
 // metadata counts an account's metadata.
 func (c *checker) metadata(acct *checkedAccount) error {
 	prefix := appendAccountPart(nil, acct.id, partMetadata)
+	kept, err := c.keptBoxes(acct)
+	if err != nil {
+		return err
+	}
 	var size int64
-	err := c.each(prefix, func(key, value []byte) {
+	err = c.each(prefix, func(key, value []byte) {
 		c.res.Metadata++
 		size += metadataSize(key, value)
 		d := newDecoder(value)
@@ -213,7 +240,7 @@ func (c *checker) metadata(acct *checkedAccount) error {
 			return
 		}
 		id := MailboxID(binary.BigEndian.Uint32(key[len(prefix):]))
-		if _, found := acct.boxes[id]; id != 0 && !found {
+		if _, found := acct.boxes[id]; !found && !kept[id] && (id != 0 || !acct.exists) {
 			c.fault(key, "metadata of mailbox %d, which does not exist", id)
 		}
 	})
@@ -221,4 +248,22 @@ func (c *checker) metadata(acct *checkedAccount) error {
 		c.fault(accountKey(acct.id), "account says that its metadata counts %d, it counts %d", acct.record.metadata, size)
 	}
 	return err
+}
+
+// keptBoxes are the mailboxes that an account had which was removed and can be made
+// again.
+func (c *checker) keptBoxes(acct *checkedAccount) (map[MailboxID]bool, error) {
+	value, err := c.r.Get(removedAccountKey(acct.id))
+	if err != nil || value == nil {
+		return nil, err
+	}
+	var was removedAccount
+	if err := was.decode(value); err != nil {
+		c.fault(removedAccountKey(acct.id), "%v", err)
+	}
+	kept := map[MailboxID]bool{0: true}
+	for i := range was.boxes {
+		kept[was.boxes[i].id] = true
+	}
+	return kept, nil
 }

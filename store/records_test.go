@@ -74,6 +74,16 @@ func TestRecordsReadBack(t *testing.T) {
 	if err := gotC.decode(c.append(nil), true); err != nil || !reflect.DeepEqual(gotC, c) {
 		t.Errorf("%+v, %v", gotC, err)
 	}
+	was := removedAccount{acct, []namedMailbox{{7, m}, {9, m}}, []string{"a"}}
+	record := was.append(nil)
+	var gotWas, gotOlder removedAccount
+	if err := gotWas.decode(record); err != nil || !reflect.DeepEqual(gotWas, was) {
+		t.Errorf("%+v, %v", gotWas, err)
+	}
+	was.boxes[0].id, was.boxes[1].id = 0, 0 // as it was before they were kept
+	if err := gotOlder.decode(record[:len(record)-2]); err != nil || !reflect.DeepEqual(gotOlder, was) {
+		t.Errorf("%+v, %v", gotOlder, err)
+	}
 	r := removed{"x", 5, 6}
 	var gotR removed
 	if err := gotR.decode(r.append(nil)); err != nil || gotR != r {
