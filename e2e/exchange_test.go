@@ -35,6 +35,7 @@ import (
 // under way when a server was killed. The number of messages is 200, or
 // $TRIPOST_EXCHANGE_MESSAGES.
 func TestExchange(t *testing.T) {
+	t.Parallel()
 	messages, kills := 200, 4
 	if n, err := strconv.Atoi(os.Getenv("TRIPOST_EXCHANGE_MESSAGES")); err == nil && n > 0 {
 		messages, kills = n, 20

@@ -291,7 +291,7 @@ func (s *server) try(stdin string, args ...string) (string, error) {
 
 // patience bounds each program that a test starts, and each wait. Only what has
 // gone wrong takes so long.
-const patience = 4 * time.Minute
+const patience = 8 * time.Minute
 
 // finish runs a command to its end and returns what it printed. One that does
 // not end is killed.

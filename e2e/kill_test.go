@@ -21,6 +21,7 @@ import (
 // UID or unique-id ever stands for another message. The number of rounds is 50,
 // or $TRIPOST_CRASH_ROUNDS.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	rounds := 50
 	if n, err := strconv.Atoi(os.Getenv("TRIPOST_CRASH_ROUNDS")); err == nil && n > 0 {
 		rounds = n

@@ -13,7 +13,7 @@ import poplib, ssl, sys
 port = int(sys.argv[1])
 context = ssl._create_unverified_context()
 
-box = poplib.POP3('127.0.0.1', port, timeout=20)
+box = poplib.POP3('127.0.0.1', port, timeout=120)
 capabilities = box.capa()
 assert 'UIDL' in capabilities and 'STLS' in capabilities and 'TOP' in capabilities, capabilities
 assert capabilities['SASL'][0] == 'SCRAM-SHA-256', capabilities
@@ -53,7 +53,7 @@ except poplib.error_proto:
 box.noop()
 box.quit()
 
-box = poplib.POP3('127.0.0.1', port, timeout=20)
+box = poplib.POP3('127.0.0.1', port, timeout=120)
 box.user('annie@example.test')
 box.pass_('secret')
 assert box.stat()[0] == 2

@@ -47,7 +47,7 @@ func TestCurl(t *testing.T) {
 	w.threeMessages()
 	base := "pop3://127.0.0.1:" + w.port() + "/"
 	curl := func(args ...string) string {
-		return w.realClient(t.TempDir(), "curl", append([]string{"-sS", "--max-time", "20", "-u", "ann:" + annPassword}, args...)...)
+		return w.realClient(t.TempDir(), "curl", append([]string{"-sS", "--max-time", "120", "-u", "ann:" + annPassword}, args...)...)
 	}
 	if got := curl(base); got != "1 106\r\n2 106\r\n3 106\r\n" {
 		t.Errorf("list: %q", got)
@@ -87,7 +87,7 @@ func TestFetchmail(t *testing.T) {
 	w.threeMessages()
 	home := t.TempDir()
 	config := filepath.Join(home, "fetchmailrc")
-	must(t, os.WriteFile(config, []byte("poll 127.0.0.1 protocol pop3 port "+w.port()+" timeout 20\n user ann password "+annPassword+
+	must(t, os.WriteFile(config, []byte("poll 127.0.0.1 protocol pop3 port "+w.port()+" timeout 120\n user ann password "+annPassword+
 		" fetchall no rewrite sslproto 'auto' no sslcertck mda \"cat >> "+home+"/mbox\"\n"), 0o600))
 	w.realClient(home, "fetchmail", "-f", config, "--nodetach", "--nosyslog", "--pidfile", home+"/pid", "--idfile", home+"/ids")
 	mbox, err := os.ReadFile(filepath.Join(home, "mbox"))
