@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,6 +27,9 @@ func TestRights(t *testing.T) {
 			w := &rightsWorld{T: t, server: s, needs: needs, prefix: target}
 			w.owner = w.imap(owner)
 			w.guest = w.imap(address("guest"))
+			if _, ok := w.can("SUBSCRIBE %sthere-is-none", w.prefix); !ok {
+				t.Error("SUBSCRIBE tells which mailboxes there are")
+			}
 			for _, have := range rightsCases() {
 				w.try(have)
 			}
@@ -64,7 +68,39 @@ func rightsTable(t *testing.T) map[string]string {
 	if len(needs) != len(rightsOperations) {
 		t.Fatalf("docs/rights.md has %d operations, %d are tried", len(needs), len(rightsOperations))
 	}
+	everyCommand(t, string(text))
 	return needs
+}
+
+// everyCommand holds the page to the tables of commands, which other tests hold to
+// the code: each command is tried, or stands among those that ask for no right.
+func everyCommand(t *testing.T, page string) {
+	t.Helper()
+	_, free, _ := strings.Cut(page, "## What asks for no right")
+	for _, protocol := range []string{"IMAP", "POP"} {
+		text, err := os.ReadFile("../docs/protocols/" + strings.ToLower(protocol) + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, list, _ := strings.Cut(free, "- "+protocol+":")
+		list, _, _ = strings.Cut(list, "\n- ")
+		_, table, _ := strings.Cut(string(text), "| command | legal |")
+		table, _, _ = strings.Cut(table, "\n\n")
+		rows := regexp.MustCompile("(?m)^\\| `(?:UID )?([A-Z0-9]+)` \\|").FindAllStringSubmatch(table, -1)
+		if len(rows) < 15 {
+			t.Fatalf("the table of %s has %d commands", protocol, len(rows))
+		}
+		for _, row := range rows {
+			tried := strings.Contains(list, "`"+row[1]+"`")
+			for _, op := range rightsOperations {
+				words := strings.FieldsFunc(op.name, func(r rune) bool { return r == ' ' || r == ',' })
+				tried = tried || words[0] == protocol && slices.Contains(words, row[1])
+			}
+			if !tried {
+				t.Errorf("docs/rights.md does not say what %s of %s needs", row[1], protocol)
+			}
+		}
+	}
 }
 
 // rightsWorld is one owner's account and a guest.
@@ -237,6 +273,28 @@ func command(format string) func(*rightsWorld, bool) bool {
 	}
 }
 
+// expunges tells whether a command removes a message that its owner has marked.
+func (w *rightsWorld) expunges(command string, withdrawn bool) bool {
+	w.Helper()
+	w.own("SELECT %s", w.box)
+	w.own(`UID STORE %s +FLAGS (\Deleted)`, w.uid)
+	w.own("UNSELECT")
+	if !w.open(withdrawn) {
+		return false
+	}
+	w.can("%s", command)
+	_, there := w.flags()
+	return !there
+}
+
+// shows tells whether the answer to a command on the mailbox has some text in it.
+func shows(format, text string) func(*rightsWorld, bool) bool {
+	return func(w *rightsWorld, _ bool) bool {
+		lines, _ := w.can("%s", strings.ReplaceAll(format, "BOX", w.name()))
+		return strings.Contains(strings.Join(lines, "\n"), text)
+	}
+}
+
 // pop signs in to the mailbox and does some commands, each of which must be
 // answered with +OK.
 func (w *rightsWorld) pop(commands ...string) bool {
@@ -251,7 +309,7 @@ func (w *rightsWorld) pop(commands ...string) bool {
 			c += "\r\n"
 		}
 		var err error
-		if strings.HasPrefix(c, "RETR") {
+		if strings.HasPrefix(c, "RETR") || strings.HasPrefix(c, "TOP") {
 			_, err = l.multiline(c)
 		} else {
 			err = l.reply(c, "+OK")
@@ -275,6 +333,10 @@ var rightsOperations = []struct {
 }{
 	{"POP sign-in to the mailbox", false, func(w *rightsWorld, _ bool) bool { return w.pop() }},
 	{"POP RETR", false, func(w *rightsWorld, _ bool) bool { return w.pop("RETR 1") }},
+	{"POP TOP", false, func(w *rightsWorld, _ bool) bool { return w.pop("TOP 1 5") }},
+	{"POP STAT, LIST, UIDL and LAST", false, func(w *rightsWorld, _ bool) bool {
+		return w.pop("STAT", "LIST 1", "UIDL 1", "LAST")
+	}},
 	{"POP RETR marks the message as seen", false, func(w *rightsWorld, _ bool) bool {
 		return w.pop("RETR 1", "QUIT") && w.flagged(`\Seen`)
 	}},
@@ -289,8 +351,16 @@ var rightsOperations = []struct {
 		lines, _ := w.can(`LIST "" %s`, w.name())
 		return len(lines) > 1
 	}},
+	{"IMAP LIST RETURN (STATUS)", false, shows(`LIST "" BOX RETURN (STATUS (MESSAGES))`, "(MESSAGES 1)")},
+	{"IMAP LIST RETURN (MYRIGHTS)", false, shows(`LIST "" BOX RETURN (MYRIGHTS)`, "* MYRIGHTS")},
 	{"IMAP STATUS", false, command("STATUS BOX (MESSAGES)")},
 	{"IMAP SELECT", false, command("SELECT BOX")},
+	{"IMAP EXAMINE", false, command("EXAMINE BOX")},
+	{"IMAP NOTIFY tells of it", false, func(w *rightsWorld, _ bool) bool {
+		lines, _ := w.can("NOTIFY SET STATUS (mailboxes %s (MessageNew MessageExpunge))", w.name())
+		w.can("NOTIFY NONE")
+		return strings.Contains(strings.Join(lines, "\n"), "* STATUS ")
+	}},
 	{"IMAP FETCH BODY[]", true, func(w *rightsWorld, withdrawn bool) bool {
 		if !w.open(withdrawn) {
 			return false
@@ -311,20 +381,19 @@ var rightsOperations = []struct {
 	{"IMAP SEARCH", true, tells("UID SEARCH TEXT rights", "SEARCH 1")},
 	{"IMAP SORT", true, tells("UID SORT (SUBJECT) UTF-8 ALL", "SORT 1")},
 	{"IMAP THREAD", true, tells("UID THREAD REFERENCES UTF-8 ALL", "THREAD (1)")},
+	{"IMAP ESEARCH in it", false, shows("ESEARCH IN (mailboxes BOX) TEXT rights", "ALL ")},
 	{`IMAP STORE \Seen`, true, store(`\Seen`)},
 	{`IMAP STORE \Flagged`, true, store(`\Flagged`)},
 	{"IMAP STORE keyword", true, store("work")},
 	{`IMAP STORE \Deleted`, true, store(`\Deleted`)},
 	{"IMAP EXPUNGE", true, func(w *rightsWorld, withdrawn bool) bool {
-		w.own("SELECT %s", w.box)
-		w.own(`UID STORE %s +FLAGS (\Deleted)`, w.uid)
-		w.own("UNSELECT")
-		if !w.open(withdrawn) {
-			return false
-		}
-		w.can("EXPUNGE")
-		_, there := w.flags()
-		return !there
+		return w.expunges("EXPUNGE", withdrawn)
+	}},
+	{"IMAP UID EXPUNGE", true, func(w *rightsWorld, withdrawn bool) bool {
+		return w.expunges("UID EXPUNGE "+w.uid, withdrawn)
+	}},
+	{"IMAP CLOSE expunges", true, func(w *rightsWorld, withdrawn bool) bool {
+		return w.expunges("CLOSE", withdrawn)
 	}},
 	{"IMAP APPEND", false, func(w *rightsWorld, _ bool) bool {
 		_, ok := w.can("APPEND %s {%d+}\r\n%s", w.name(), len(rightsMail), rightsMail)
@@ -334,6 +403,18 @@ var rightsOperations = []struct {
 		uid := w.atHome()
 		_, ok := w.can("UID COPY %s %s", uid, w.name())
 		return ok
+	}},
+	{"IMAP REPLACE into it", false, func(w *rightsWorld, _ bool) bool {
+		_, ok := w.can("UID REPLACE %s %s {%d+}\r\n%s", w.atHome(), w.name(), len(rightsMail), rightsMail)
+		return ok
+	}},
+	{"IMAP REPLACE within it", true, func(w *rightsWorld, withdrawn bool) bool {
+		if !w.open(withdrawn) {
+			return false
+		}
+		w.can("UID REPLACE %s %s {%d+}\r\n%s", w.uid, w.name(), len(rightsMail), rightsMail)
+		_, there := w.flags()
+		return !there
 	}},
 	{"IMAP COPY from it", true, func(w *rightsWorld, withdrawn bool) bool {
 		if !w.open(withdrawn) {
@@ -355,6 +436,7 @@ var rightsOperations = []struct {
 	{"IMAP RENAME of a mailbox below it", false, command("RENAME BOX/below BOX/other")},
 	{"IMAP GETACL", false, command("GETACL BOX")},
 	{"IMAP SETACL", false, command("SETACL BOX anyone l")},
+	{"IMAP DELETEACL", false, command("DELETEACL BOX anyone")},
 	{"IMAP LISTRIGHTS", false, command("LISTRIGHTS BOX anyone")},
 	{"IMAP MYRIGHTS", false, command("MYRIGHTS BOX")},
 	{"IMAP GETMETADATA", false, command("GETMETADATA BOX /shared/comment")},

@@ -112,11 +112,11 @@ func TestFilterEndless(t *testing.T) {
 }
 
 // FuzzFilter: what comes out does not depend on how the message was cut up, and
-// nothing but the fields that are ours is missing.
+// nothing but the fields that are ours and blanks at the begin is missing.
 func FuzzFilter(f *testing.F) {
 	for _, seed := range []string{
 		"", "A: b\r\n\r\nbody", "Return-Path: <x>\r\n", "X-Real-To: a\r\n b\r\nC: d\r\n\r\n",
-		"\r\n\r\n", "Received: 1\r\nReceived: 2\r\nReceived: 3\r\nReceived: 4\r\n", "\n", "a\n b\n\nc",
+		"\r\n\r\n", "Received: 1\r\nReceived: 2\r\nReceived: 3\r\nReceived: 4\r\n", "\n", "a\n b\n\nc", " ", " a: b\r\n",
 	} {
 		f.Add(seed, 3)
 	}
@@ -130,7 +130,7 @@ func FuzzFilter(f *testing.F) {
 			t.Fatalf("in pieces of %d: %q and %v, whole: %q and %v", piece, got, err, whole, wholeErr)
 		}
 		lower := strings.ToLower(msg)
-		if err == nil && got != msg && !strings.Contains(lower, "return-path") && !strings.Contains(lower, "x-real-to") {
+		if err == nil && got != strings.TrimLeft(msg, " \t") && !strings.Contains(lower, "return-path") && !strings.Contains(lower, "x-real-to") {
 			t.Fatalf("%q became %q", msg, got)
 		}
 		again, err := strain(whole, len(whole)+1, false)
