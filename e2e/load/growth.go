@@ -19,7 +19,7 @@ const (
 	stock      = "stock"
 	waste      = "waste" // a mailbox that is removed
 	samples    = 10      // accounts whose mailboxes are read
-	growRounds = 3       // of each workload, of which the cheapest counts
+	growRounds = 3       // of each workload and start, of which the best counts
 )
 
 // parseStages reads sizes of the store, such as "10000/10,100000/1000": messages and
@@ -138,19 +138,23 @@ func (g *grower) fill(ctx context.Context, s stage) error {
 	})
 }
 
-// stops ends the server gracefully and starts it again.
+// stops ends the server gracefully and starts it again, a few times.
 func (g *grower) stops(ctx context.Context) error {
-	if err := g.terminate(ctx); err != nil {
-		return err
+	best := time.Hour
+	for range growRounds {
+		if err := g.terminate(ctx); err != nil {
+			return err
+		}
+		if err := g.cmd.Wait(); err != nil {
+			return fmt.Errorf("the server ended with %w: %s", err, g.output.String())
+		}
+		begin := time.Now()
+		if err := g.launch(ctx); err != nil {
+			return err
+		}
+		best = min(best, time.Since(begin))
 	}
-	if err := g.cmd.Wait(); err != nil {
-		return fmt.Errorf("the server ended with %w: %s", err, g.output.String())
-	}
-	begin := time.Now()
-	if err := g.launch(ctx); err != nil {
-		return err
-	}
-	g.note(grown{What: "start after a clean stop", Unit: " s", Most: 1}, time.Since(begin).Seconds())
+	g.note(grown{What: "start after a clean stop", Unit: " s", Most: 1}, best.Seconds())
 	rss, err := g.settled()
 	if err != nil {
 		return err
