@@ -19,6 +19,16 @@ func machine() string {
 	return fmt.Sprintf("%d cores of %s, %d GiB, Linux %s", runtime.NumCPU(), model, (memory+1<<19)>>20, strings.TrimSpace(string(kernel)))
 }
 
+// loadBefore returns the machine's load averages over 1 and 5 minutes.
+func loadBefore() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	f := strings.Fields(string(text))
+	if err != nil || len(f) < 2 {
+		return "unknown"
+	}
+	return f[0] + " and " + f[1]
+}
+
 // fieldOf returns the first value of a name in a file of names and values.
 func fieldOf(file, name string) string {
 	text, err := os.ReadFile(file)

@@ -35,7 +35,7 @@ installed; each section says when and on what. This page and its chart are writt
 from the figures in performance.json; a run that is repeated replaces its section.
 
 Clients and servers share the machine over loopback, without TLS, so a rate is what both together reach, and
-figures vary by a third from run to run; ratios less, for the servers take turns within each figure, and the better of two turns counts. A
+figures vary by a third from run to run, and more where the load before it says that the machine had other work; ratios less, for the servers take turns within each figure, and the better of two turns counts. A
 ratio is our rate to that of the best of the others. CPU is the server's for one message, session or command, as a share of the
 least that any of the others needs. The other servers run as their packages ship them, with their syncs, on scratch directories.
 
@@ -64,7 +64,8 @@ func (r *report) compared() bool {
 // section appends what one run saw.
 func (r *result) section(b *bytes.Buffer, s section) {
 	fmt.Fprintf(b, "## %s\n\n%s\n\n", s.title, s.text)
-	fmt.Fprintf(b, "%s; %s; %s; each figure over %g s.\n\n", r.Date, r.Machine, strings.Join(r.Versions, ", "), r.Seconds)
+	fmt.Fprintf(b, "%s; %s; %s; each figure over %g s; load averages of 1 and 5 minutes before: %s.\n\n",
+		r.Date, r.Machine, strings.Join(r.Versions, ", "), r.Seconds, r.Load)
 	if r.Growth != nil {
 		r.Growth.table(b)
 	}
@@ -106,7 +107,7 @@ func (r *result) table(b *bytes.Buffer, run string) {
 		}
 		g, ok := goalOf(run, f.What)
 		cells = append(cells, g.words(f.Unit), "")
-		if ok && (f.ratio() > 0 || g.most > 0) {
+		if ok && (f.ratio() > 0 || g.most > 0 || g.least > 0) {
 			cells[len(cells)-1] = map[bool]string{true: "yes", false: "**no**"}[g.reached(f)]
 		}
 		row(b, cells...)
@@ -141,6 +142,9 @@ func (g goal) words(unit string) string {
 	}
 	if g.most > 0 {
 		parts = append(parts, "at most "+number(g.most)+unit)
+	}
+	if g.least > 0 {
+		parts = append(parts, "at least "+number(g.least)+unit)
 	}
 	return strings.Join(parts, ", ")
 }

@@ -155,6 +155,9 @@ func compare(m popMeasure, servers []*popServer, a asked) error {
 		fmt.Println()
 	}
 	a.report.add(m.name, "/s", values(servers, best)...)
+	if m.large {
+		a.report.alone(m.name+", of a plain copy", " %", best[0].mbs()/most*100)
+	}
 	return plain.stop()
 }
 

@@ -25,6 +25,7 @@ type result struct {
 	Machine  string   `json:"machine"`
 	Versions []string `json:"versions"`
 	Seconds  float64  `json:"seconds"` // length of each timed run
+	Load     string   `json:"load"`    // what else the machine did: its load averages before
 	Figures  []figure `json:"figures,omitempty"`
 	Growth   *growth  `json:"growth,omitempty"`
 }
@@ -72,7 +73,7 @@ func beside(page, extension string) string {
 func (r *report) begin(name string, now time.Time, length time.Duration, versions []string) {
 	r.name, r.current = name, &result{
 		Date: now.UTC().Format("2006-01-02 15:04 UTC"), Machine: machine(),
-		Versions: versions, Seconds: length.Seconds(),
+		Versions: versions, Seconds: length.Seconds(), Load: loadBefore(),
 	}
 }
 

@@ -24,6 +24,7 @@ func sample(t *testing.T, page string) *report {
 	r.add("RETR of 4 KB, 1 connection, pipelined", "/s",
 		value{"tripost", 180_000, 4}, value{"dovecot, maildir", 23_000, 18}, value{"dovecot, sdbox", 59_000, 16})
 	r.add("RETR of 4 KB, 1 connection, one by one", "/s", value{"tripost", 10_000, 20}, value{"dovecot, sdbox", 9000, 25})
+	r.alone("RETR of 1 MB, 1 connection, of a plain copy", " %", 75)
 	begin("imap")
 	r.add("STORE one flag on 10,000", "/s", value{Server: "tripost", Amount: 50}, value{Server: "dovecot, sdbox", Amount: 100})
 	begin("memory")
@@ -41,10 +42,11 @@ func TestPage(t *testing.T) {
 		"| what | tripost | dovecot, maildir | dovecot, sdbox | ratio | CPU | asked | reached |",
 		"| RETR of 4 KB, 1 connection, pipelined | 180,000/s | 23,000/s | 59,000/s | 3.1 | 0.25 | 3 times, a third of the CPU | yes |",
 		"| RETR of 4 KB, 1 connection, one by one | 10,000/s |  | 9,000/s | 1.1 | 0.8 | 1.5 times, a third of the CPU | **no** |",
+		"| RETR of 1 MB, 1 connection, of a plain copy | 75 % |  |  |  |  | at least 80 % | **no** |",
 		"| STORE one flag on 10,000 | 50/s | 100/s | 0.5 |  | ahead | **no** |",
 		"| after start, with 200 accounts | 21.2 MiB |  |  |",
 		"| POP, plain, of 5000 | 12 KiB | at most 10 KiB | **no** |",
-		"2026-01-05 10:00 UTC; ", "tripost 0.1.0, Dovecot 2.3; each figure over 2 s.",
+		"2026-01-05 10:00 UTC; ", "tripost 0.1.0, Dovecot 2.3; each figure over 2 s; load averages",
 		"](performance.svg)",
 	} {
 		if !strings.Contains(page, want) {
@@ -76,7 +78,7 @@ func TestReportIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(again.Results) != 4 || len(again.Results["idle"].Figures) != 2 || len(again.Results["pop"].Figures) != 2 {
+	if len(again.Results) != 4 || len(again.Results["idle"].Figures) != 2 || len(again.Results["pop"].Figures) != 3 {
 		t.Errorf("kept: %+v", again.Results)
 	}
 }
