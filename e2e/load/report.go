@@ -94,17 +94,21 @@ func (r *report) grown(g *growth) {
 	r.Results[r.name] = r.current
 }
 
-// write writes the page, the chart and the figures.
+// write writes the page and the figures, and the chart where there is anything to
+// compare.
 func (r *report) write(page string) error {
 	figures, err := json.MarshalIndent(r, "", "\t")
 	if err != nil {
 		return err
 	}
 	chart := beside(page, ".svg")
-	return errors.Join(
+	err = errors.Join(
 		os.WriteFile(beside(page, ".json"), append(figures, '\n'), 0o644),
-		os.WriteFile(chart, r.chart(), 0o644),
 		os.WriteFile(page, r.page(filepath.Base(chart)), 0o644))
+	if r.compared() {
+		err = errors.Join(err, os.WriteFile(chart, r.chart(), 0o644))
+	}
+	return err
 }
 
 // best returns which of the other servers did most, nil where there are none.
