@@ -124,7 +124,7 @@ func numbering(v *store.View, uid bool) func(seq int) uint64 {
 func (s *session) searchOptions(cmd *command, v *store.View) search.Options {
 	limits := s.srv.cfg.Limits
 	return search.Options{
-		Store: s.srv.cfg.Store, Pool: s.srv.searches, Collation: s.comparator.Collation,
+		Store: s.srv.cfg.Store, Pool: s.srv.searches, Columns: s.srv.columns, Collation: s.comparator.Collation,
 		Header: limits.Header, Octets: limits.SearchOctets, Memory: limits.SortMemory,
 		Alive:   s.searchProgress(cmd.tag, v.Len()),
 		Damaged: func(u store.UID, err error) { s.noteDamaged(damagedMessage{keyOf(v), u}, v.Mailbox().Name, err) },

@@ -10,7 +10,7 @@ func (t *tree) summarize(s *Summary) {
 	t.writeStructures(s)
 	t.copyTop(s)
 	s.Parts = t.parts()
-	s.Kept = t.kept
+	s.Kept, s.FieldNames = t.kept, t.fieldNames
 }
 
 // writeStructures writes the IMAP values into one piece of memory.

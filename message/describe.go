@@ -92,7 +92,7 @@ func (t *tree) readFields(message bool) {
 // the decoded fields.
 func (t *tree) describeMessage(n *node) {
 	if n.header == 0 && len(t.nodes) == 1 {
-		t.keepField()
+		t.noteFields()
 		t.envelope = t.writer.append(t.envelope, &t.fields, &t.top)
 		t.top.read(&t.fields)
 		return
@@ -105,17 +105,21 @@ func (t *tree) describeMessage(n *node) {
 	n.envelope = span{from, len(t.details)}
 }
 
-// keepField takes the values of the field that is kept from the kept header.
-func (t *tree) keepField() {
-	if t.limits.Keep == "" {
-		return
+// noteFields takes the names of the fields in the kept header, and the values of
+// the field that is kept.
+func (t *tree) noteFields() {
+	if len(t.header) >= t.limits.Header { // there may be more
+		t.fieldNames = allFieldNames()
 	}
-	for rest := t.header; len(t.kept) < maxKept; {
+	for rest := t.header; ; {
 		f, more, ok := nextField(rest)
 		if !ok {
 			return
 		}
-		if f.Is(t.limits.Keep) {
+		if len(f.Name) > 0 {
+			t.fieldNames.add(f.Name)
+		}
+		if t.limits.Keep != "" && len(t.kept) < maxKept && f.Is(t.limits.Keep) {
 			t.kept = append(t.kept, f.Value())
 		}
 		rest = more

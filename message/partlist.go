@@ -65,6 +65,11 @@ type partDecoder struct {
 }
 
 func (d *partDecoder) uvarint() uint64 {
+	if len(d.rest) > 0 && d.rest[0] < 0x80 {
+		v := d.rest[0]
+		d.rest = d.rest[1:]
+		return uint64(v)
+	}
 	v, n := binary.Uvarint(d.rest)
 	if n <= 0 {
 		d.ok, d.rest = false, nil

@@ -17,7 +17,8 @@ import (
 // The encoding is, in this order: a version octet; an octet of flags; Size,
 // HeaderSize, Lines and BodyLines as unsigned, Date and Zone as signed varints
 // (encoding/binary); the lengths of the texts, in the order of the constants
-// below, as unsigned varints; the 32 octets of the digest; the texts.
+// below, as unsigned varints; the 32 octets of the digest; the texts; where a flag
+// says so, the 16 octets of [Summary.FieldNames].
 type Record []byte
 
 // recordVersion is the version of the encoding written.
@@ -32,6 +33,7 @@ const (
 	flagNoFinalCRLF
 	flagHeaderEightBit
 	flagInternational
+	flagFieldNames // they stand at the end; not in records of earlier versions
 )
 
 // Numbers of a record, in their order. The last two are signed.
@@ -104,11 +106,11 @@ func (s *Summary) Append(b []byte) []byte {
 		b = append(b, id...)
 		b = append(b, ' ')
 	}
-	return b
+	return append(b, s.FieldNames[:]...)
 }
 
 func (s *Summary) flags() byte {
-	return bit(s.Dots, flagDots) | bit(s.EightBit, flagEightBit) | bit(s.NUL, flagNUL) |
+	return flagFieldNames | bit(s.Dots, flagDots) | bit(s.EightBit, flagEightBit) | bit(s.NUL, flagNUL) |
 		bit(s.BareLF, flagBareLF) | bit(s.NoFinalCRLF, flagNoFinalCRLF) |
 		bit(s.HeaderEightBit, flagHeaderEightBit) | bit(s.International, flagInternational)
 }
@@ -126,10 +128,29 @@ func (r Record) Valid() bool {
 	for _, n := range lengths {
 		at += n
 	}
+	if r.flag(flagFieldNames) {
+		at += fieldNamesSize
+	}
 	if !ok || at != len(r) {
 		return false
 	}
 	return wholeParts(r.text(textParts))
+}
+
+// uvarint reads the varint at an offset, and returns where it ends, 0 when it is
+// none. Nearly all are short.
+func (r Record) uvarint(at int) (v uint64, end int) {
+	if at < len(r) && r[at] < 0x80 {
+		return uint64(r[at]), at + 1
+	}
+	if at+1 < len(r) && r[at+1] < 0x80 {
+		return uint64(r[at]&0x7f) | uint64(r[at+1])<<7, at + 2
+	}
+	v, n := binary.Uvarint(r[min(at, len(r)):])
+	if n <= 0 {
+		return 0, 0
+	}
+	return v, at + n
 }
 
 // number reads one of the numbers; signed ones still zigzag-encoded.
@@ -139,14 +160,14 @@ func (r Record) number(which int) uint64 {
 	}
 	at := 2
 	for i := 0; ; i++ {
-		v, n := binary.Uvarint(r[at:])
-		if n <= 0 {
+		v, end := r.uvarint(at)
+		if end == 0 {
 			return 0
 		}
 		if i == which {
 			return v
 		}
-		at += n
+		at = end
 	}
 }
 
@@ -157,11 +178,11 @@ func (r Record) layout() (at int, lengths [texts]int, ok bool) {
 	}
 	at = 2
 	for i := range numbers + texts {
-		v, n := binary.Uvarint(r[at:])
-		if n <= 0 || i >= numbers && v > uint64(len(r)) {
+		v, end := r.uvarint(at)
+		if end == 0 || i >= numbers && v > uint64(len(r)) {
 			return 0, [texts]int{}, false
 		}
-		at += n
+		at = end
 		if i >= numbers {
 			lengths[i-numbers] = int(v)
 		}
@@ -232,6 +253,12 @@ func (r Record) Digest() []byte {
 		return nil
 	}
 	return r[at-digestSize : at : at]
+}
+
+// MayHaveField tells whether the message's header may have a field of that name,
+// in any case. False is certain.
+func (r Record) MayHaveField(name string) bool {
+	return !r.flag(flagFieldNames) || len(r) < fieldNamesSize || mayHold(r[len(r)-fieldNamesSize:], name)
 }
 
 // Envelope returns [Summary.Envelope].

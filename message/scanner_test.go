@@ -134,6 +134,7 @@ func checkRecord(s *Summary) error {
 		ToMailbox: string(r.ToMailbox()), CcMailbox: string(r.CcMailbox()), FromDisplay: string(r.FromDisplay()),
 		ToDisplay: string(r.ToDisplay()), Date: r.Date(), Zone: r.Zone(), MessageID: string(r.MessageID()),
 		InReplyTo: string(r.InReplyTo()), References: references,
+		FieldNames: FieldNames(r[len(r)-fieldNamesSize:]),
 	}
 	if !sameSummary(s, &back) {
 		return fmt.Errorf("the record gives %+v for %+v", back, *s)

@@ -45,6 +45,9 @@ type Summary struct {
 	InReplyTo  string   // the first identifier of In-Reply-To, in angle brackets
 	References []string // identifiers in angle brackets, at most 200: the first and the last ones
 
+	// FieldNames are the names of the fields in the message's header.
+	FieldNames FieldNames
+
 	// Kept are the values of the field that [Limits.Keep] names, unfolded, as
 	// often as it stands in the message's header, at most 256 times. They are not
 	// part of the [Record].

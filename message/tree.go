@@ -67,6 +67,8 @@ type tree struct {
 	envelope []byte // of the message itself
 	top      topFields
 	kept     []string // see [Summary.Kept]
+
+	fieldNames FieldNames // of the message itself
 }
 
 func (t *tree) reset(l Limits) {
@@ -77,7 +79,7 @@ func (t *tree) reset(l Limits) {
 	t.nodes, t.stack = t.nodes[:0], t.stack[:0]
 	t.boundaries, t.details, t.names, t.envelope = t.boundaries[:0], t.details[:0], t.names[:0], t.envelope[:0]
 	t.top.reset()
-	t.kept = nil // the summary has it
+	t.kept, t.fieldNames = nil, FieldNames{} // the summary has them
 	t.push(node{message: true}, position{})
 }
 

@@ -128,6 +128,9 @@ func (e *Search) evalRecord(k *Key, c *candidate) verdict {
 		if v := e.storedField(k, c.record); v != unknown {
 			return v
 		}
+		if !c.record.MayHaveField(k.Field) {
+			return fails
+		}
 	case Text:
 		for _, field := range storedTexts {
 			if e.contains(field(c.record), k.folded) {

@@ -166,10 +166,14 @@ func (w *world) checkSort(t *testing.T, v *store.View, all map[int]*known, seqs 
 	t.Helper()
 	want := slices.Clone(seqs)
 	slices.SortFunc(want, func(a, b int) int { return compare(all[a], all[b], by) })
-	got, err := New(v, &Key{Kind: All}, w.options()).Sort(w.ctx, slices.Clone(seqs), by)
-	must(t, err)
-	if !slices.Equal(got, want) {
-		t.Fatalf("%v sorted by %v:\ngot  %v\nwant %v", seqs, by, got, want)
+	for name, kept := range map[string]*Columns{"nothing": nil, "columns": w.columns, "few columns": w.fewColumns} {
+		o := w.options()
+		o.Columns = kept
+		got, err := New(v, &Key{Kind: All}, o).Sort(w.ctx, slices.Clone(seqs), by)
+		must(t, err)
+		if !slices.Equal(got, want) {
+			t.Fatalf("%v sorted by %v, with %s kept:\ngot  %v\nwant %v", seqs, by, name, got, want)
+		}
 	}
 }
 

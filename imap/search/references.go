@@ -14,12 +14,14 @@ import (
 // that answers name and, for the heads of threads, by subject. RFC 5256 section 3,
 // REFERENCES: the numbers of steps in this file are those there.
 func (e *Search) References(ctx context.Context, seqs []int) ([]*Thread, error) {
-	t := threader{ids: make(map[string]*node), memory: e.o.Memory, steps: maxAncestors}
+	t := threader{numbers: make(map[string]uint32), memory: e.o.Memory, steps: maxAncestors}
 	if err := t.gather(ctx, e, seqs); err != nil {
 		return nil, err
 	}
-	if err := t.linkAll(ctx, e); err != nil {
-		return nil, err
+	for _, n := range t.messages {
+		if err := t.link(n); err != nil {
+			return nil, err
+		}
 	}
 	heads := t.mergeSubjects(sorted(t.prune()))
 	t.sortSiblings(heads)
@@ -31,7 +33,8 @@ type node struct {
 	seq      int
 	date     int64 // sent
 	subject  string
-	reply    bool // by its subject
+	reply    bool     // by its subject
+	names    []uint32 // the messages that it names, by the numbers of their identifiers
 	parent   *node
 	children []*node
 	place    int // among the children of parent
@@ -40,10 +43,12 @@ type node struct {
 // threader puts the nodes together.
 type threader struct {
 	messages []*node
-	all      []*node // dummies too, in the order of their making
-	ids      map[string]*node
-	memory   int64 // octets left
-	steps    int   // left for looking for loops
+	all      []*node           // dummies too, in the order of their making
+	numbers  map[string]uint32 // of identifiers
+	named    []*node           // by number: who has it; nil: nobody yet
+	names    []uint32          // room for those of nodes
+	memory   int64             // octets left
+	steps    int               // left for looking for loops
 }
 
 // maxAncestors bounds the steps that are spent on looking for loops. Mail that is
@@ -52,45 +57,81 @@ const maxAncestors = 50_000_000
 
 // gather makes a node of every message, the first with an identifier under it.
 func (t *threader) gather(ctx context.Context, e *Search, seqs []int) error {
-	return e.records(ctx, seqs, true, func(seq int, m *store.Message, r message.Record) error {
+	return e.records(ctx, seqs, func(seq int, m *store.Message, r message.Record) error {
 		n := &node{seq: seq, date: sentDate(m, r)}
 		n.subject, n.reply = e.baseSubject(r)
-		id := normalID(r.MessageID())
-		if !spend(&t.memory, len(n.subject)+len(id)+threadOverhead) {
+		if !spend(&t.memory, len(n.subject)+threadOverhead) {
 			return ErrTooMuch
 		}
 		t.messages = append(t.messages, n)
 		t.all = append(t.all, n)
-		if id != "" && t.ids[id] == nil {
-			t.ids[id] = n
+		if id := normalID(r.MessageID()); len(id) > 0 {
+			number, err := t.number(id)
+			if err != nil {
+				return err
+			}
+			if t.named[number] == nil {
+				t.named[number] = n
+			}
 		}
-		return nil
+		return t.gatherNames(n, r)
 	})
 }
 
-// linkAll is step 1.
-func (t *threader) linkAll(ctx context.Context, e *Search) error {
-	next := 0
-	seqs := make([]int, len(t.messages))
-	for i, n := range t.messages {
-		seqs[i] = n.seq
+// gatherNames notes which messages one names: the References, or where there are
+// none the first of In-Reply-To.
+func (t *threader) gatherNames(n *node, r message.Record) error {
+	start := len(t.names)
+	name := func(id []byte) error {
+		if id = normalID(id); len(id) == 0 {
+			return nil
+		}
+		number, err := t.number(id)
+		if err == nil && !spend(&t.memory, nameOverhead) {
+			err = ErrTooMuch
+		}
+		t.names = append(t.names, number)
+		return err
 	}
-	return e.records(ctx, seqs, true, func(_ int, _ *store.Message, r message.Record) error {
-		n := t.messages[next]
-		next++
-		return t.link(n, r)
-	})
+	for id := range r.References() {
+		if err := name(id); err != nil {
+			return err
+		}
+	}
+	if len(t.names) == start {
+		if err := name(r.InReplyTo()); err != nil {
+			return err
+		}
+	}
+	n.names = t.names[start:len(t.names):len(t.names)]
+	return nil
 }
 
-// link links the messages that one names, and then the last of them with it.
-func (t *threader) link(n *node, r message.Record) error {
+const (
+	nameOverhead   = 8   // about what a name in References takes
+	numberOverhead = 100 // and an identifier besides its octets
+)
+
+// number returns the number of an identifier.
+func (t *threader) number(id []byte) (uint32, error) {
+	if number, known := t.numbers[string(id)]; known {
+		return number, nil
+	}
+	if !spend(&t.memory, len(id)+numberOverhead) {
+		return 0, ErrTooMuch
+	}
+	number := uint32(len(t.named))
+	t.numbers[string(id)] = number
+	t.named = append(t.named, nil)
+	return number, nil
+}
+
+// link is step 1: it links the messages that one names, and then the last of them
+// with it.
+func (t *threader) link(n *node) error {
 	var last *node
-	for ref := range r.References() {
-		id := normalID(ref)
-		if id == "" {
-			continue
-		}
-		at, err := t.find(id)
+	for _, number := range n.names {
+		at, err := t.find(number)
 		if err != nil {
 			return err
 		}
@@ -98,15 +139,6 @@ func (t *threader) link(n *node, r message.Record) error {
 			adopt(last, at)
 		}
 		last = at
-	}
-	if last == nil {
-		if id := normalID(r.InReplyTo()); id != "" {
-			at, err := t.find(id)
-			if err != nil {
-				return err
-			}
-			last = at
-		}
 	}
 	if n.parent == last {
 		return nil
@@ -121,15 +153,15 @@ func (t *threader) link(n *node, r message.Record) error {
 }
 
 // find returns the message with an identifier, or a dummy that stands for it.
-func (t *threader) find(id string) (*node, error) {
-	if n := t.ids[id]; n != nil {
+func (t *threader) find(number uint32) (*node, error) {
+	if n := t.named[number]; n != nil {
 		return n, nil
 	}
-	if !spend(&t.memory, len(id)+threadOverhead) {
+	if !spend(&t.memory, threadOverhead) {
 		return nil, ErrTooMuch
 	}
 	n := &node{}
-	t.ids[id] = n
+	t.named[number] = n
 	t.all = append(t.all, n)
 	return n, nil
 }
@@ -322,19 +354,19 @@ func threadsOf(heads []*node) []*Thread {
 }
 
 // normalID returns an identifier in the form in which two that mean the same are
-// alike: without the quoting of its local part (RFC 5256 section 3). It is "" for
+// alike: without the quoting of its local part (RFC 5256 section 3). It is empty for
 // what is none.
-func normalID(id []byte) string {
+func normalID(id []byte) []byte {
 	if len(id) < 3 || id[0] != '<' || id[len(id)-1] != '>' {
-		return ""
+		return nil
 	}
 	id = id[1 : len(id)-1]
 	if id[0] != '"' {
-		return string(id)
+		return id
 	}
 	end := bytes.LastIndex(id, []byte(`"@`))
 	if end < 1 {
-		return string(id)
+		return id
 	}
 	b := make([]byte, 0, len(id))
 	for i := 1; i < end; i++ {
@@ -343,5 +375,5 @@ func normalID(id []byte) string {
 		}
 		b = append(b, id[i])
 	}
-	return string(append(b, id[end+1:]...))
+	return append(b, id[end+1:]...)
 }

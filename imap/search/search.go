@@ -21,6 +21,8 @@ type Mailbox interface {
 	Range(from, to int) iter.Seq2[int, *store.Message]
 	IsRecent(u store.UID) bool
 	Keywords() []string
+	Mailbox() store.Mailbox
+	State() store.State
 	SeqFloor(u store.UID) int
 	OpenBodies(ctx context.Context, seqs []int, fn func(i int, b engine.Body, err error)) error
 	Detail(ctx context.Context, u store.UID) (store.Detail, error)
@@ -30,6 +32,7 @@ type Mailbox interface {
 type Options struct {
 	Store     *store.Store
 	Pool      *Pool
+	Columns   *Columns // that Sort uses and adds to; nil: none
 	Collation Collation
 	Header    int   // octets of a header block that are looked at; needed
 	Octets    int64 // octets of messages that are read, after which the search ends with ErrTooMuch; 0: no limit

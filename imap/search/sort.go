@@ -1,7 +1,6 @@
 package search
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
@@ -33,11 +32,11 @@ type Criterion struct {
 	Reverse bool
 }
 
-// sortable is a message with its key, whose octets compare as the message does.
+// sortable is a message among those to be sorted: how it compares by the first
+// criterion, and its place.
 type sortable struct {
-	prefix uint64 // the first octets of key
-	key    []byte
-	seq    int
+	value uint64
+	i     int
 }
 
 // Sort returns messages in the order that the criteria ask for; where they make no
@@ -45,31 +44,113 @@ type sortable struct {
 // collation. A message that was removed meanwhile is sorted as one with an empty
 // header.
 func (e *Search) Sort(ctx context.Context, seqs []int, by []Criterion) ([]int, error) {
-	list := make([]sortable, 0, len(seqs))
-	keys := keyMemory{limit: e.o.Memory, b: make([]byte, 0, min(2*keyPiece, 64*len(seqs)))}
-	err := e.records(ctx, seqs, needRecord(by), func(seq int, m *store.Message, r message.Record) error {
-		start := len(keys.b)
-		for _, c := range by {
-			keys.b = e.appendSortKey(keys.b, c, m, r)
+	if e.o.Memory > 0 && int64(len(seqs))*keyOverhead > e.o.Memory {
+		return nil, ErrTooMuch
+	}
+	keys := keyMemory{limit: e.o.Memory}
+	values := make([][]uint64, len(by))
+	for i, c := range by {
+		var err error
+		if values[i], err = e.sortValues(ctx, seqs, c.Key, &keys); err != nil {
+			return nil, err
 		}
+		if c.Reverse {
+			for j := range values[i] {
+				values[i][j] = ^values[i][j]
+			}
+		}
+	}
+	list := make([]sortable, len(seqs))
+	for i := range list {
+		list[i] = sortable{values[0][i], i}
+	}
+	slices.SortFunc(list, func(a, b sortable) int {
+		if a.value != b.value {
+			return cmp.Compare(a.value, b.value)
+		}
+		for _, v := range values[1:] {
+			if v[a.i] != v[b.i] {
+				return cmp.Compare(v[a.i], v[b.i])
+			}
+		}
+		return seqs[a.i] - seqs[b.i]
+	})
+	sorted := make([]int, len(seqs))
+	for i := range list {
+		sorted[i] = seqs[list[i].i]
+	}
+	return sorted, nil
+}
+
+// sortValues returns numbers that compare as the messages do by one criterion.
+func (e *Search) sortValues(ctx context.Context, seqs []int, by SortKey, keys *keyMemory) ([]uint64, error) {
+	values := make([]uint64, len(seqs))
+	if by < ByDate {
+		for i, seq := range seqs {
+			m := e.box.At(seq)
+			values[i] = ordered(m.Date)
+			if by == BySize {
+				values[i] = ordered(m.Size)
+			}
+		}
+		return values, nil
+	}
+	uids := make([]store.UID, len(seqs))
+	for i, seq := range seqs {
+		uids[i] = e.box.At(seq).UID
+	}
+	col, err := e.column(ctx, seqs, uids, by, keys)
+	if err != nil {
+		return nil, err
+	}
+	place := -1
+	for i, u := range uids {
+		place, _ = col.place(u, place+1)
+		values[i] = uint64(col.ranks[place])
+	}
+	return values, nil
+}
+
+// column returns a column that has some messages, whose sequence numbers and UIDs
+// ascend.
+func (e *Search) column(ctx context.Context, seqs []int, uids []store.UID, by SortKey, keys *keyMemory) (*column, error) {
+	box, st := e.box.Mailbox(), e.box.State()
+	k := columnKey{box.Account, box.ID, st.UIDValidity, by, e.o.Collation}
+	col := e.o.Columns.get(k)
+	if len(col.uids) > 2*e.box.Len()+64 { // most of them are gone
+		col = &column{key: k}
+	}
+	var missing []int
+	var added []store.UID
+	place := -1
+	for i, u := range uids {
+		var found bool
+		if place, found = col.place(u, place+1); !found {
+			missing, added = append(missing, seqs[i]), append(added, u)
+			place--
+		}
+	}
+	if len(missing) == 0 {
+		return col, nil
+	}
+	made := make([][]byte, 0, len(missing))
+	lost := false
+	err := e.records(ctx, missing, func(_ int, m *store.Message, r message.Record) error {
+		lost = lost || len(r) == 0
+		start := keys.begin(len(missing))
+		keys.b = e.appendSortKey(keys.b, by, m, r)
 		key, err := keys.cut(start)
-		list = append(list, sortable{prefix(key), key, seq})
+		made = append(made, key)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(list, func(a, b sortable) int {
-		return cmp.Or(cmp.Compare(a.prefix, b.prefix), bytes.Compare(a.key, b.key), a.seq-b.seq)
-	})
-	for i := range list {
-		seqs[i] = list[i].seq
+	col = col.with(added, made)
+	if !lost {
+		e.o.Columns.put(col)
 	}
-	return seqs, nil
-}
-
-func needRecord(by []Criterion) bool {
-	return slices.ContainsFunc(by, func(c Criterion) bool { return c.Key >= ByDate })
+	return col, nil
 }
 
 // prefix returns the first eight octets of a key as a number that compares like
@@ -80,33 +161,29 @@ func prefix(key []byte) uint64 {
 	return binary.BigEndian.Uint64(first[:])
 }
 
-// records calls fn with the stored record of each message, which is nil where none
-// is needed or the message is gone. fn must not keep it.
-func (e *Search) records(ctx context.Context, seqs []int, needed bool, fn func(seq int, m *store.Message, r message.Record) error) error {
+// records calls fn with the stored record of each message, which is nil where the
+// message is gone or its record damaged. fn must not keep it.
+func (e *Search) records(ctx context.Context, seqs []int, fn func(seq int, m *store.Message, r message.Record) error) error {
 	const batch = 1024
+	messages := make([]store.Message, 0, min(batch, len(seqs)))
 	for len(seqs) > 0 {
 		if err := e.alive(ctx); err != nil {
 			return err
 		}
 		some := seqs[:min(batch, len(seqs))]
 		seqs = seqs[len(some):]
-		e.bodies = e.bodies[:0]
+		e.bodies, messages = e.bodies[:0], messages[:0]
 		for _, seq := range some {
 			m := e.box.At(seq)
-			if needed {
-				e.bodies = append(e.bodies, m.Body)
-			} else if err := fn(seq, &m, nil); err != nil {
-				return err
-			}
+			messages, e.bodies = append(messages, m), append(e.bodies, m.Body)
 		}
 		var failed error
 		_, err := e.o.Store.Records(ctx, e.bodies, func(i int, r message.Record) bool {
-			m := e.box.At(some[i])
 			if r != nil && len(r) == 0 { // it is damaged
-				e.damaged(&m, errDamagedRecord)
+				e.damaged(&messages[i], errDamagedRecord)
 				r = nil
 			}
-			failed = fn(some[i], &m, r)
+			failed = fn(some[i], &messages[i], r)
 			return failed == nil
 		})
 		if err = cmp.Or(failed, err); err != nil {
@@ -128,6 +205,14 @@ const (
 	keyOverhead = 48       // about what a message takes besides its key
 )
 
+// begin returns where in b the next key begins; n is how many there will be.
+func (k *keyMemory) begin(n int) int {
+	if k.b == nil || len(k.b) > keyPiece {
+		k.b = make([]byte, 0, min(2*keyPiece, 64*n))
+	}
+	return len(k.b)
+}
+
 // cut returns what has been appended to b since start, as a key that stays.
 func (k *keyMemory) cut(start int) ([]byte, error) {
 	key := k.b[start:len(k.b):len(k.b)]
@@ -135,35 +220,19 @@ func (k *keyMemory) cut(start int) ([]byte, error) {
 	if k.limit > 0 && k.used > k.limit {
 		return nil, ErrTooMuch
 	}
-	if len(k.b) > keyPiece {
-		k.b = make([]byte, 0, 2*keyPiece)
-	}
 	return key, nil
 }
 
-// appendSortKey appends a criterion's part of a key: parts compare like the values
-// that they stand for, and none is the beginning of another.
-func (e *Search) appendSortKey(b []byte, c Criterion, m *store.Message, r message.Record) []byte {
-	start := len(b)
-	switch c.Key {
-	case ByArrival:
-		b = appendOrdered(b, m.Date)
-	case BySize:
-		b = appendOrdered(b, m.Size)
+// appendSortKey appends a key by which messages compare as their values do.
+func (e *Search) appendSortKey(b []byte, by SortKey, m *store.Message, r message.Record) []byte {
+	switch by {
 	case ByDate:
-		b = appendOrdered(b, sentDate(m, r))
+		return binary.BigEndian.AppendUint64(b, ordered(sentDate(m, r)))
 	case BySubject:
 		base, _ := message.BaseSubject(string(r.Subject()))
-		b = e.appendText(b, []byte(base))
-	default:
-		b = e.appendText(b, addressKey(c.Key)(r))
+		return e.o.Collation.Append(b, []byte(base))
 	}
-	if c.Reverse {
-		for i := range b[start:] {
-			b[start+i] = ^b[start+i]
-		}
-	}
-	return b
+	return e.o.Collation.Append(b, addressKey(by)(r))
 }
 
 // addressKey returns what a record has of an address.
@@ -190,21 +259,5 @@ func sentDate(m *store.Message, r message.Record) int64 {
 	return m.Date
 }
 
-// appendOrdered appends a number so that the octets compare as numbers do.
-func appendOrdered(b []byte, n int64) []byte {
-	return binary.BigEndian.AppendUint64(b, uint64(n)^1<<63)
-}
-
-// appendText appends a text's canonical form with an end that comes before every
-// octet: NUL NUL; a NUL in the text becomes NUL 255.
-func (e *Search) appendText(b, text []byte) []byte {
-	e.fold = e.o.Collation.Append(e.fold[:0], text)
-	for rest := e.fold; ; {
-		i := bytes.IndexByte(rest, 0)
-		if i < 0 {
-			return append(append(b, rest...), 0, 0)
-		}
-		b = append(append(b, rest[:i]...), 0, 0xff)
-		rest = rest[i+1:]
-	}
-}
+// ordered returns a number that compares, without its sign, as n does.
+func ordered(n int64) uint64 { return uint64(n) ^ 1<<63 }

@@ -26,7 +26,7 @@ func (e *Search) OrderedSubject(ctx context.Context, seqs []int) ([]*Thread, err
 	var list []entry
 	subjects := make(map[string][]entry)
 	memory := e.o.Memory
-	err := e.records(ctx, seqs, true, func(seq int, m *store.Message, r message.Record) error {
+	err := e.records(ctx, seqs, func(seq int, m *store.Message, r message.Record) error {
 		base, _ := e.baseSubject(r)
 		if !spend(&memory, len(base)+threadOverhead) {
 			return ErrTooMuch

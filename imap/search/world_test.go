@@ -23,6 +23,8 @@ type world struct {
 	id    store.Identity
 	box   store.MailboxRef
 	pool  *Pool
+
+	columns, fewColumns *Columns
 }
 
 func must(t testing.TB, err error) {
@@ -33,7 +35,7 @@ func must(t testing.TB, err error) {
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, ctx: context.Background(), store: storetest.New(t), id: store.System(), pool: NewPool(2)}
+	w := &world{t: t, ctx: context.Background(), store: storetest.New(t), id: store.System(), pool: NewPool(2), columns: NewColumns(1 << 20), fewColumns: NewColumns(6000)}
 	must(t, w.store.Update(w.ctx, func(tx *store.Tx) error {
 		a, err := tx.CreateAccount()
 		w.box = store.MailboxRef{Account: a, Name: store.Inbox}

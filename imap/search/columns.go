@@ -1,0 +1,164 @@
+package search
+
+import (
+	"bytes"
+	"cmp"
+	"container/list"
+	"slices"
+	"sync"
+
+	"tripost/store"
+)
+
+// Columns keeps the order of messages by what stands in their headers, for the
+// mailboxes that were sorted lately: a header never changes, so that a mailbox
+// that is sorted again costs what came since. It is safe for concurrent use; nil
+// keeps nothing.
+type Columns struct {
+	limit int64 // octets
+
+	mu   sync.Mutex // guards what follows
+	held int64
+	all  map[columnKey]*list.Element // of *column
+	used *list.List                  // the longest unused in front
+}
+
+// NewColumns returns columns that take up to so many octets together.
+func NewColumns(octets int64) *Columns {
+	return &Columns{limit: octets, all: map[columnKey]*list.Element{}, used: list.New()}
+}
+
+// columnKey is a mailbox, under whatever name, and what its messages are ordered by.
+type columnKey struct {
+	account     store.AccountID
+	mailbox     store.MailboxID
+	uidValidity uint32
+	by          SortKey
+	collation   Collation
+}
+
+// column is some messages of a mailbox in order. It never changes once made.
+type column struct {
+	key    columnKey
+	uids   []store.UID // ascending
+	keys   [][]byte    // of each: they compare as the messages do
+	order  []int32     // places in uids, by ascending keys
+	ranks  []uint32    // of each: alike where the keys are
+	octets int64
+}
+
+// columnOverhead is about what a message takes in a column besides its key.
+const columnOverhead = 4 + 24 + 4 + 4
+
+// get returns a column, an empty one where none is kept.
+func (c *Columns) get(k columnKey) *column {
+	if c != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if at := c.all[k]; at != nil {
+			c.used.MoveToBack(at)
+			return at.Value.(*column)
+		}
+	}
+	return &column{key: k}
+}
+
+// put keeps a column in the place of the one with its key, and lets the longest
+// unused go where the room does not do.
+func (c *Columns) put(made *column) {
+	if c == nil || made.octets > c.limit {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drop(c.all[made.key])
+	c.all[made.key] = c.used.PushBack(made)
+	c.held += made.octets
+	for c.held > c.limit {
+		c.drop(c.used.Front())
+	}
+}
+
+func (c *Columns) drop(at *list.Element) {
+	if at != nil {
+		old := c.used.Remove(at).(*column)
+		delete(c.all, old.key)
+		c.held -= old.octets
+	}
+}
+
+// place returns where a message stands in uids, if it does; near is where it is
+// likely to.
+func (c *column) place(u store.UID, near int) (int, bool) {
+	if near < len(c.uids) && c.uids[near] == u {
+		return near, true
+	}
+	return slices.BinarySearch(c.uids, u)
+}
+
+// with returns a column that has messages besides, which ascend and are not in it
+// yet.
+func (c *column) with(uids []store.UID, keys [][]byte) *column {
+	n := len(c.uids) + len(uids)
+	made := &column{
+		key: c.key, uids: make([]store.UID, 0, n), keys: make([][]byte, 0, n),
+		order: make([]int32, 0, n), ranks: make([]uint32, n), octets: c.octets,
+	}
+	old, added := make([]int32, len(c.uids)), make([]int32, len(uids)) // their new places
+	for i, j := 0, 0; i < len(old) || j < len(added); {
+		if j == len(added) || i < len(old) && c.uids[i] < uids[j] {
+			old[i] = int32(len(made.uids))
+			made.uids, made.keys = append(made.uids, c.uids[i]), append(made.keys, c.keys[i])
+			i++
+			continue
+		}
+		added[j] = int32(len(made.uids))
+		made.uids, made.keys = append(made.uids, uids[j]), append(made.keys, keys[j])
+		made.octets += int64(len(keys[j])) + columnOverhead
+		j++
+	}
+	made.arrange(c.order, old, inOrder(keys), added)
+	return made
+}
+
+// inOrder returns the places of keys, by ascending keys.
+func inOrder(keys [][]byte) []int32 {
+	type entry struct {
+		prefix uint64
+		place  int32
+	}
+	list := make([]entry, len(keys))
+	for i, key := range keys {
+		list[i] = entry{prefix(key), int32(i)}
+	}
+	slices.SortFunc(list, func(a, b entry) int {
+		if a.prefix != b.prefix {
+			return cmp.Compare(a.prefix, b.prefix)
+		}
+		return bytes.Compare(keys[a.place], keys[b.place])
+	})
+	order := make([]int32, len(list))
+	for i, e := range list {
+		order[i] = e.place
+	}
+	return order
+}
+
+// arrange merges two orders, whose places have become others, and numbers the
+// messages.
+func (c *column) arrange(a, placesA, b, placesB []int32) {
+	for len(a) > 0 || len(b) > 0 {
+		if len(b) == 0 || len(a) > 0 && bytes.Compare(c.keys[placesA[a[0]]], c.keys[placesB[b[0]]]) <= 0 {
+			c.order, a = append(c.order, placesA[a[0]]), a[1:]
+		} else {
+			c.order, b = append(c.order, placesB[b[0]]), b[1:]
+		}
+	}
+	rank := uint32(0)
+	for i, place := range c.order {
+		if i > 0 && !bytes.Equal(c.keys[place], c.keys[c.order[i-1]]) {
+			rank++
+		}
+		c.ranks[place] = rank
+	}
+}
