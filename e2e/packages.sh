@@ -7,7 +7,9 @@ set -u
 if [ $# -gt 0 ]; then
 	packages="$*"
 else
-	packages="curl swaks libnet-ssleay-perl python3 fetchmail mpop getmail6 isync mutt neomutt alpine offlineimap3 strace python3-dkim python3-nacl"
+	packages="curl swaks libnet-ssleay-perl python3 fetchmail mpop getmail6 isync mutt neomutt alpine offlineimap3 strace python3-dkim python3-nacl libopendkim11"
+	# Postfix takes the place of any other mail system: not where there is one.
+	[ -e /usr/sbin/sendmail ] || packages="$packages postfix"
 fi
 
 # present PACKAGE: whether what the package brings is there
@@ -19,6 +21,7 @@ present() {
 	libnet-ssleay-perl) perl -MNet::SSLeay -e 1 ;;
 	python3-dkim) /usr/bin/python3 -c 'import dkim' ;;
 	python3-nacl) /usr/bin/python3 -c 'import nacl' ;;
+	libopendkim11) /usr/bin/python3 -c 'import ctypes; ctypes.CDLL("libopendkim.so.11")' ;;
 	*) command -v "$1" ;;
 	esac >/dev/null 2>&1
 }
@@ -32,6 +35,15 @@ done
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 	echo "installing:$missing"
 	log=$(mktemp)
+	if [ ! -e /usr/sbin/policy-rc.d ]; then # no service is to be started
+		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+		trap 'exit 1' INT TERM
+		printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+		chmod 755 /usr/sbin/policy-rc.d
+	fi
+	case "$missing" in
+	*postfix*) echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections ;;
+	esac
 	if (apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing) >"$log" 2>&1; then
 		rm -f "$log"
 		exit 0

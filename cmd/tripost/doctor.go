@@ -15,7 +15,7 @@ func (r *rooms) newDoctor() (*doctor.Doctor, error) {
 		return nil, err
 	}
 	return &doctor.Doctor{
-		Hostname: r.cfg.Hostname, DNS: r.resolver, Keys: r.keys, Port: r.cfg.Queue.SMTPPort, RootCAs: authorities,
+		Hostname: r.cfg.Hostname, DNS: r.resolver, TLSA: r.resolver, Keys: r.keys, Port: r.cfg.Queue.SMTPPort, RootCAs: authorities,
 		Policies: mtasts.New(r.resolver, r.queue, mtasts.Options{
 			Port: r.cfg.Queue.PolicyPort, RootCAs: authorities, Log: r.log.Tag("SMTP"),
 		}),

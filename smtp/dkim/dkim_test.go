@@ -287,3 +287,68 @@ print(d.verify(0, dnsfunc=txt), d.verify(1, dnsfunc=txt))
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+// verifyByOpenDKIM has OpenDKIM's library verify a message, with the records in a
+// file instead of the DNS, and prints how many signatures there are and how many
+// are good. The numbers are those of its dkim.h.
+const verifyByOpenDKIM = `import sys, ctypes as c
+lib = c.CDLL("libopendkim.so.11")
+lib.dkim_init.restype = lib.dkim_verify.restype = c.c_void_p
+records, mail = sys.argv[1].encode(), open(sys.argv[2], "rb").read()
+h, status, file = c.c_void_p(lib.dkim_init(None, None)), c.c_int(), c.c_int(1)
+lib.dkim_options(h, 1, 6, c.byref(file), c.sizeof(file))
+lib.dkim_options(h, 1, 7, records, len(records))
+d = c.c_void_p(lib.dkim_verify(h, b"test", None, c.byref(status)))
+head, body = mail.split(b"\r\n\r\n", 1)
+for field in head.replace(b"\r\n\t", b"\0\t").replace(b"\r\n ", b"\0 ").split(b"\r\n"):
+    field = field.replace(b"\0", b"\r\n")
+    assert lib.dkim_header(d, field, c.c_size_t(len(field))) == 0, field
+assert lib.dkim_eoh(d) == 0
+assert lib.dkim_body(d, body, c.c_size_t(len(body))) == 0
+lib.dkim_eom(d, None)
+sigs, n = c.POINTER(c.c_void_p)(), c.c_int()
+assert lib.dkim_getsiglist(d, c.byref(sigs), c.byref(n)) == 0
+good = 0
+for i in range(n.value):
+    sig = c.c_void_p(sigs[i])
+    lib.dkim_sig_process(d, sig)
+    good += lib.dkim_sig_getflags(sig) & 4 != 0 and lib.dkim_sig_getbh(sig) == 0
+print(n.value, good)
+`
+
+// OpenDKIM finds both signatures good, and none of a message that was changed on
+// the way.
+func TestSignedForOpenDKIM(t *testing.T) {
+	t.Parallel()
+	const python = "/usr/bin/python3"
+	if out, err := exec.Command(python, "-c", `import ctypes; ctypes.CDLL("libopendkim.so.11")`).CombinedOutput(); err != nil {
+		t.Skipf("no python3 with libopendkim: %v", lastLine(out))
+	}
+	w := newWorld(t)
+	var records strings.Builder
+	for _, k := range w.must(w.Add(w.ctx, "company.test", RSA, Ed25519)) {
+		fmt.Fprintf(&records, "%s %s\n", k.Name("company.test"), k.Record())
+	}
+	signed := w.sign(letter)
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"records": records.String(), "verify.py": verifyByOpenDKIM,
+		"signed": signed, "changed": strings.Replace(signed, "first line", "other line", 1), "renamed": strings.Replace(signed, "\nSubject: hello", "\nSubject: hallo", 1),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for mail, want := range map[string]string{"signed": "2 2", "changed": "2 0", "renamed": "2 0"} {
+		cmd := exec.Command(python, filepath.Join(dir, "verify.py"), filepath.Join(dir, "records"), filepath.Join(dir, mail))
+		out, err := cmd.CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			t.Errorf("%s: %v: %s, want %s", mail, err, got, want)
+		}
+	}
+}
+
+func lastLine(b []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return lines[len(lines)-1]
+}

@@ -14,6 +14,7 @@ import (
 	"tripost/smtp/dkim"
 	"tripost/smtp/mailauth"
 	"tripost/smtp/mtasts"
+	"tripost/smtp/resolve"
 )
 
 // State says how serious a finding is.
@@ -29,7 +30,7 @@ const (
 // Finding is what was found out about one topic.
 type Finding struct {
 	Domain  string
-	Topic   string // MX, address, PTR, SPF, DKIM, DMARC, MTA-STS, SMTP or TLS
+	Topic   string // MX, address, PTR, SPF, DKIM, DMARC, MTA-STS, SMTP, TLS or DANE
 	State   State
 	Text    string   // in a sentence
 	Publish []string // lines of a zone file that the DNS should have
@@ -45,12 +46,21 @@ type Keys interface {
 	List(ctx context.Context, domain string) ([]*dkim.Key, error)
 }
 
+// TLSA answers what DANE is about, and whether DNSSEC vouches for it.
+// [resolve.Resolver] does.
+type TLSA interface {
+	MX(ctx context.Context, name string) (list []*net.MX, secure bool, err error)
+	Host(ctx context.Context, name string) (resolve.Host, error)
+	TLSA(ctx context.Context, port uint16, host string) (list []resolve.TLSA, secure bool, err error)
+}
+
 // Doctor looks at domains. Zero values take the defaults.
 type Doctor struct {
 	Hostname string // of this server
 	DNS      mailauth.DNS
 	Keys     Keys
 	Policies Policies       // nil: MTA-STS is not looked at
+	TLSA     TLSA           // nil: DANE is not looked at
 	Port     int            // of mail exchangers; default 25
 	RootCAs  *x509.CertPool // default: the system's
 	Time     time.Duration  // for one domain; default 1 minute

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -33,6 +34,8 @@ type world struct {
 	t    *testing.T
 	dns  *dnstest.Server
 	keys *dkim.Keys
+
+	certificate *x509.Certificate // of the exchanger
 }
 
 func newWorld(t *testing.T, zone string) *world {
@@ -42,7 +45,7 @@ func newWorld(t *testing.T, zone string) *world {
 	pool := x509.NewCertPool()
 	pool.AddCert(web.Certificate())
 	sink := sinktest.New(t, sinktest.Options{TLS: &tls.Config{Certificates: web.TLS.Certificates}})
-	w := &world{t: t, dns: dnstest.New(t, zone), keys: dkim.New(storetest.New(t), nil)}
+	w := &world{t: t, dns: dnstest.New(t, zone), keys: dkim.New(storetest.New(t), nil), certificate: web.Certificate()}
 	w.Doctor = &Doctor{
 		Hostname: "example.com", DNS: resolve.New(resolve.Options{Servers: []string{w.dns.Addr}, Timeout: 30 * time.Second}),
 		Keys: w.keys, Port: int(sink.Addr.Port()), RootCAs: pool,
@@ -189,5 +192,69 @@ func TestNoAnswer(t *testing.T) {
 	w.Port = int(sink.Addr.Port())
 	if found, _ := w.examine("company.test"); !strings.Contains(found, "wrong TLS: example.com offers no STARTTLS") {
 		t.Errorf("found:\n%s", found)
+	}
+}
+
+// TLSA records are held against the certificate that an exchanger shows, and
+// count only where DNSSEC vouches for the whole way.
+func TestDANE(t *testing.T) {
+	t.Parallel()
+	const mx = host + "company.test. MX 10 example.com.\n"
+	for name, c := range map[string]struct {
+		zone      string
+		unsigned  string // zones that are not signed
+		validates bool
+		fail      bool
+		plain     bool // the exchanger offers no TLS
+		want      string
+	}{
+		"none, not signed":        {zone: mx, unsigned: "com.", validates: true},
+		"none":                    {zone: mx, validates: true, want: "advice DANE: the zones are signed, and example.com has no TLSA record that tells others its certificate\nPUBLISH"},
+		"right":                   {zone: mx + "TLSA 3 1 1 KEY", validates: true, want: "ok DANE: the TLSA records of example.com name its certificate\n"},
+		"right, and others":       {zone: mx + "TLSA 3 1 1 00\nTLSA 1 0 1 KEY\nTLSA 3 1 1 KEY", validates: true, want: "ok DANE: the TLSA records of example.com name its certificate\n"},
+		"of another key":          {zone: mx + "TLSA 3 1 1 OTHER", validates: true, want: "wrong DANE: no TLSA record of example.com names its certificate: who looks at them does not send\nPUBLISH"},
+		"of a kind nobody uses":   {zone: mx + "TLSA 1 1 1 KEY", validates: true, want: "advice DANE: no TLSA record of example.com is of a kind that mail servers use (DANE-EE or DANE-TA)\nPUBLISH"},
+		"not signed":              {zone: mx + "TLSA 3 1 1 KEY", unsigned: "com.", validates: true, want: "advice DANE: the TLSA records of example.com name its certificate, and count for nothing: *"},
+		"the MX not signed":       {zone: mx + "TLSA 3 1 1 KEY", unsigned: "test.", validates: true, want: "advice DANE: the TLSA records of example.com name its certificate, and count for nothing: *"},
+		"of another, not signed":  {zone: mx + "TLSA 3 1 1 OTHER", unsigned: "com.", validates: true, want: "advice DANE: no TLSA record of example.com names its certificate: *PUBLISH"},
+		"nobody validates":        {zone: mx + "TLSA 3 1 1 KEY", want: "advice DANE: the TLSA records of example.com name its certificate, and count for nothing: *"},
+		"the DNS does not answer": {zone: mx, fail: true, validates: true, want: "wrong DANE: the DNS does not say whether example.com has TLSA records: *"},
+		"no TLS":                  {zone: mx + "TLSA 3 1 1 KEY", plain: true, validates: true, want: "wrong DANE: example.com has TLSA records, and no TLS: who looks at them does not send\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "")
+			if c.plain {
+				w.Port = int(sinktest.New(t, sinktest.Options{}).Addr.Port())
+			}
+			base := fmt.Sprintf("_%d._tcp.example.com.", w.Port)
+			record := fmt.Sprintf("%x", sha256.Sum256(w.certificate.RawSubjectPublicKeyInfo))
+			w.dns.Add(strings.NewReplacer("TLSA", base+" TLSA", "KEY", record, "OTHER", strings.Repeat("ab", 32)).Replace(c.zone) + "\n")
+			for _, zone := range []string{"com.", "test."} {
+				if zone != c.unsigned {
+					w.dns.Sign(zone)
+				}
+			}
+			if c.fail {
+				w.dns.Fail(base, dnstest.ServFail)
+			}
+			w.TLSA = resolve.New(resolve.Options{Servers: []string{w.dns.Addr}, Timeout: 30 * time.Second, Validates: c.validates})
+			found, publish := w.examine("company.test")
+			all := found
+			found = ""
+			for line := range strings.Lines(all) {
+				if strings.Contains(line, " DANE: ") {
+					found += line
+				}
+			}
+			want, published := strings.CutSuffix(c.want, "PUBLISH")
+			start, cut := strings.CutSuffix(want, "*")
+			if found != want && !(cut && strings.HasPrefix(found, start)) {
+				t.Errorf("found:\n%s\nwant:\n%s", found, want)
+			}
+			if line := base + " IN TLSA 3 1 1 " + record + "\n"; strings.Contains(publish, line) != published {
+				t.Errorf("to publish:\n%s", publish)
+			}
+		})
 	}
 }

@@ -1,7 +1,9 @@
 package doctor
 
 import (
+	"cmp"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/netip"
@@ -52,25 +54,27 @@ func (e *examination) reach() {
 		if err != nil || len(addrs) == 0 {
 			continue // told already
 		}
-		e.call(host, addrs[0].Unmap())
+		chain, called := e.call(host, addrs[0].Unmap())
+		if called {
+			e.dane(host, chain)
+		}
 	}
 }
 
 // callTime bounds the conversation with one exchanger.
 const callTime = 15 * time.Second
 
-// call talks to an exchanger as another host would.
-func (e *examination) call(host string, addr netip.Addr) {
-	port := e.Port
-	if port == 0 {
-		port = 25
-	}
-	where := net.JoinHostPort(addr.String(), strconv.Itoa(port))
+func (d *Doctor) port() int { return cmp.Or(d.Port, 25) }
+
+// call talks to an exchanger as another host would, and returns the certificates
+// that it shows, nil for none. called tells that it was there.
+func (e *examination) call(host string, addr netip.Addr) (chain []*x509.Certificate, called bool) {
+	where := net.JoinHostPort(addr.String(), strconv.Itoa(e.port()))
 	d := net.Dialer{Timeout: callTime}
 	nc, err := d.DialContext(e.ctx, "tcp", where)
 	if err != nil {
 		e.add(Wrong, "SMTP", fmt.Sprintf("%s does not answer at %s: %v", host, where, err))
-		return
+		return nil, false
 	}
 	defer nc.Close()
 	_ = nc.SetDeadline(time.Now().Add(callTime)) // a socket has deadlines
@@ -78,23 +82,31 @@ func (e *examination) call(host string, addr netip.Addr) {
 	extensions, err := greet(text, e.Hostname)
 	if err != nil {
 		e.add(Wrong, "SMTP", fmt.Sprintf("%s answers at %s, and not as a mail server should: %v", host, where, err))
-		return
+		return nil, false
 	}
 	e.add(OK, "SMTP", host+" answers at "+where)
 	if !strings.Contains(extensions, "\nSTARTTLS") {
 		e.add(Wrong, "TLS", host+" offers no STARTTLS")
-		return
+		return nil, true
 	}
 	if _, err = text.Cmd("STARTTLS"); err == nil {
 		_, _, err = text.ReadResponse(220)
 	}
 	if err != nil {
 		e.add(Wrong, "TLS", host+" refuses STARTTLS: "+err.Error())
-		return
+		return nil, true
 	}
-	e.certificate(host, tls.Client(nc, &tls.Config{
-		ServerName: host, RootCAs: e.RootCAs, MinVersion: tls.VersionTLS12,
-	}))
+	conn := tls.Client(nc, &tls.Config{
+		ServerName: host, MinVersion: tls.VersionTLS12,
+		InsecureSkipVerify: true, // what is wrong with the certificate is told below
+	})
+	if err := conn.HandshakeContext(e.ctx); err != nil {
+		e.add(Wrong, "TLS", host+" offers STARTTLS, and the handshake fails: "+err.Error())
+		return nil, true
+	}
+	chain = conn.ConnectionState().PeerCertificates
+	e.certificate(host, chain)
+	return chain, true
 }
 
 // greet takes the greeting and says EHLO.
@@ -113,16 +125,21 @@ func greet(text *textproto.Conn, name string) (extensions string, err error) {
 const soon = 14 * 24 * time.Hour
 
 // certificate looks at the certificate of an exchanger.
-func (e *examination) certificate(host string, conn *tls.Conn) {
+func (e *examination) certificate(host string, chain []*x509.Certificate) {
 	state := Advice // most hosts send all the same
 	if e.strict {
 		state = Wrong
 	}
-	if err := conn.HandshakeContext(e.ctx); err != nil {
+	between := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{DNSName: host, Roots: e.RootCAs, Intermediates: between, CurrentTime: e.now()})
+	if err != nil {
 		e.add(state, "TLS", fmt.Sprintf("the certificate of %s is not one that others can verify: %v", host, err))
 		return
 	}
-	end := conn.ConnectionState().PeerCertificates[0].NotAfter
+	end := chain[0].NotAfter
 	if left := end.Sub(e.now()); left < soon {
 		e.add(Advice, "TLS", fmt.Sprintf("the certificate of %s ends on %s", host, end.Format("2 January 2006")))
 		return

@@ -92,7 +92,7 @@ func DemandDANE(ctx context.Context, dns DNS, t Target) (Demand, error) {
 		if err != nil || !secure {
 			continue
 		}
-		list = slices.DeleteFunc(list, func(r resolve.TLSA) bool { return !usable(r) })
+		list = slices.DeleteFunc(list, func(r resolve.TLSA) bool { return !Usable(r) })
 		if len(list) == 0 {
 			return Demand{Level: Encrypted}, nil
 		}
@@ -101,9 +101,9 @@ func DemandDANE(ctx context.Context, dns DNS, t Target) (Demand, error) {
 	return Demand{}, nil
 }
 
-// usable tells records that this client understands: RFC 7672 section 3.1 for
-// the usages.
-func usable(r resolve.TLSA) bool {
+// Usable tells records that mail servers, and this client, use: RFC 7672 section
+// 3.1 for the usages.
+func Usable(r resolve.TLSA) bool {
 	if r.Usage != 2 && r.Usage != 3 || r.Selector > 1 {
 		return false
 	}
@@ -158,19 +158,24 @@ func (c *Conn) verifyName(chain []*x509.Certificate) error {
 	return verifyChain(chain, c.client.RootCAs, c.target.Name)
 }
 
-// verifyDANE asks for a certificate that one of the records names. With usage 3
-// it is the host's, whatever else stands in it (RFC 7672 section 3.1.1); with
-// usage 2 that of an authority, and the host's must bear a name of it (section
-// 3.2.2).
+// verifyDANE asks for a certificate that one of the records names.
 func (c *Conn) verifyDANE(chain []*x509.Certificate, d Demand) error {
-	err := fmt.Errorf("%w: no TLSA record of %s names it", ErrUnverified, d.Base)
-	for _, r := range d.Records {
+	return VerifyDANE(d.Records, chain, d.Base, c.target.Domain)
+}
+
+// VerifyDANE asks for a certificate that one of the records of base names. With
+// usage 3 it is the host's, whatever else stands in it (RFC 7672 section 3.1.1);
+// with usage 2 that of an authority, and the host's must bear one of the names:
+// base, or the domain that the mail is for (section 3.2.2).
+func VerifyDANE(records []resolve.TLSA, chain []*x509.Certificate, base, domain string) error {
+	err := fmt.Errorf("%w: no TLSA record of %s names it", ErrUnverified, base)
+	for _, r := range records {
 		switch {
 		case len(chain) == 0:
 		case r.Usage == 3 && matches(r, chain[0]):
 			return nil
 		case r.Usage == 2:
-			found := verifyAnchor(r, chain, d.Base, c.target.Domain)
+			found := verifyAnchor(r, chain, base, domain)
 			if found == nil {
 				return nil
 			}

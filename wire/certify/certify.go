@@ -41,7 +41,8 @@ type Manager struct {
 	o          Options
 	client     *acme.Client
 	challenges challenges
-	current    *tls.Certificate // nil: none yet
+	current    *tls.Certificate  // nil: none yet
+	key        *ecdsa.PrivateKey // of the certificate; nil: none yet
 }
 
 // New loads what is kept in the directory. A certificate that is there and good
@@ -63,6 +64,9 @@ func New(o Options) (*Manager, error) {
 	c, err := loadCertificate(o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("the certificate from ACME (remove it to ask for another): %w", err)
+	}
+	if c != nil {
+		m.key, _ = c.PrivateKey.(*ecdsa.PrivateKey)
 	}
 	if c != nil && fits(c, o.Names) && o.Now().Before(c.Leaf.NotAfter) {
 		m.current = c
@@ -159,7 +163,7 @@ func (m *Manager) attempt(ctx context.Context) error {
 	if _, err := m.client.WaitOrder(ctx, order.URI); err != nil {
 		return fmt.Errorf("waiting for the order: %w", err)
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := m.certificateKey()
 	if err != nil {
 		return err
 	}
@@ -172,6 +176,17 @@ func (m *Manager) attempt(ctx context.Context) error {
 		return fmt.Errorf("finishing the order: %w", err)
 	}
 	return m.take(chain, key)
+}
+
+// certificateKey returns the key of the present certificate, or a new one where
+// there was none: a TLSA record that names the key (RFC 7671 section 8) stays
+// right when the certificate is renewed.
+func (m *Manager) certificateKey() (*ecdsa.PrivateKey, error) {
+	var err error
+	if m.key == nil {
+		m.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	}
+	return m.key, err
 }
 
 // register makes the account known, which it may be already.

@@ -212,7 +212,7 @@ func TestOtherNames(t *testing.T) {
 	dir := t.TempDir()
 	w := newWorld(t, a, dir, "mail.company.test")
 	w.run()
-	w.certificate()
+	first := w.certificate()
 	more := newWorld(t, a, dir, "mail.company.test", "pop.company.test")
 	m, err := New(more.o)
 	if err != nil || len(more.used) > 0 || m.due() != 0 {
@@ -227,6 +227,9 @@ func TestOtherNames(t *testing.T) {
 	gone.o.Now = func() time.Time { return time.Now().Add(100 * time.Hour) }
 	if m, err = New(gone.o); err != nil || len(gone.used) != 0 || m.due() != 0 {
 		t.Errorf("an expired certificate is used, or due in %v, %v", m.due(), err)
+	}
+	if key, err := m.certificateKey(); err != nil || !key.PublicKey.Equal(first.Leaf.PublicKey) {
+		t.Errorf("the next certificate has another key (%v)", err)
 	}
 }
 
