@@ -46,6 +46,9 @@ func (s *Sender) carry(run, ctx context.Context, j *job) {
 			j.left, j.trouble = j.ids[i+1:], true
 			return
 		}
+		if c.conn != nil && c.conn.Exhausted() {
+			c.drop() // the next message gets another
+		}
 	}
 	c.sweep()
 	j.conn, c.conn = c.conn, nil
@@ -248,23 +251,16 @@ func (s *Sender) hand(ctx context.Context, conn *send.Conn, m *message, d *desti
 	if err != nil {
 		return nil, err
 	}
-	out.Body = io.MultiReader(bytes.NewReader(fields), io.NewSectionReader(text, 0, out.Size))
 	out.Size += int64(len(fields))
-	for _, r := range d.recipients {
-		out.Recipients = append(out.Recipients, r.address)
-		out.Options = append(out.Options, send.RecipientOptions{Notify: r.notify.String(), Original: r.orcpt})
-	}
-	var all []result
-	for i, got := range conn.Send(out) {
-		if got.Err != nil {
-			all = append(all, ourResult(d.recipients[i], got.Err))
-		} else {
-			res := peerResult(d.recipients[i], got.Reply)
-			res.relayed = !conn.Reports()
-			all = append(all, res)
+	return transact(conn, d.recipients, func(some []recipient) send.Message {
+		one := out
+		one.Body = io.MultiReader(bytes.NewReader(fields), io.NewSectionReader(text, 0, out.Size-int64(len(fields))))
+		for _, r := range some {
+			one.Recipients = append(one.Recipients, r.address)
+			one.Options = append(one.Options, send.RecipientOptions{Notify: r.notify.String(), Original: r.orcpt})
 		}
-	}
-	return all, nil
+		return one
+	}), nil
 }
 
 // sign has what goes out from us signed, in the form in which it goes.

@@ -202,7 +202,7 @@ func TestSenderSecurity(t *testing.T) {
 	}
 }
 
-// once makes one attempt and says how it was secured, or "4 " or "5 " and why it
+// once makes one attempt, records it, and says how it was secured, or "4 " or "5 " and why it
 // was deferred or given up.
 func (w *world) once(s *Sender, id string) string {
 	w.t.Helper()
@@ -215,6 +215,7 @@ func (w *world) once(s *Sender, id string) string {
 	if conn != nil {
 		conn.Close()
 	}
+	must(w.t, w.settle(w.ctx, a))
 	r := a.results[0]
 	switch r.state {
 	case delivered:

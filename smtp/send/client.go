@@ -80,6 +80,7 @@ type Conn struct {
 	extensions map[string]string // keyword in upper case to its parameters
 	last       Reply
 	broken     bool
+	mails      int // transactions begun
 }
 
 // Connect opens a connection: greeting, EHLO (or HELO), STARTTLS when offered,
@@ -109,7 +110,7 @@ func (cl *Client) connect(ctx context.Context, t Target, d Demand, login *Login,
 	c.unwatch = context.AfterFunc(ctx, func() { _ = socket.Close() })
 	err := c.open(ctx, login, useTLS)
 	if err != nil {
-		c.abort()
+		c.Close() // with QUIT where the peer still listens: RFC 5321 section 4.1.1.10
 		return nil, err
 	}
 	return c, nil
@@ -181,12 +182,17 @@ func (c *Conn) open(ctx context.Context, login *Login, useTLS bool) error {
 	return c.signIn(login)
 }
 
-// hello names ourselves and learns what the peer offers.
+// hello names ourselves and learns what the peer offers. HELO is for a peer that
+// does not know, or does not want, EHLO (RFC 5321 section 3.2), not for one that
+// has no time now.
 func (c *Conn) hello() error {
 	c.extensions = map[string]string{}
 	r, err := c.command("EHLO " + c.client.Hostname)
 	if err != nil {
 		return err
+	}
+	if r.Code/100 == 4 {
+		return &ReplyError{r, "EHLO"}
 	}
 	if !r.OK() {
 		r, err = c.command("HELO " + c.client.Hostname)
@@ -215,6 +221,7 @@ func (c *Conn) startTLS(ctx context.Context) error {
 		return nil
 	}
 	if c.wire.Buffered() > 0 {
+		c.broken = true
 		return fmt.Errorf("octets after the reply to STARTTLS: %w", errReply)
 	}
 	if err := c.handshake(ctx); err != nil {
@@ -240,6 +247,7 @@ func (c *Conn) handshake(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeouts.Handshake)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
+		c.broken = true
 		return fmt.Errorf("%w: %w", errTLS, err)
 	}
 	state := t.ConnectionState()

@@ -427,6 +427,45 @@ func TestGreetingRefused(t *testing.T) {
 	}
 }
 
+// A peer that cannot be used is told goodbye, unless it is gone (RFC 5321 section
+// 4.1.1.10); and HELO is not for one that has no time now.
+func TestGoodbye(t *testing.T) {
+	t.Parallel()
+	const hello = "EHLO mail.example.test"
+	for _, c := range []struct {
+		name, command, reply string
+		demand               Level
+		err                  string
+		want                 []string
+	}{
+		{"greeting refuses", "greeting", "554 5.3.2 go away", Opportunistic, "554 5.3.2 go away", []string{"QUIT"}},
+		{"no time now", "EHLO", "451 4.3.2 later", Opportunistic, "EHLO: 451 4.3.2 later", []string{hello, "QUIT"}},
+		{"closing", "EHLO", "421 4.3.2 bye", Opportunistic, "EHLO: 421 4.3.2 bye", []string{hello}},
+		{"unknown", "EHLO", "502 5.5.1 what?", Opportunistic, "", []string{hello, "HELO mail.example.test", "QUIT"}},
+		{"no TLS", "", "", Encrypted, ErrNoTLS.Error(), []string{hello, "QUIT"}},
+	} {
+		s := sinktest.New(t, sinktest.Options{Reply: func(command, _ string) string {
+			if command == c.command {
+				return c.reply
+			}
+			return ""
+		}})
+		conn, err := client().Connect(t.Context(), Target{Name: "mx.test", Addr: s.Addr}, Demand{Level: c.demand}, nil)
+		switch {
+		case err == nil:
+			conn.Close()
+			if c.err != "" {
+				t.Errorf("%s: connected", c.name)
+			}
+		case c.err == "" || !strings.Contains(err.Error(), c.err):
+			t.Errorf("%s: %v, want %q", c.name, err, c.err)
+		}
+		if got := s.Commands(); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 // The end of the context ends the connection.
 func TestContextEnds(t *testing.T) {
 	t.Parallel()

@@ -69,6 +69,7 @@ func (c *Conn) Send(m Message) []Result {
 	if !m.Binary || !c.TakesBinary() {
 		m.Body = &lineReader{body: m.Body, size: m.Size}
 	}
+	c.mails++
 	c.wire.SetReadTimeout(c.timeouts.Command)
 	ahead := c.has("PIPELINING") && !c.chunks(&m) && len(results) <= maxGroup
 	some, err := c.envelope(m, results, ahead)
