@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 )
@@ -115,13 +116,14 @@ func unknownParam(key string) reply {
 	return reply{555, "5.5.4", "parameter " + key + " is not known here"}
 }
 
-// announce takes the size that the message will have: RFC 1870 section 5.
+// announce takes the size that the message will have, of up to 20 digits: RFC 1870
+// section 5.
 func (t *transaction) announce(value string, max int64) reply {
 	n, err := strconv.ParseUint(value, 10, 63)
-	if err != nil || len(value) > 20 {
+	if len(value) > 20 || err != nil && !errors.Is(err, strconv.ErrRange) {
 		return reply{501, "5.5.4", "SIZE needs a number"}
 	}
-	if int64(n) > max {
+	if err != nil || int64(n) > max {
 		return reply{552, "5.3.4", "message exceeds the size limit"}
 	}
 	t.size = int64(n)
