@@ -89,6 +89,8 @@ func (m *exposition) signIns(auth *accounts.Authenticator) {
 	m.family("tripost_sign_ins", "counter", "Sign-ins by result.")
 	m.value("tripost_sign_ins_total", `result="accepted"`, accepted)
 	m.value("tripost_sign_ins_total", `result="refused"`, refused)
+	m.family("tripost_password_checks", "counter", "Passwords that were hashed to check them.")
+	m.value("tripost_password_checks_total", "", auth.Hashed())
 }
 
 func (m *exposition) store(s *server) {

@@ -37,7 +37,7 @@ func TestMetrics(t *testing.T) {
 	text := string(body)
 	for _, want := range []string{
 		`tripost_connections{module="pop"} 1`, `tripost_accepted_connections_total{module="pop"} 1`,
-		`tripost_sign_ins_total{result="accepted"} 1`, `tripost_sign_ins_total{result="refused"} 1`,
+		`tripost_sign_ins_total{result="accepted"} 1`, `tripost_password_checks_total 2`, `tripost_sign_ins_total{result="refused"} 1`,
 		`tripost_queue_messages 0`, `tripost_store_writable 1`,
 	} {
 		if !strings.Contains(text, "\n"+want+"\n") {
