@@ -268,11 +268,11 @@ func answerError(w http.ResponseWriter, status int, err error) {
 // the request, rather than with the server.
 func isRefusal(err error) bool {
 	for _, e := range []error{
-		accounts.ErrNoDomain, accounts.ErrNoAccount, accounts.ErrNoAlias, accounts.ErrExists,
+		accounts.ErrNoDomain, accounts.ErrNoAccount, accounts.ErrNoAlias, accounts.ErrNoForwarder, accounts.ErrNoGroup, accounts.ErrExists,
 		accounts.ErrBadName, accounts.ErrNotEmpty, accounts.ErrBadValue, accounts.ErrBadPassword, accounts.ErrMainDomain,
 		store.ErrNoMailbox, store.ErrMailboxExists, store.ErrNotSelectable, store.ErrNoRight,
 		store.ErrOverQuota, store.ErrBadName, store.ErrInbox, store.ErrNoAccount,
-		store.ErrHasChildren, store.ErrTooManyMailboxes, store.ErrBadACL, store.ErrUIDs,
+		store.ErrHasChildren, store.ErrTooManyMailboxes, store.ErrBadACL, store.ErrUIDs, store.ErrKeywords,
 		alerts.ErrNoAlert, alerts.ErrBadText, alerts.ErrTooMany, alerts.ErrBadID,
 		history.ErrNotFound, rules.ErrNoRule, rules.ErrBadRule,
 		ErrNoItem,
