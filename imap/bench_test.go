@@ -202,12 +202,15 @@ func BenchmarkSearch(b *testing.B) {
 	w := newWorld(b, false)
 	w.fill(b, "ann/INBOX", 10_000)
 	r := w.startReader(b)
-	for _, keys := range []string{"UNSEEN", "FROM jack7", "HEADER X-Nothing x", "BODY nowhere"} {
-		b.Run(strings.ReplaceAll(keys, " ", "_"), func(b *testing.B) {
-			r.do(b, "SEARCH "+keys)
+	for _, command := range []string{
+		"SEARCH UNSEEN", "SEARCH FROM jack7", "SEARCH HEADER X-Nothing x", "SEARCH HEADER MIME-Version x", "SEARCH BODY nowhere",
+		"SORT (SUBJECT) UTF-8 ALL", "THREAD REFERENCES UTF-8 ALL",
+	} {
+		b.Run(strings.ReplaceAll(command, " ", "_"), func(b *testing.B) {
+			r.do(b, command)
 			cpu := cpuTime()
 			for b.Loop() {
-				r.do(b, "SEARCH "+keys)
+				r.do(b, command)
 			}
 			b.ReportMetric(float64(b.N*10_000)/(cpuTime()-cpu).Seconds(), "messages/cpu-s")
 		})

@@ -34,8 +34,10 @@ func (f Field) body() []byte {
 // Fields splits a header block into its fields. It stops at the empty line that
 // ends the header, or at the end of the octets given. All octets before that
 // are in the Raw of some field. The result shares memory with header.
-func Fields(header []byte) []Field {
-	var fields []Field
+func Fields(header []byte) []Field { return AppendFields(nil, header) }
+
+// AppendFields appends what Fields returns.
+func AppendFields(fields []Field, header []byte) []Field {
 	for {
 		f, rest, ok := nextField(header)
 		if !ok {

@@ -131,7 +131,8 @@ func imapMeasures(match string) []imapMeasure {
 	}
 	fetch("FETCH BODYSTRUCTURE of 10,000", 0, "(BODYSTRUCTURE)")
 	fetch("FETCH BODY.PEEK[] of 10,000", 0, "(BODY.PEEK[])")
-	each("SEARCH HEADER in 10,000", 0, "SEARCH HEADER X-Nothing x")
+	each("SEARCH HEADER, a field that none has, in 10,000", 0, "SEARCH HEADER X-Nothing x")
+	each("SEARCH HEADER, a field that all have, in 10,000", 0, "SEARCH HEADER MIME-Version x")
 	each("SEARCH BODY, nothing, in 10,000", 0, "SEARCH BODY nowhere")
 	each("SEARCH BODY, everything, in 10,000", 0, `SEARCH BODY "lazy dog"`)
 	each("SEARCH TEXT, nothing, in 10,000", 0, "SEARCH TEXT nowhere")

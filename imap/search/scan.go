@@ -141,11 +141,16 @@ type scanner struct {
 	body   engine.Body
 	whole  []byte // the message, or its header, as far as it has been read at once
 	piece  []byte // a header block, or some octets of a text
+	fields []message.Field
 }
 
 // shrink gives large buffers back.
 func (s *scanner) shrink() {
 	const kept = 4 * wholeSize
+	const keptFields = 1000
+	if clear(s.fields[:cap(s.fields)]); cap(s.fields) > keptFields {
+		s.fields = nil
+	}
 	if cap(s.piece) > kept {
 		s.piece = nil
 	}
@@ -193,9 +198,9 @@ func (s *scanner) header(c *candidate, limit int) error {
 	if err != nil {
 		return err
 	}
-	fields := message.Fields(block)
+	s.fields = message.AppendFields(s.fields[:0], block)
 	if s.wanted(Field) {
-		for _, f := range fields {
+		for _, f := range s.fields {
 			s.finder.begin(func(i int) bool { return s.keys[i].Kind == Field && f.Is(s.keys[i].Field) })
 			if s.finder.left > 0 {
 				s.finder.Write([]byte(message.DecodeHeader(f.Value())))
@@ -203,7 +208,7 @@ func (s *scanner) header(c *candidate, limit int) error {
 		}
 	}
 	s.finder.begin(func(i int) bool { return s.keys[i].Kind == Text })
-	s.inHeader(fields)
+	s.inHeader(s.fields)
 	return nil
 }
 
