@@ -102,7 +102,8 @@ func (s *popServer) markUnseen(box, messages int) error {
 	return nil
 }
 
-// imapMeasures returns those with match in their names.
+// imapMeasures returns those with match, or of several parts of it with "|" between
+// them one, in their names.
 func imapMeasures(match string) []imapMeasure {
 	var all []imapMeasure
 	add := func(name string, box int, run func(*popServer, int, time.Duration) (popResult, error)) {
@@ -147,7 +148,10 @@ func imapMeasures(match string) []imapMeasure {
 			return s.appends(box, n, d)
 		})
 	}
-	return slices.DeleteFunc(all, func(m imapMeasure) bool { return !strings.Contains(m.name, match) })
+	parts := strings.Split(match, "|")
+	return slices.DeleteFunc(all, func(m imapMeasure) bool {
+		return !slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(m.name, part) })
+	})
 }
 
 // repeat gives commands in turn on an open mailbox, each of which does something to

@@ -41,7 +41,7 @@ var runs = []run{
 func main() {
 	binary := flag.String("binary", "bin/tripost", "the program to measure")
 	only := flag.String("run", "", "names of runs, separated by commas: memory smtp receive syncs fetch imap open pop push idle send growth; empty: all but growth")
-	match := flag.String("match", "", "of the figures of the pop and receive runs, only those with this in their name")
+	match := flag.String("match", "", "of the figures of the pop, imap and receive runs, only those with this in their name; for imap several, with | between them")
 	connections := flag.Int("connections", 1000, "idle connections of the idle run; both processes need as many files")
 	seconds := flag.Int("seconds", 5, "length of each timed run")
 	stages := flag.String("stages", "10000/10,100000/1000,1000000/10000", "sizes of the store in the growth run, messages/accounts")
