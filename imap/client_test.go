@@ -235,7 +235,7 @@ func (c *rawClient) quoted() string {
 // fetched returns the items of a FETCH response by name.
 func fetched(t testing.TB, r response) map[string]value {
 	t.Helper()
-	if r.word(1) != "FETCH" || len(r.fields) != 3 || len(r.fields[2].list)%2 != 0 {
+	if r.word(1) != "FETCH" && r.word(1) != "UIDFETCH" || len(r.fields) != 3 || len(r.fields[2].list)%2 != 0 {
 		t.Fatalf("%v is no FETCH response", r)
 	}
 	items := make(map[string]value)

@@ -14,9 +14,7 @@ import (
 // TestModel lets sessions work on one mailbox at random, one command at a time, and
 // follows what each of them is told. What a session has been told must at all times
 // fit together (numbers exist, UIDs stay with their messages), and after a NOOP be
-// the truth. One session after the other is a plain one, one that is told
-// mod-sequences, and one that goes away in the midst of it and comes back (see
-// resync_test.go). TRIPOST_IMAP_ROUNDS sets how many commands are sent.
+// the truth. There is a session of each kind: see resync_test.go. TRIPOST_IMAP_ROUNDS sets how many commands are sent.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	commands := 3000
@@ -75,7 +73,7 @@ func (m *model) step(s *modelSession) {
 		s.copy()
 	case n < 82:
 		s.fetch()
-	case n < 87:
+	case n < 87 && !s.kind.uidOnly():
 		s.run("SEARCH DELETED", false)
 	case n < 92:
 		s.run("UID SEARCH DELETED", true)
@@ -134,8 +132,18 @@ func (s *modelSession) take(command string, r response, expunges bool) {
 		s.takeVanished(command, r, expunges)
 		return
 	}
+	if r.word(0) == "OK" && r.word(1) == "CLOSED" {
+		if command != "SELECT INBOX" {
+			s.t.Fatalf("%s: %v", command, r)
+		}
+		s.messages = nil // what was told before it is of the mailbox selected before
+	}
 	n, err := strconv.Atoi(r.word(0))
 	if err != nil {
+		return
+	}
+	if r.word(1) == "UIDFETCH" {
+		s.takeUIDFetch(command, n, r)
 		return
 	}
 	switch what := r.word(1); {
@@ -147,15 +155,35 @@ func (s *modelSession) take(command string, r response, expunges bool) {
 			s.messages = append(s.messages, &told{})
 		}
 	case what == "RECENT":
-	case n < 1 || n > len(s.messages):
+	case n < 1 || n > len(s.messages), s.kind.uidOnly():
 		s.t.Fatalf("%s: %v in a mailbox of %d", command, r, len(s.messages))
 	case what == "EXPUNGE":
-		if !expunges || s.kind == quick {
+		if !expunges || s.kind.vanishes() {
 			s.t.Fatalf("%s: %v", command, r)
 		}
 		s.messages = slices.Delete(s.messages, n-1, n)
 	case what == "FETCH":
 		s.takeFetch(command, s.messages[n-1], fetched(s.t, r))
+	}
+}
+
+// takeUIDFetch takes in what is told of a message without its number. One that the
+// session knows nothing of yet has its place when all messages are told in turn:
+// the first that is free. Told by itself it might be any of those.
+func (s *modelSession) takeUIDFetch(command string, uid int, r response) {
+	s.t.Helper()
+	if !s.kind.uidOnly() {
+		s.t.Fatalf("%s: %v", command, r)
+	}
+	i := slices.IndexFunc(s.messages, func(m *told) bool { return m.uid == uid })
+	if i < 0 && command == s.kind.fetchAll() {
+		if i = slices.IndexFunc(s.messages, func(m *told) bool { return m.uid == 0 }); i < 0 {
+			s.t.Fatalf("%s: %v is one more than the session was told of", command, r)
+		}
+		s.messages[i].uid = uid
+	}
+	if i >= 0 {
+		s.takeFetch(command, s.messages[i], fetched(s.t, r))
 	}
 }
 
@@ -182,8 +210,8 @@ func (s *modelSession) takeFetch(command string, m *told, items map[string]value
 }
 
 func (s *modelSession) open() {
-	s.messages, s.sync = nil, syncState{}
-	s.run("SELECT INBOX", false)
+	s.sync = syncState{}
+	s.run("SELECT INBOX", s.kind == prompted)
 	s.verify()
 }
 
@@ -205,8 +233,12 @@ func (s *modelSession) verify() {
 				s.t.Fatalf("UID %d has flags %v, want %v (pass %d)", uids[i], m.flags, s.flags[uids[i]], pass)
 			}
 		}
-		if pass == 0 && len(s.messages) > 0 {
-			s.run("FETCH 1:* "+s.kind.items(), false)
+		switch {
+		case pass > 0:
+		case len(s.messages) > 0:
+			s.run(s.kind.fetchAll(), false)
+		default: // has the server look at the messages too: it cannot follow a session that never did past what is forgotten
+			s.run("UID SEARCH ALL", true)
 		}
 	}
 }
@@ -248,7 +280,7 @@ func (s *modelSession) pick() (prefix, set string, chosen []*told) {
 			return "", "", nil
 		}
 	}
-	if s.rand.IntN(2) == 0 {
+	if s.rand.IntN(2) == 0 && !s.kind.uidOnly() {
 		return "", fmt.Sprintf("%d:%d", from+1, to+1), slices.Clone(chosen)
 	}
 	return "UID ", fmt.Sprintf("%d:%d", chosen[0].uid, chosen[len(chosen)-1].uid), slices.Clone(chosen)

@@ -19,15 +19,31 @@ const (
 	simple      sessionKind = iota
 	conditional             // CONDSTORE
 	quick                   // QRESYNC
+	newer                   // IMAP4rev2
+	notified                // NOTIFY; removals wait for a command
+	numberless              // UIDONLY
+	prompted                // UIDONLY and NOTIFY; removals are told at once
 	sessionKinds
 )
 
-// items are what such a client fetches of every message.
-func (k sessionKind) items() string {
-	if k == simple {
-		return "(UID FLAGS)"
+// conditions says whether such a client is told mod-sequences.
+func (k sessionKind) conditions() bool { return k == conditional || k == quick }
+
+// vanishes says whether it is told VANISHED in place of EXPUNGE.
+func (k sessionKind) vanishes() bool { return k == quick || k.uidOnly() }
+
+// uidOnly says whether it knows no sequence numbers.
+func (k sessionKind) uidOnly() bool { return k == numberless || k == prompted }
+
+// fetchAll is how such a client fetches what there is to know of all messages.
+func (k sessionKind) fetchAll() string {
+	switch {
+	case k.uidOnly():
+		return "UID FETCH 1:* (FLAGS)"
+	case k.conditions():
+		return "FETCH 1:* (UID FLAGS MODSEQ)"
 	}
-	return "(UID FLAGS MODSEQ)"
+	return "FETCH 1:* (UID FLAGS)"
 }
 
 // connect signs the session in.
@@ -39,6 +55,16 @@ func (s *modelSession) connect() {
 		s.c.do("ENABLE CONDSTORE")
 	case quick:
 		s.c.do("ENABLE QRESYNC")
+	case newer:
+		s.c.do("ENABLE IMAP4rev2")
+	case numberless, prompted:
+		s.c.do("ENABLE UIDONLY")
+	}
+	switch s.kind {
+	case notified:
+		s.c.do("NOTIFY SET (selected-delayed (MessageNew (UID FLAGS) MessageExpunge FlagChange)) (personal (MessageNew MessageExpunge FlagChange MailboxName))")
+	case prompted:
+		s.c.do("NOTIFY SET (selected (MessageNew (FLAGS) MessageExpunge FlagChange))")
 	}
 }
 
@@ -79,7 +105,7 @@ func (s *modelSession) takeVanished(command string, r response, expunges bool) {
 	if len(r.fields) == 3 {
 		return // EARLIER, which changes no numbers
 	}
-	if !expunges || s.kind != quick {
+	if !expunges && s.kind != prompted || !s.kind.vanishes() {
 		s.t.Fatalf("%s: %v", command, r)
 	}
 	for _, uid := range numbers(s.t, r.fields[1].text) {
@@ -134,7 +160,7 @@ func numbers(t testing.TB, set string) []int {
 // condition chooses the condition of a STORE: nothing, or that nobody has changed
 // the messages since the session was told of their flags.
 func (s *modelSession) condition(chosen []*told) string {
-	if s.kind == simple || s.rand.IntN(2) == 0 {
+	if !s.kind.conditions() || s.rand.IntN(2) == 0 {
 		return ""
 	}
 	since := math.MaxInt
@@ -358,7 +384,7 @@ func (s *modelSession) cutOff(rounds int) memory {
 			s.alone()
 		}
 		if len(s.messages) > 0 && s.rand.IntN(2) == 0 {
-			s.run("FETCH 1:* "+s.kind.items(), false)
+			s.run(s.kind.fetchAll(), false)
 		}
 		if k = s.goAway(); s.t.Failed() {
 			return k
@@ -368,7 +394,7 @@ func (s *modelSession) cutOff(rounds int) memory {
 	}
 	s.run("NOOP", true)
 	if len(s.messages) > 0 {
-		s.run("FETCH 1:* "+s.kind.items(), false)
+		s.run(s.kind.fetchAll(), false)
 	}
 	return s.goAway()
 }
