@@ -46,7 +46,7 @@ func (e *Engine) copyForSpace(ctx context.Context) error {
 	if e.o.CopyIndex < 0 {
 		return nil
 	}
-	if err := e.copyIndex(ctx, 0); err != nil && ctx.Err() == nil {
+	if err := e.copyAtOnce(ctx); err != nil && ctx.Err() == nil {
 		e.o.Logf(3, fmt.Sprintf("copying the index: %v", err))
 	}
 	return ctx.Err()

@@ -21,9 +21,11 @@ type indexCopies struct {
 	due     chan struct{}
 	writing sync.Mutex // one at a time
 
-	mu   sync.Mutex
-	have bool     // the journal goes back without a gap to
-	at   position // here: of the copy, or the zero position, from which nothing is needed
+	mu     sync.Mutex
+	have   bool               // the journal goes back without a gap to
+	at     position           // here: of the copy, or the zero position, from which nothing is needed
+	slow   context.CancelFunc // ends the copying in the background, if there is any
+	urgent int                // who are in a hurry: the background leaves it to them
 }
 
 // keepNothing is the segment number from which on no segment stays for a copy.
@@ -87,11 +89,11 @@ func (e *Engine) copyLoop(ctx context.Context) {
 			return
 		case <-e.copies.due:
 		}
-		err := e.copyIndex(ctx, e.o.CompactRate)
+		err := e.copySlowly(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if err == nil {
+		if err == nil || errors.Is(err, context.Canceled) {
 			continue
 		}
 		e.o.Logf(3, fmt.Sprintf("copying the index: %v", err))
@@ -101,6 +103,38 @@ func (e *Engine) copyLoop(ctx context.Context) {
 		case <-time.After(e.o.CompactEvery):
 		}
 	}
+}
+
+// copySlowly copies the index as the background does. It ends with
+// [context.Canceled] when somebody is in a hurry.
+func (e *Engine) copySlowly(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c := &e.copies
+	c.mu.Lock()
+	c.slow = cancel
+	urgent := c.urgent > 0
+	c.mu.Unlock()
+	if urgent {
+		return context.Canceled
+	}
+	return e.copyIndex(ctx, e.o.CompactRate)
+}
+
+// copyAtOnce copies the index as fast as it can.
+func (e *Engine) copyAtOnce(ctx context.Context) error {
+	c := &e.copies
+	c.mu.Lock()
+	c.urgent++
+	if c.slow != nil {
+		c.slow()
+	}
+	c.mu.Unlock()
+	err := e.copyIndex(ctx, 0)
+	c.mu.Lock()
+	c.urgent--
+	c.mu.Unlock()
+	return err
 }
 
 // copyIndex makes a new copy of the index, and removes the files that only the one

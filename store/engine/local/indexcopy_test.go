@@ -318,7 +318,7 @@ func TestCopyInBackground(t *testing.T) {
 	defer e.Close()
 	const most = 1 << 20
 	written := int64(0)
-	for id := uint32(0); written < 6<<20; id++ {
+	for id := uint32(0); written < 3<<20; id++ {
 		if err := errors.Join(putRecord(e, id), removeRecord(e, id)); err != nil {
 			t.Fatal(err)
 		}
@@ -333,6 +333,40 @@ func TestCopyInBackground(t *testing.T) {
 		if err := errors.Join(putRecord(e, 1), removeRecord(e, 1)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "index.copy")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCompactDoesNotWaitForSlowCopy: what the background copies at its leisure is begun
+// again at once.
+func TestCompactDoesNotWaitForSlowCopy(t *testing.T) {
+	t.Parallel()
+	dir := scratch(t)
+	o := small()
+	o.CompactRate = 1 // octet a second
+	e, err := local.Open(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	deadline := time.Now().Add(time.Minute)
+	for id := uint32(0); ; id++ {
+		if err := putRecord(e, id); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "index.copy.new")); err == nil {
+			break // it has begun
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no copy was begun")
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	if _, err := e.Compact(ctx); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "index.copy")); err != nil {
 		t.Error(err)
