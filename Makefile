@@ -35,7 +35,7 @@ bench: build
 SECONDS ?= 2
 RUNS ?= receive,pop,imap,send,smtp,idle,push,memory
 compare: build
-	$(GO) run ./e2e/load -binary bin/tripost -run $(RUNS) -seconds $(SECONDS) -report docs/performance.md
+	$(GO) run ./e2e/load -binary bin/tripost -run $(RUNS) -seconds $(SECONDS) -connections 5000 -report docs/performance.md
 
 # Every fuzz target for FUZZTIME.
 FUZZTIME ?= 1m

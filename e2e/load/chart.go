@@ -9,8 +9,8 @@ import (
 
 // The chart's measures, in pixels.
 const (
-	chartWidth = 900
-	chartLabel = 330 // where the bars begin
+	chartWidth = 960
+	chartLabel = 400 // where the bars begin
 	chartRight = 60  // room for the last number
 	chartRow   = 18
 	chartHead  = 30 // a run's title

@@ -27,8 +27,8 @@ func goals() []goal {
 		{run: "receive", what: re("50 recipients"), times: 10},
 		{run: "receive", what: re("."), times: 5},
 		{run: "send", what: re("^messages sent"), times: 3},
-		{run: "idle", what: re("."), most: 10},
-		{run: "push", what: re("99th"), most: 20},
+		{run: "idle", what: re("plain"), most: 10},
+		{run: "push", what: re("from its answer, 99th"), most: 20},
 	}
 }
 

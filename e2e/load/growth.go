@@ -154,7 +154,7 @@ func (g *grower) stops(ctx context.Context) error {
 		}
 		best = min(best, time.Since(begin))
 	}
-	g.note(grown{What: "start after a clean stop", Unit: " s", Most: 1}, best.Seconds())
+	g.note(grown{What: "start after a clean stop", Unit: " s", Most: 1, UpTo: 1_000_000}, best.Seconds())
 	rss, err := g.settled()
 	if err != nil {
 		return err
@@ -187,7 +187,7 @@ func (g *grower) killed(ctx context.Context) error {
 	if err := g.launch(ctx); err != nil {
 		return err
 	}
-	g.note(grown{What: "start after a kill under load", Unit: " s", Most: 10}, time.Since(begin).Seconds())
+	g.note(grown{What: "start after a kill under load", Unit: " s", Most: 10, UpTo: 1_000_000}, time.Since(begin).Seconds())
 	return nil
 }
 

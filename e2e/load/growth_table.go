@@ -24,7 +24,8 @@ type grown struct {
 	Unit   string    `json:"unit"`
 	Values []float64 `json:"values"`
 	Factor float64   `json:"factor,omitempty"` // at most so often the first stage's; 0: not asked
-	Most   float64   `json:"most,omitempty"`   // at most so much at every stage; 0: not asked
+	Most   float64   `json:"most,omitempty"`   // at most so much; 0: not asked
+	UpTo   int       `json:"up_to,omitempty"`  // at stages of so many messages; 0: at all
 }
 
 // note adds what was seen at the newest stage.
@@ -50,16 +51,26 @@ func (r grown) asked() string {
 	case r.Factor > 0:
 		return fmt.Sprintf("within %g times", r.Factor)
 	case r.Most > 0:
-		return "at most " + number(r.Most) + r.Unit
+		words := "at most " + number(r.Most) + r.Unit
+		if r.UpTo > 0 {
+			words += " up to " + number(float64(r.UpTo)) + " messages"
+		}
+		return words
 	}
 	return ""
 }
 
-func (r grown) reached() string {
+func (r grown) reached(stages []stage) string {
+	most := 0.0
+	for i, v := range r.Values {
+		if r.UpTo == 0 || stages[i].Messages <= r.UpTo {
+			most = max(most, v)
+		}
+	}
 	switch {
 	case r.Factor == 0 && r.Most == 0:
 		return ""
-	case r.Factor > 0 && r.factor() > r.Factor, r.Most > 0 && slices.Max(r.Values) > r.Most:
+	case r.Factor > 0 && r.factor() > r.Factor, r.Most > 0 && most > r.Most:
 		return "**no**"
 	}
 	return "yes"
@@ -78,7 +89,7 @@ func (g *growth) table(b *bytes.Buffer) {
 		for _, v := range r.Values {
 			cells = append(cells, number(v)+r.Unit)
 		}
-		row(b, append(cells, decimal(r.factor()), r.asked(), r.reached())...)
+		row(b, append(cells, decimal(r.factor()), r.asked(), r.reached(g.Stages))...)
 	}
 	b.WriteByte('\n')
 }

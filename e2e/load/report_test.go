@@ -142,6 +142,7 @@ func TestGrowthTable(t *testing.T) {
 		r.current.Growth.note(grown{What: "LIST", Unit: " us", Factor: 1.5}, stage[0])
 		r.current.Growth.note(grown{What: "RETR", Unit: " us", Factor: 1.5}, stage[1])
 		r.current.Growth.note(grown{What: "start after a clean stop", Unit: " s", Most: 1}, stage[2])
+		r.current.Growth.note(grown{What: "start after a kill", Unit: " s", Most: 1, UpTo: 100_000}, stage[0]/50)
 	}
 	page := string(r.page("performance.svg"))
 	for _, want := range []string{
@@ -149,6 +150,7 @@ func TestGrowthTable(t *testing.T) {
 		"| LIST | 40 us | 80 us | 2 | within 1.5 times | **no** |",
 		"| RETR | 100 us | 120 us | 1.2 | within 1.5 times | yes |",
 		"| start after a clean stop | 0.2 s | 0.4 s | 2 | at most 1 s | yes |",
+		"| start after a kill | 0.8 s | 1.6 s | 2 | at most 1 s up to 100,000 messages | yes |",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q:\n%s", want, page)
