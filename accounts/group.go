@@ -29,6 +29,7 @@ type Group struct {
 	Senders Senders  // who may send to it
 	NoMail  bool     // it takes no mail: it is for rights alone
 	Flat    bool     // mail does not go to the members of groups that are members
+	Once    bool     // members whom the header of a message names get it without the group
 }
 
 // Address returns the group's address.
@@ -77,13 +78,16 @@ func (r *record) group(g Group) *record {
 	for _, m := range g.Members {
 		r.text(m)
 	}
-	return r
+	return r.choice(g.Once)
 }
 
 func (f *fields) group(g *Group) {
 	g.Name, g.Senders, g.NoMail, g.Flat = f.text(), Senders(f.upTo(int(lastSenders))), f.choice(), f.choice()
 	for range min(f.number(), uint64(len(f.b))) {
 		g.Members = append(g.Members, f.text())
+	}
+	if f.more() {
+		g.Once = f.choice()
 	}
 }
 

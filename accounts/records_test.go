@@ -33,7 +33,7 @@ func TestRecordsComeBack(t *testing.T) {
 	}
 	for _, obj := range []object{
 		{id: 1}, {kind: isAlias, id: 1 << 60}, {kind: isForwarder, target: "x@y.test"},
-		{kind: isGroup, group: Group{Name: "All of us", Members: []string{"a@b.test", "c@d.test"}, Senders: SendersMembers, NoMail: true, Flat: true}},
+		{kind: isGroup, group: Group{Name: "All of us", Members: []string{"a@b.test", "c@d.test"}, Senders: SendersMembers, NoMail: true, Flat: true, Once: true}},
 	} {
 		if got, err := decodeObject(encodeObject(obj)); err != nil || !reflect.DeepEqual(got, obj) {
 			t.Errorf("%+v, %v", got, err)

@@ -15,13 +15,14 @@ type GroupInfo struct {
 	Members []string `json:"members"`
 	Mail    bool     `json:"mail"`    // it takes mail
 	Expand  bool     `json:"expand"`  // mail goes to the members of groups in it
+	Once    bool     `json:"once"`    // members in To or Cc get no second copy
 	Senders string   `json:"senders"` // who may send to it
 }
 
 func groupInfo(g accounts.Group) GroupInfo {
 	return GroupInfo{
 		Group: g.Address(), Name: g.Name, Members: append([]string{}, g.Members...),
-		Mail: !g.NoMail, Expand: !g.Flat, Senders: g.Senders.Or(accounts.SendersAnyone).String(),
+		Mail: !g.NoMail, Expand: !g.Flat, Once: g.Once, Senders: g.Senders.Or(accounts.SendersAnyone).String(),
 	}
 }
 
@@ -45,7 +46,7 @@ func (a *API) AddGroup(ctx context.Context, q GroupRequest) (GroupInfo, error) {
 	return groupInfo(g), nil
 }
 
-// SetGroup changes settings: name, members, mail, expand, senders. members are
+// SetGroup changes settings: name, members, mail, expand, once, senders. members are
 // all of them, or with a plus or minus in front those that come or go.
 func (a *API) SetGroup(ctx context.Context, q SettingsRequest) (GroupInfo, error) {
 	g, err := a.Directory.SetGroup(ctx, q.Name, func(g *accounts.Group) error {
@@ -75,10 +76,12 @@ func setGroup(g *accounts.Group, key, value string) (err error) {
 	case "expand":
 		on, err = parseSwitch(value)
 		g.Flat = !on
+	case "once":
+		g.Once, err = parseSwitch(value)
 	case "senders":
 		g.Senders, err = accounts.ParseSenders(value)
 	default:
-		return refuse("%q is not a setting of a group (name, members, mail, expand, senders)", key)
+		return refuse("%q is not a setting of a group (name, members, mail, expand, once, senders)", key)
 	}
 	if err != nil {
 		return refuse("%s: %w", key, err)

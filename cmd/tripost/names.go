@@ -97,6 +97,7 @@ func (e *environment) showGroup(g admin.GroupInfo) {
 		row("mail", mark(g.Mail))
 		row("senders", g.Senders)
 		row("expand", mark(g.Expand))
+		row("once", mark(g.Once))
 		row("members", len(g.Members))
 		for _, m := range g.Members {
 			row("", m)

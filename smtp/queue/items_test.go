@@ -213,7 +213,7 @@ func TestRecords(t *testing.T) {
 	t.Parallel()
 	m := &message{id: 7, from: "a@b", account: "c@d", body: 9, offset: 33, size: 1 << 40, created: time.UnixMilli(1234567), bits8: true, utf8: true, pending: 3, returns: ReturnFull, envelope: "id 7"}
 	d := &destination{id: 7, host: "h.test", port: 2525, direct: true, attempts: 4, next: time.UnixMilli(99), tried: time.UnixMilli(98),
-		held: true, warned: true, lastError: "451 x", recipients: []recipient{{"a@h.test", "b@c", "450 y", NotifyNever, "rfc822;b@c"}, {address: "d@h.test"}}}
+		held: true, warned: true, lastError: "451 x", recipients: []recipient{{"a@h.test", "b@c", "450 y", NotifyNever, "rfc822;b@c", false}, {address: "d@h.test"}}}
 	m2, err := decodeMessage(7, m.encode())
 	must(t, err)
 	if *m2 != *m {
@@ -260,7 +260,7 @@ func TestRecordsVersion1(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add((&message{from: "a"}).encode())
-	f.Add((&destination{host: "h", recipients: []recipient{{"a", "b", "c", NotifyDelay, "d"}}}).encode())
+	f.Add((&destination{host: "h", recipients: []recipient{{"a", "b", "c", NotifyDelay, "d", false}}}).encode())
 	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if m, err := decodeMessage(1, b); err == nil {

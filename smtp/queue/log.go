@@ -200,6 +200,11 @@ func (e *events) memberRefused(list, member string, why *RecipientError) {
 		member, list, why.Code, why.Enhanced, why.Reason)
 }
 
+// leftOut tells of a member of a group who gets the message without it.
+func (e *events) leftOut(id uint64, addr string) {
+	e.queue.Named(formatID(id)).Logf(syslog.Protocol, "<%s> stands in the header and gets no second copy", addr)
+}
+
 // reportLost tells of a report that reaches nobody.
 func (e *events) reportLost(id uint64, from string, err error) {
 	e.queue.Named(formatID(id)).Logf(syslog.Failure, "report to <%s> is lost: %v", from, err)

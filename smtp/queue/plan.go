@@ -21,6 +21,7 @@ type plan struct {
 	refused map[string]*RecipientError // of them, where the others get the message all the same
 	lost    []result                   // members of lists that cannot be reached now
 	listed  bool                       // a list was expanded
+	once    bool                       // likewise, one whose members get no second copy
 	ruled   bool                       // rules have said what becomes of copies
 
 	seen    map[string]visit        // addresses routed, against loops and doubles
@@ -66,6 +67,7 @@ type origin struct {
 	recipient string
 	options   RecipientOptions
 	listed    bool // by way of a list
+	once      bool // of one whose members get no second copy
 }
 
 // errTooWide is within the refusal of what lists make too large.
@@ -115,7 +117,7 @@ func (q *Queue) planWithout(ctx context.Context, env *Envelope, without map[stri
 			p.kinds[addr] = res.Kind
 		}
 		if p.seen[addr] != placed || res.Kind != router.List { // else its members have got it by another list
-			if err := q.put(ctx, p, addr, &res, origin{addr, env.options(i), false}, 0); err != nil {
+			if err := q.put(ctx, p, addr, &res, origin{recipient: addr, options: env.options(i)}, 0); err != nil {
 				return nil, err
 			}
 		}
@@ -159,6 +161,8 @@ func (q *Queue) expand(ctx context.Context, p *plan, list *router.Result, from o
 	}
 	from.listed, from.options.Notify = true, from.options.Notify.member()
 	p.listed = true
+	from.once = from.once || list.List.Once
+	p.once = p.once || from.once
 	taken := 0
 	for _, addr := range list.Addresses {
 		switch p.seen[addr] {
@@ -251,10 +255,11 @@ func (p *plan) addRemote(res *router.Result, from origin) {
 	for i := range d.recipients {
 		if r := &d.recipients[i]; r.address == res.Address {
 			r.notify = r.notify.and(from.options.Notify)
+			r.once = r.once && from.once
 			return
 		}
 	}
-	r := recipient{address: res.Address, notify: from.options.Notify, orcpt: from.options.Original}
+	r := recipient{address: res.Address, notify: from.options.Notify, orcpt: from.options.Original, once: from.once}
 	if from.recipient != res.Address {
 		r.original = from.recipient
 	}

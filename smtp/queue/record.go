@@ -59,6 +59,7 @@ type recipient struct {
 	reply    string // the last temporary reply to it
 	notify   Notify // since version 2
 	orcpt    string // ORCPT in clear; since version 2
+	once     bool   // not kept: see dropNamed
 }
 
 // name returns what tells a destination from the others of a message. Hosts are

@@ -88,8 +88,8 @@ func (p *parcel) loadRules(ctx context.Context) error {
 	return err
 }
 
-// undecided tells that rules are still to be looked at.
-func (p *parcel) undecided() bool { return p.rules.lists != nil && !p.rules.decided }
+// undecided tells that rules, and who gets a second copy, are still to be looked at.
+func (p *parcel) undecided() bool { return (p.rules.lists != nil || p.plan.once) && !p.rules.decided }
 
 // headerRead tells that as much of the header is in head as rules look at.
 func (p *parcel) headerRead() bool {
@@ -102,6 +102,9 @@ func (p *parcel) decide(ctx context.Context) error {
 		return nil
 	}
 	p.rules.decided = true
+	if err := p.dropNamed(ctx); err != nil {
+		return err
+	}
 	verdicts := make(map[store.AccountID]*rules.Verdict)
 	p.plan.copies = nil
 	for _, v := range p.versions {

@@ -163,6 +163,9 @@ func (p *parcel) arrange(ctx context.Context) error {
 	if p.identity != nil {
 		p.keep = holdAt
 	}
+	if p.plan.once {
+		p.keep = holdAt
+	}
 	return p.loadRules(ctx)
 }
 
