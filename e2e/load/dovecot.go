@@ -114,12 +114,18 @@ userdb {
   args = %[1]s/users
 }
 `, d.dir, ports[0], d.protocol)
+	return d.write(config, users.String())
+}
+
+// write writes the configuration and the users, and makes the directories that
+// must be there.
+func (d *dovecot) write(config, users string) error {
 	return errors.Join(
 		os.Chmod(d.dir, 0o755),
 		os.MkdirAll(filepath.Join(d.dir, "run"), 0o755),
 		os.MkdirAll(filepath.Join(d.dir, "state"), 0o755),
 		os.WriteFile(d.config, []byte(config), 0o644),
-		os.WriteFile(filepath.Join(d.dir, "users"), []byte(users.String()), 0o644),
+		os.WriteFile(filepath.Join(d.dir, "users"), []byte(users), 0o644),
 	)
 }
 

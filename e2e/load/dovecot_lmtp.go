@@ -50,13 +50,7 @@ userdb {
   args = %[1]s/users
 }
 `, d.dir, ports[0])
-	err = errors.Join(
-		os.Chmod(d.dir, 0o755),
-		os.MkdirAll(filepath.Join(d.dir, "run"), 0o755),
-		os.MkdirAll(filepath.Join(d.dir, "state"), 0o755),
-		os.WriteFile(d.config, []byte(config), 0o644),
-		os.WriteFile(filepath.Join(d.dir, "users"), []byte(users.String()), 0o644),
-	)
+	err = d.write(config, users.String())
 	for _, format := range dovecotFormats() {
 		for i := range receivers {
 			err = errors.Join(err, os.MkdirAll(d.home(format, i), 0o755))
