@@ -3,6 +3,7 @@ package imap
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -18,7 +19,8 @@ import (
 const quotaUnit = 1024
 
 // getQuotaRoot tells which quota a mailbox comes under, and how much of it is
-// used. It needs the right to read the mailbox. RFC 9208 section 4.1.2.
+// used. It needs the right to read the mailbox; one of the user's own need not be
+// there yet. RFC 9208 section 4.1.2.
 func (s *session) getQuotaRoot(ctx context.Context, cmd *command) (completion, error) {
 	cmd.args.space()
 	name := cmd.args.mailbox()
@@ -30,10 +32,11 @@ func (s *session) getQuotaRoot(ctx context.Context, cmd *command) (completion, e
 		return completion{}, err
 	}
 	box, _, err := s.srv.cfg.Store.Mailbox(ctx, s.user, ref)
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrNoMailbox) && ref.Account == s.user.Account && store.CheckName(ref.Name) == nil:
+	case err != nil:
 		return completion{}, err
-	}
-	if box.Rights&store.RightRead == 0 {
+	case box.Rights&store.RightRead == 0:
 		return completion{}, store.ErrNoRight
 	}
 	root, _ := foreign(name)
