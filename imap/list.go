@@ -56,6 +56,11 @@ type listed struct {
 	told     bool
 }
 
+// readable tells whether it is a mailbox whose messages the user may know of.
+func (n *listed) readable() bool {
+	return n.box != nil && n.box.Selectable && n.box.Rights&store.RightRead != 0
+}
+
 // listing is the names that LIST looks at, in the order in which they are told.
 type listing struct {
 	list    []*listed
@@ -217,11 +222,16 @@ func parentOf(name string) string {
 	return name[:max(strings.LastIndexByte(name, '/'), 0)]
 }
 
-// tellListed tells of a name: LIST, and what else is asked for.
+// tellListed tells of a name: LIST, and what else is asked for. Counters are told of
+// what is selected, not of names above it; what cannot be counted as the user may not
+// read it is said to be \Noselect then. RFC 9051 sections 6.3.9.2 and 6.3.9.8.
 func (s *session) tellListed(ctx context.Context, r *listRequest, names *listing, n *listed) error {
 	attrs := `\NonExistent ` + names.children(n.name)
 	if n.box != nil {
 		attrs = attributes(n.box)
+		if r.status != nil && n.box.Selectable && !n.readable() {
+			attrs = `\Noselect ` + attrs
+		}
 	}
 	if n.subscribed {
 		attrs += ` \Subscribed`
@@ -244,7 +254,7 @@ func (s *session) tellListed(ctx context.Context, r *listRequest, names *listing
 			return err
 		}
 	}
-	if r.status == nil || !n.box.Selectable || n.box.Rights&store.RightRead == 0 {
+	if r.status == nil || !n.selected || !n.readable() {
 		return nil
 	}
 	box, state, err := s.mailboxState(ctx, store.MailboxRef{Account: n.box.Account, Name: n.box.Name})
