@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -48,7 +49,7 @@ func main() {
 	dir := flag.String("dir", "", "where to put the scratch directory; empty: the system's")
 	page := flag.String("report", "", "a page (Markdown) to bring up to date with what the runs see, with a chart and the figures beside it")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a := asked{match: *match, connections: *connections, length: time.Duration(*seconds) * time.Second, stages: *stages}
 	if err := reported(ctx, *binary, *dir, *only, *page, a); err != nil {
