@@ -123,6 +123,18 @@ func TestServerBehindProxy(t *testing.T) {
 	}
 }
 
+// A header from an address that is not listed is what the client says, and changes
+// nothing of who it is.
+func TestProxyHeaderOfAStranger(t *testing.T) {
+	t.Parallel()
+	r := run(t, false, func(s *Server) {
+		s.Proxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	})
+	c := dial(t, "tcp", r.addr)
+	io.WriteString(c, "PROXY TCP4 192.0.2.7 198.51.100.1 51022 110\r\n")
+	c.expect("+OK 127.0.0.1")
+}
+
 func TestSilentProxy(t *testing.T) {
 	t.Parallel()
 	config := timeouts()
