@@ -7,16 +7,20 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"tripost/syslog"
+	"tripost/syslog/syslogtest"
 )
 
 // The log says why each mechanism refused, and never what was shown.
 func TestReasonsInTheLog(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	a, log := openWithAll(t), openLog(t)
+	a := openWithAll(t)
+	log, lines := syslogtest.Open(t, syslog.Raw)
 	home := netip.MustParseAddr("127.0.0.1")
 	at := Attempt{Service: POP, Remote: home, Local: home}
-	at.Log = log.log.Tag("POP").Session(netip.AddrPortFrom(home, 51022))
+	at.Log = log.Tag("POP").Session(netip.AddrPortFrom(home, 51022))
 	talk := func(at Attempt, mechanism string, responses ...string) {
 		t.Helper()
 		server, err := a.SASL(ctx, at, mechanism, func(*SignedIn) {})
@@ -80,7 +84,7 @@ func TestReasonsInTheLog(t *testing.T) {
 	} {
 		want = append(want, strings.Replace(line, " ", " POP-000001([127.0.0.1]:51022) ", 1))
 	}
-	got := log.lines()
+	got := withoutTime(lines())
 	wantLines(t, got, want)
 	for _, secret := range []string{"of-jsmith", "stale", "tulip", hex.EncodeToString(digestAPOP("<1@x>", "tulip"))} {
 		if strings.Contains(strings.Join(got, "\n"), secret) {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"tripost/syslog"
+	"tripost/syslog/syslogtest"
 )
 
 func fromLoopback() Attempt {
@@ -274,39 +273,10 @@ func TestGuessersWait(t *testing.T) {
 	})
 }
 
-// logged is a System Log that a test reads back.
-type logged struct {
-	t   *testing.T
-	log *syslog.Log
-	dir string
-}
-
-func openLog(t *testing.T) *logged {
-	t.Helper()
-	l := &logged{t: t, dir: t.TempDir()}
-	var err error
-	if l.log, err = syslog.Open(syslog.Options{Directory: l.dir, Level: syslog.Raw}); err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
-// lines closes the log and returns its lines without the time.
-func (l *logged) lines() []string {
-	l.t.Helper()
-	if err := l.log.Close(); err != nil {
-		l.t.Fatal(err)
-	}
-	files, _ := filepath.Glob(filepath.Join(l.dir, "*.log"))
-	if len(files) != 1 {
-		l.t.Fatal(files)
-	}
-	text, err := os.ReadFile(files[0])
-	if err != nil {
-		l.t.Fatal(err)
-	}
+// withoutTime returns the lines of a log without the time of each.
+func withoutTime(log string) []string {
 	var got []string
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(log) {
 		got = append(got, strings.Join(strings.Fields(line)[1:], " "))
 	}
 	return got
@@ -321,17 +291,17 @@ func wantLines(t *testing.T, got, want []string) {
 
 func TestEachAttemptLeavesOneLine(t *testing.T) {
 	t.Parallel()
-	log := openLog(t)
+	log, lines := syslogtest.Open(t, syslog.Raw)
 	a := openAuthenticator(t)
 	at := Attempt{Service: POP, Remote: owner, Local: netip.MustParseAddr("192.0.2.1"), TLS: true}
-	at.Log = log.log.Tag("POP").Session(netip.AddrPortFrom(owner, 51022))
+	at.Log = log.Tag("POP").Session(netip.AddrPortFrom(owner, 51022))
 	secret := "s3cret-" + "word"
 	for _, try := range [][2]string{{"jsmith", "tulip"}, {"jsmith", secret}, {"nobody\r\n00:00", secret}, {"nobody", "x"}, {"empty", "y"}, {"locked", "tulip"}, {"nopop", "tulip"}} {
 		_, _ = a.Password(t.Context(), at, "PASS", try[0], try[1])
 		a.throttle.addresses = newCulprits()
 	}
 	_, _ = scramAs(t, a, at, "jsmith", "tulip", "")
-	got := log.lines()
+	got := withoutTime(lines())
 	who := "POP-000001([198.51.100.7]:51022) "
 	want := []string{
 		"2 " + who + "'jsmith' connected(PASS) [198.51.100.7]->[192.0.2.1]",

@@ -11,6 +11,8 @@ import (
 	"tripost/accounts"
 	"tripost/store"
 	"tripost/store/storetest"
+	"tripost/syslog"
+	"tripost/syslog/syslogtest"
 )
 
 func TestOldestFirstScopesMerged(t *testing.T) {
@@ -410,7 +412,7 @@ func TestSweepIsBounded(t *testing.T) {
 
 func TestLog(t *testing.T) {
 	t.Parallel()
-	log, read := openLog(t)
+	log, read := syslogtest.Open(t, syslog.Raw)
 	w := furnish(t, storetest.New(t), Options{Log: log.Tag("ALERT")})
 	w.post("@company.example", "The server\r\nstops")
 	own := w.post("ann", "own")

@@ -1,9 +1,7 @@
 package alerts
 
 import (
-	"context"
 	"io"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -12,7 +10,6 @@ import (
 	"tripost/accounts"
 	"tripost/store"
 	"tripost/store/storetest"
-	"tripost/syslog"
 )
 
 // clock is a time that a test moves.
@@ -209,28 +206,4 @@ func (w *world) keys(kind byte) (n int) {
 		w.t.Fatal(err)
 	}
 	return n
-}
-
-// openLog returns a log in files, and what it holds once it is closed.
-func openLog(t *testing.T) (*syslog.Log, func() string) {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "logs")
-	log, err := syslog.Open(syslog.Options{Directory: dir, Level: syslog.Raw})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return log, func() string {
-		if err := log.Close(); err != nil {
-			t.Fatal(err)
-		}
-		var all strings.Builder
-		err := syslog.Read(context.Background(), dir, syslog.Filter{Level: syslog.Raw}, false, func(line string) error {
-			all.WriteString(line + "\n")
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return all.String()
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tripost/accounts"
+	"tripost/wire/wiretest"
 )
 
 // takenAlerts passes alerts on and tells when one was given back.
@@ -37,25 +38,24 @@ func TestAlertGivenBack(t *testing.T) {
 	w.config.Alerts = taken
 	w.do("alert ann@example.test once")
 
-	gone := &conversation{world: w, t: t, name: "gone", clients: map[int]*client{}}
-	gone.play("S: * OK ...")
-	gone.play("C: a LOGIN ann secret")
-	gone.play("CLOSE")
+	gone := w.script().Begin(t, "gone")
+	gone.Play("S: * OK ...")
+	gone.Play("C: a LOGIN ann secret")
+	gone.Play("CLOSE")
 	select {
 	case got := <-taken.back:
 		if got != "once" {
 			t.Errorf("%q was given back", got)
 		}
-	case <-time.After(patience):
+	case <-time.After(wiretest.Patience):
 		t.Fatal("the alert was not given back")
 	}
 
-	next := &conversation{world: w, t: t, name: "next", clients: map[int]*client{}}
-	defer next.close()
-	next.play("S: * OK ...")
-	next.play("C: a LOGIN ann secret")
-	next.play("S: * OK [ALERT] once")
-	next.play("S: a OK ...")
+	next := w.script().Begin(t, "next")
+	next.Play("S: * OK ...")
+	next.Play("C: a LOGIN ann secret")
+	next.Play("S: * OK [ALERT] once")
+	next.Play("S: a OK ...")
 }
 
 // TestAlertsFailing lets a user in whose alerts cannot be read.

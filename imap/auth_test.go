@@ -18,6 +18,7 @@ import (
 	"github.com/xdg-go/scram"
 
 	"tripost/accounts"
+	"tripost/wire/wiretest"
 )
 
 // signInConn is a connection whose greeting has been read.
@@ -38,7 +39,7 @@ func (w *world) signInConn(t *testing.T) *signInConn {
 
 func (c *signInConn) use(nc net.Conn) {
 	c.nc, c.r = nc, bufio.NewReader(nc)
-	nc.SetDeadline(time.Now().Add(patience))
+	nc.SetDeadline(time.Now().Add(wiretest.Patience))
 }
 
 func (c *signInConn) line() string {

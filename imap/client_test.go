@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tripost/wire/wiretest"
 )
 
 // rawClient is a client that takes responses apart by the formal syntax of
@@ -67,7 +69,7 @@ func (c *rawClient) try(command string) (untagged []response, completion respons
 	c.t.Helper()
 	c.tag++
 	tag := "t" + strconv.Itoa(c.tag)
-	c.nc.SetDeadline(time.Now().Add(patience))
+	c.nc.SetDeadline(time.Now().Add(wiretest.Patience))
 	if _, err := io.WriteString(c.nc, tag+" "+command+"\r\n"); err != nil {
 		c.t.Fatal(err)
 	}

@@ -4,11 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/flate"
-	"crypto/tls"
-	"encoding/base64"
 	"flag"
-	"fmt"
-	"io"
 	"net"
 	"os"
 	"path"
@@ -21,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/tools/txtar"
+
+	"tripost/wire/wiretest"
 )
 
 var update = flag.Bool("update", false, "write the server's responses into the dialogues, to be read before they are kept")
@@ -33,23 +31,12 @@ var update = flag.Bool("update", false, "write the server's responses into the d
 //	                name are its flags
 //	anything else   a conversation, replayed in order
 //
-// The lines of a conversation:
+// The lines of a conversation are those of wiretest.Script, and:
 //
-//	C: text         is sent as a line; {base64:...} holds a Go string to encode, and
-//	                {1000*x} stands for a thousand times x
-//	C+ "text"       is sent as it is: a Go string, with the same forms
-//	S: text         must be the next line received; "..." at its end stands for any text
 //	IN ann          reads the greeting and signs in
 //	OPEN INBOX      selects a mailbox, whatever is answered
-//	EOF             the server must close the connection
-//	CLOSE           the client closes it
-//	TLS             the client does a TLS handshake
 //	DEFLATE         the client begins to compress
 //	D: words        something else happens meanwhile: see world.do
-//	T: 11m          time passes (the whole dialogue runs in a bubble of fake time)
-//	# text          a remark
-//
-// C2:, S2:, EOF2 and so on are of a second session, up to 9.
 func TestDialogues(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	must(t, err)
@@ -84,132 +71,53 @@ func replay(t *testing.T, archive *txtar.Archive, pipe bool) {
 		case strings.Contains(name, "/"):
 			w.deliver(path.Dir(name), crlf(string(f.Data)), strings.Fields(flags)...)
 		default:
-			c := &conversation{world: w, t: t, name: f.Name, clients: make(map[int]*client)}
-			for i, line := range strings.Split(strings.TrimSuffix(string(f.Data), "\n"), "\n") {
-				c.line = i + 1
-				c.play(line)
+			if *update {
+				f.Data = []byte(rewritten(w.script().Begin(t, f.Name), string(f.Data)))
+				continue
 			}
-			c.close()
-			f.Data = []byte(strings.Join(c.written, "\n") + "\n")
+			w.script().Talk(t, f.Name, string(f.Data))
 		}
 	}
 }
 
 func crlf(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }
 
-// conversation is one section that is being replayed.
-type conversation struct {
-	world   *world
-	t       *testing.T
-	name    string
-	line    int
-	clients map[int]*client
-	written []string // the section as it is with -update
-}
-
-type client struct {
-	nc net.Conn
-	r  *bufio.Reader
-}
-
-const patience = 2 * time.Minute
-
-// patience is how long the server may take: little of a bubble's time.
-func (c *conversation) patience() time.Duration {
-	if c.world.pipe {
-		return 20 * time.Second
+// script is how the conversations with a world are read.
+func (w *world) script() *wiretest.Script {
+	s := &wiretest.Script{
+		Dial: w.dial,
+		Verbs: map[string]func(*wiretest.Conversation, int, string){
+			"IN":      signIn,
+			"OPEN":    openMailbox,
+			"DEFLATE": deflate,
+			"D":       func(_ *wiretest.Conversation, _ int, words string) { w.do(words) },
+		},
 	}
-	return patience
-}
-
-func (c *conversation) fatalf(format string, args ...any) {
-	c.t.Helper()
-	c.t.Fatalf("%s line %d: %s", c.name, c.line, fmt.Sprintf(format, args...))
-}
-
-// client returns the connection of a number, opening it at its first use.
-func (c *conversation) client(n int) *client {
-	if cl := c.clients[n]; cl != nil {
-		return cl
+	if w.pipe {
+		s.Patience = 20 * time.Second // little of a bubble's time
 	}
-	nc := c.world.dial()
-	cl := &client{nc, bufio.NewReader(nc)}
-	c.clients[n] = cl
-	return cl
+	return s
 }
 
-func (c *conversation) close() {
-	for _, cl := range c.clients {
-		cl.nc.Close()
+func signIn(c *wiretest.Conversation, n int, name string) {
+	c.Receive(n, "* OK [CAPABILITY ...")
+	c.Send(n, "in LOGIN "+name+" "+password+"\r\n")
+	c.Receive(n, "in OK [CAPABILITY ...")
+}
+
+func openMailbox(c *wiretest.Conversation, n int, name string) {
+	c.Send(n, "open SELECT "+name+"\r\n")
+	for got := ""; !strings.HasPrefix(got, "open OK"); {
+		got = c.Next(n, "open OK")
 	}
 }
 
-var scriptLine = regexp.MustCompile(`^(C|S|IN|OPEN|EOF|CLOSE|TLS|DEFLATE|T|D|#|C\+)([2-9]?)(?::? (.*)|:)?$`)
-
-// play does what one line says.
-func (c *conversation) play(line string) {
-	c.t.Helper()
-	m := scriptLine.FindStringSubmatch(line)
-	if m == nil {
-		c.fatalf("not a line of a conversation: %q", line)
-	}
-	n := 1
-	if m[2] != "" {
-		n, _ = strconv.Atoi(m[2])
-	}
-	if *update && m[1] == "S" && c.clients[n] != nil {
-		return
-	}
-	c.written = append(c.written, line)
-	switch text := m[3]; m[1] {
-	case "C":
-		c.send(n, c.expand(text)+"\r\n")
-		c.record(n, text)
-	case "C+":
-		raw, err := strconv.Unquote(text)
-		if err != nil {
-			c.fatalf("%q is not a Go string", text)
-		}
-		c.send(n, c.expand(raw))
-		c.record(n, raw)
-	case "S":
-		c.receive(n, text)
-	case "IN":
-		c.receive(n, "* OK [CAPABILITY ...")
-		c.send(n, "in LOGIN "+text+" "+password+"\r\n")
-		c.receive(n, "in OK [CAPABILITY ...")
-	case "OPEN":
-		c.send(n, "open SELECT "+text+"\r\n")
-		for got := ""; !strings.HasPrefix(got, "open OK"); {
-			got = c.next(n, "open OK")
-		}
-	case "EOF":
-		if *update {
-			c.written = c.written[:len(c.written)-1]
-			c.record(n, "EOF")
-			c.written = append(c.written, line)
-		}
-		c.receiveEOF(n)
-	case "CLOSE":
-		c.client(n).nc.Close()
-	case "TLS":
-		cl := c.client(n)
-		cl.nc = tls.Client(cl.nc, &tls.Config{InsecureSkipVerify: true})
-		cl.r = bufio.NewReader(cl.nc)
-	case "DEFLATE":
-		cl := c.client(n)
-		w, err := flate.NewWriter(cl.nc, flate.BestCompression)
-		must(c.t, err)
-		cl.nc = deflateConn{cl.nc, w}
-		cl.r = bufio.NewReader(flate.NewReader(cl.r))
-	case "D":
-		c.world.do(text)
-	case "T":
-		d, err := time.ParseDuration(text)
-		must(c.t, err)
-		time.Sleep(d) // in the bubble
-		synctest.Wait()
-	}
+func deflate(c *wiretest.Conversation, n int, _ string) {
+	c.Replace(n, func(nc net.Conn, r *bufio.Reader) (net.Conn, *bufio.Reader) {
+		w, err := flate.NewWriter(nc, flate.BestCompression)
+		must(c.T, err)
+		return deflateConn{nc, w}, bufio.NewReader(flate.NewReader(r))
+	})
 }
 
 // deflateConn compresses what a client sends.
@@ -225,83 +133,47 @@ func (d deflateConn) Write(p []byte) (int, error) {
 	return len(p), d.w.Flush()
 }
 
-var (
-	base64Form = regexp.MustCompile(`\{base64:([^}]*)\}`)
-	repeatForm = regexp.MustCompile(`\{(\d+)\*([^}]*)\}`)
-)
-
-func (c *conversation) expand(text string) string {
-	text = base64Form.ReplaceAllStringFunc(text, func(s string) string {
-		raw, err := strconv.Unquote(`"` + base64Form.FindStringSubmatch(s)[1] + `"`)
-		if err != nil {
-			c.fatalf("%q is not a Go string", s)
+// rewritten holds a conversation for -update, and returns it with the lines that
+// the server sent in place of those it had.
+func rewritten(c *wiretest.Conversation, text string) string {
+	defer c.Close()
+	var lines []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		l, ok := wiretest.Parse(line)
+		if ok && l.Verb == "S" && c.Open(l.Connection) {
+			continue
 		}
-		return base64.StdEncoding.EncodeToString([]byte(raw))
-	})
-	return repeatForm.ReplaceAllStringFunc(text, func(s string) string {
-		m := repeatForm.FindStringSubmatch(s)
-		n, _ := strconv.Atoi(m[1])
-		return strings.Repeat(m[2], n)
-	})
+		if l.Verb == "EOF" {
+			lines = append(lines, answered(c, l.Connection, "EOF")...)
+		}
+		lines = append(lines, line)
+		c.Play(line)
+		if l.Verb == "C" || l.Verb == "C+" {
+			lines = append(lines, answered(c, l.Connection, l.Text)...)
+		}
+	}
+	return strings.Join(lines, "\n") + "\n"
 }
 
-func (c *conversation) send(n int, text string) {
-	cl := c.client(n)
-	cl.nc.SetWriteDeadline(time.Now().Add(c.patience()))
-	if _, err := io.WriteString(cl.nc, text); err != nil {
-		c.fatalf("send: %v", err)
-	}
-}
-
-// next reads one line.
-func (c *conversation) next(n int, want string) string {
-	c.t.Helper()
-	cl := c.client(n)
-	cl.nc.SetReadDeadline(time.Now().Add(c.patience()))
-	got, err := cl.r.ReadString('\n')
-	if err != nil {
-		c.fatalf("waiting for %q: got %q and %v", want, got, err)
-	}
-	got, ok := strings.CutSuffix(got, "\r\n")
-	if !ok {
-		c.fatalf("line %q does not end with CRLF", got)
-	}
-	return got
-}
-
-func (c *conversation) receive(n int, want string) {
-	c.t.Helper()
-	got := c.next(n, want)
-	prefix, open := strings.CutSuffix(want, "...")
-	if got != want && !(open && strings.HasPrefix(got, prefix)) {
-		c.fatalf("got  %s\nwant %s", got, want)
-	}
-}
-
-// record takes down, with -update, what the server answers: all lines up to the
-// tagged response of the last command in the text, or to a continuation request.
-func (c *conversation) record(n int, text string) {
-	if !*update {
-		return
-	}
-	lines := strings.Split(strings.TrimSuffix(text, "\r\n"), "\n")
-	tag, _, _ := strings.Cut(lines[len(lines)-1], " ")
+// answered is what the server answers: all lines up to the tagged response of
+// the last command in the text, or to a continuation request.
+func answered(c *wiretest.Conversation, n int, text string) []string {
+	commands := strings.Split(strings.TrimSuffix(strings.Trim(text, `"`), `\r\n`), `\n`)
+	tag, _, _ := strings.Cut(commands[len(commands)-1], " ")
 	label := "S"
 	if n > 1 {
 		label += strconv.Itoa(n)
 	}
-	cl := c.client(n)
-	defer cl.nc.SetReadDeadline(time.Time{})
+	var lines []string
 	for {
-		cl.nc.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
-		got, err := cl.r.ReadString('\n')
+		got, err := c.Read(n, time.Now().Add(300*time.Millisecond))
 		if err != nil {
-			return
+			return lines
 		}
-		got = strings.TrimSuffix(got, "\r\n")
-		c.written = append(c.written, label+": "+withoutText(got))
+		lines = append(lines, label+": "+withoutText(got))
 		if strings.HasPrefix(got, "+ ") || strings.HasPrefix(got, tag+" ") {
-			return
+			return lines
 		}
 	}
 }
@@ -317,17 +189,4 @@ func withoutText(line string) string {
 		return before + "OK [CAPABILITY ..."
 	}
 	return statusLine.ReplaceAllString(line, "$1 ...")
-}
-
-func (c *conversation) receiveEOF(n int) {
-	c.t.Helper()
-	cl := c.client(n)
-	cl.nc.SetReadDeadline(time.Now().Add(c.patience()))
-	got, err := cl.r.ReadString('\n')
-	if err == nil {
-		c.fatalf("want the end of the connection, got %q", got)
-	}
-	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
-		c.fatalf("the connection is still open")
-	}
 }

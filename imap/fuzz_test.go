@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/tools/txtar"
+
+	"tripost/wire/wiretest"
 )
 
 // scriptCommands returns what the clients in the dialogues send, without tags.
@@ -216,7 +218,7 @@ func newFuzzSession(t *testing.T, nc net.Conn) *fuzzSession {
 
 // line reads one line; "" at the end of the connection.
 func (s *fuzzSession) line() string {
-	s.nc.SetReadDeadline(time.Now().Add(patience))
+	s.nc.SetReadDeadline(time.Now().Add(wiretest.Patience))
 	line, err := s.r.ReadString('\n')
 	if err != nil && err != io.EOF {
 		s.t.Fatalf("waiting for a response: %v", err)
@@ -261,6 +263,6 @@ func (s *fuzzSession) send(text string) {
 	if lit, _, ok := literalTail([]byte(text)); ok && lit.plus && lit.size < 1<<20 {
 		text += "\r\n" + strings.Repeat("x", int(lit.size))
 	}
-	s.nc.SetWriteDeadline(time.Now().Add(patience))
+	s.nc.SetWriteDeadline(time.Now().Add(wiretest.Patience))
 	fmt.Fprintf(s.nc, "%s\r\n", text)
 }

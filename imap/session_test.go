@@ -10,6 +10,7 @@ import (
 
 	"tripost/store"
 	"tripost/syslog"
+	"tripost/wire/wiretest"
 )
 
 // TestSecrets reads the log at its most detailed level: no password, no SASL
@@ -54,7 +55,7 @@ func converseRaw(t *testing.T, w *world, text string) string {
 	t.Helper()
 	nc := w.dial()
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(patience))
+	nc.SetDeadline(time.Now().Add(wiretest.Patience))
 	_, err := io.WriteString(nc, text)
 	must(t, err)
 	answer, err := io.ReadAll(nc)
@@ -88,7 +89,7 @@ func TestBlockedClient(t *testing.T) {
 	}
 	w.deliver("ann/INBOX", "Subject: new\r\n\r\n")
 	// The blocked client still gets whole what it gets, and hears the news.
-	blocked.nc.SetDeadline(time.Now().Add(patience))
+	blocked.nc.SetDeadline(time.Now().Add(wiretest.Patience))
 	given, exists := 0, false
 	for r := blocked.read(); r.tag == "*"; r = blocked.read() {
 		exists = exists || r.word(1) == "EXISTS"
@@ -117,7 +118,7 @@ func TestHalfClosed(t *testing.T) {
 		"a LOGIN ann secret\r\nb SELECT INBOX\r\nc IDLE\r\nDO",
 	} {
 		nc := w.dial()
-		nc.SetDeadline(time.Now().Add(patience))
+		nc.SetDeadline(time.Now().Add(wiretest.Patience))
 		_, err := io.WriteString(nc, text)
 		must(t, err)
 		must(t, nc.(*net.TCPConn).CloseWrite())
@@ -158,7 +159,7 @@ func TestSearchProgress(t *testing.T) {
 	fmt.Fprintf(other.nc, "%s", strings.Repeat("x SEARCH BODY nowhere\r\n", 1000))
 	w.cancel()
 	last := ""
-	other.nc.SetDeadline(time.Now().Add(patience))
+	other.nc.SetDeadline(time.Now().Add(wiretest.Patience))
 	for r := other.read(); ; r = other.read() {
 		if last = r.word(0); last == "BYE" {
 			break
@@ -181,7 +182,7 @@ func TestIdlePush(t *testing.T) {
 	for i := range 1000 {
 		_, _, err := v.SetFlags(w.ctx, uids(t, "1"), ops[i%2], flagSet(t, `\Seen`), 0)
 		must(t, err)
-		c.nc.SetDeadline(time.Now().Add(patience))
+		c.nc.SetDeadline(time.Now().Add(wiretest.Patience))
 		if r := c.read(); r.word(1) != "FETCH" {
 			t.Fatalf("change %d: %v", i, r)
 		}

@@ -1,13 +1,11 @@
 package imap
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"net"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,7 +19,9 @@ import (
 	"tripost/store/engine"
 	"tripost/store/storetest"
 	"tripost/syslog"
+	"tripost/syslog/syslogtest"
 	"tripost/wire"
+	"tripost/wire/wiretest"
 )
 
 // world is an IMAP module with everything under it: a store on disk, and the
@@ -92,16 +92,8 @@ func must(t testing.TB, err error) {
 
 // serverTLS has one self-signed certificate for all tests: making it takes time.
 var serverTLS = sync.OnceValue(func() *tls.Config {
-	dir, err := os.MkdirTemp("", "imap-certificate-*")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	certificates, err := wire.LoadCertificates("", "", dir, "mail.example.test")
-	if err != nil {
-		panic(err)
-	}
-	return certificates.Config(true)
+	config, _ := wiretest.TLS("mail.example.test", true)
+	return config
 })
 
 // run starts the module with what has been configured.
@@ -420,20 +412,9 @@ func (r router) RouteLogin(ctx context.Context, name string, _ netip.Addr) (acco
 }
 
 // logTo makes the world write its log into a directory, and returns a function
-// that closes the log and returns its text.
+// that closes the log and returns its lines.
 func (w *world) logTo(level syslog.Level) func() string {
-	dir := w.t.TempDir()
-	log, err := syslog.Open(syslog.Options{Directory: dir, Level: level})
-	must(w.t, err)
+	log, lines := syslogtest.Open(w.t, level)
 	w.config.Log = log.Tag("IMAP")
-	return func() string {
-		must(w.t, log.Close())
-		var b bytes.Buffer
-		err := syslog.Read(context.Background(), dir, syslog.Filter{Level: syslog.Raw}, false, func(line string) error {
-			b.WriteString(line + "\n")
-			return nil
-		})
-		must(w.t, err)
-		return b.String()
-	}
+	return lines
 }

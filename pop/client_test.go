@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tripost/wire/wiretest"
 )
 
 // popClient is a strict client for tests: every reply must be as RFC 1939 has
@@ -39,7 +41,7 @@ func (w *world) signedIn(name, password string) *popClient {
 // line reads the first line of a reply and returns it.
 func (c *popClient) line() string {
 	c.t.Helper()
-	c.nc.SetReadDeadline(time.Now().Add(patience))
+	c.nc.SetReadDeadline(time.Now().Add(wiretest.Patience))
 	s, err := c.r.ReadString('\n')
 	if err != nil {
 		c.t.Fatalf("read a reply: %q, %v", s, err)
@@ -75,7 +77,7 @@ func (c *popClient) do(command string) string {
 // take LF for the end of a line.
 func (c *popClient) rest() string {
 	c.t.Helper()
-	c.nc.SetReadDeadline(time.Now().Add(patience))
+	c.nc.SetReadDeadline(time.Now().Add(wiretest.Patience))
 	var b strings.Builder
 	for {
 		s, err := c.r.ReadString('\n')

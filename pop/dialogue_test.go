@@ -1,16 +1,11 @@
 package pop
 
 import (
-	"bufio"
 	"context"
 	"crypto/md5"
-	"crypto/tls"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 
 	"path/filepath"
 	"regexp"
@@ -25,6 +20,7 @@ import (
 	"tripost/accounts"
 	"tripost/store"
 	"tripost/syslog"
+	"tripost/wire/wiretest"
 )
 
 // TestDialogues replays the conversations in testdata. A file is a txtar
@@ -39,22 +35,13 @@ import (
 //	               the envelope, an empty line, the message with LF for CRLF
 //	anything else  a conversation, replayed in order
 //
-// The lines of a conversation:
+// The lines of a conversation are those of wiretest.Script, and:
 //
-//	C: text        is sent as a line; {base64:...} holds a Go string to encode
-//	               {apop:password} a digest with the greeting's stamp
-//	C+ "text"      is sent as it is: a Go string
-//	S: text        must be the next line received; "..." at its end stands for any text,
-//	               {uidvalidity} for that of ann's INBOX
 //	IN ann         signs in with USER and PASS
-//	EOF            the server must close the connection
-//	CLOSE          the client closes it
-//	TLS            the client does a TLS handshake
 //	D: words       something else happens meanwhile: see world.do
-//	T: 11m         time passes (the whole dialogue runs in a bubble of fake time)
-//	# text         a remark
 //
-// C2:, S2:, EOF2 and so on are of a second session, up to 9.
+// Its forms are {apop:password}, a digest with the greeting's stamp, and
+// {uidvalidity:ann/INBOX}.
 func TestDialogues(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	must(t, err)
@@ -104,12 +91,7 @@ func replay(t *testing.T, archive *txtar.Archive, pipe bool) {
 		inLog = w.logTo(syslog.Major)
 	}
 	for _, f := range conversations {
-		c := &conversation{world: w, t: t, name: f.Name, clients: make(map[int]*client)}
-		for i, line := range strings.Split(strings.TrimSuffix(string(f.Data), "\n"), "\n") {
-			c.line = i + 1
-			c.play(line)
-		}
-		c.close()
+		w.script().Talk(t, f.Name, string(f.Data))
 	}
 	for _, f := range left {
 		w.awaitContents(strings.TrimPrefix(f.Name, "left "), string(f.Data))
@@ -350,177 +332,45 @@ func (w *world) checkNotices(want string) {
 	}
 }
 
-// conversation is one section that is being replayed.
-type conversation struct {
-	world   *world
-	t       *testing.T
-	name    string
-	line    int
-	clients map[int]*client
-}
-
-type client struct {
-	nc    net.Conn
-	r     *bufio.Reader
-	stamp string // of the greeting
-}
-
-const patience = 2 * time.Minute // nothing waits so long unless it fails
-
-func (c *conversation) fatalf(format string, args ...any) {
-	c.t.Helper()
-	c.t.Fatalf("%s line %d: %s", c.name, c.line, fmt.Sprintf(format, args...))
-}
-
-// client returns the connection of a number, opening it at its first use.
-func (c *conversation) client(n int) *client {
-	if cl := c.clients[n]; cl != nil {
-		return cl
+// script is how the conversations with a world are read.
+func (w *world) script() *wiretest.Script {
+	s := &wiretest.Script{
+		Dial: w.dial,
+		Verbs: map[string]func(*wiretest.Conversation, int, string){
+			"IN": signIn,
+			"D":  func(_ *wiretest.Conversation, _ int, words string) { w.do(words) },
+		},
+		Forms: map[string]func(*wiretest.Conversation, int, string) string{
+			"apop": digest,
+			"uidvalidity": func(_ *wiretest.Conversation, _ int, box string) string {
+				_, state, err := w.store.Mailbox(w.ctx, store.System(), w.mailbox(box))
+				must(w.t, err)
+				return strconv.FormatUint(uint64(state.UIDValidity), 10)
+			},
+		},
 	}
-	nc := c.world.dial()
-	cl := &client{nc: nc, r: bufio.NewReader(nc)}
-	c.clients[n] = cl
-	return cl
+	if w.pipe {
+		s.End = time.Millisecond // fake time: it has been closed, or will be too late
+	}
+	return s
 }
 
-func (c *conversation) close() {
-	for _, cl := range c.clients {
-		cl.nc.Close()
-	}
-}
-
-var scriptLine = regexp.MustCompile(`^(C|S|IN|EOF|CLOSE|TLS|T|D|#|C\+)([2-9]?)(?::? (.*)|:)?$`)
-
-// play does what one line says.
-func (c *conversation) play(line string) {
-	c.t.Helper()
-	m := scriptLine.FindStringSubmatch(line)
-	if m == nil {
-		c.fatalf("not a line of a conversation: %q", line)
-	}
-	n := 1
-	if m[2] != "" {
-		n, _ = strconv.Atoi(m[2])
-	}
-	switch text := m[3]; m[1] {
-	case "C":
-		c.send(n, c.encode(c.digest(n, text))+"\r\n")
-	case "C+":
-		raw, err := strconv.Unquote(text)
-		if err != nil {
-			c.fatalf("%q is not a Go string", text)
-		}
-		c.send(n, raw)
-	case "S":
-		c.receive(n, c.world.fillIn(c.encode(text)))
-	case "IN":
-		c.signIn(n, text)
-	case "EOF":
-		c.receiveEOF(n)
-	case "CLOSE":
-		c.client(n).nc.Close()
-	case "TLS":
-		cl := c.client(n)
-		cl.nc = tls.Client(cl.nc, &tls.Config{InsecureSkipVerify: true})
-		cl.r = bufio.NewReader(cl.nc)
-	case "D":
-		c.world.do(text)
-	case "T":
-		d, err := time.ParseDuration(text)
-		must(c.t, err)
-		time.Sleep(d) // in the bubble
-		synctest.Wait()
-	}
-}
-
-var base64Form = regexp.MustCompile(`\{base64:([^}]*)\}`)
-
-func (c *conversation) encode(text string) string {
-	return base64Form.ReplaceAllStringFunc(text, func(s string) string {
-		raw, err := strconv.Unquote(`"` + base64Form.FindStringSubmatch(s)[1] + `"`)
-		if err != nil {
-			c.fatalf("%q is not a Go string", s)
-		}
-		return base64.StdEncoding.EncodeToString([]byte(raw))
-	})
-}
-
-var digestForm = regexp.MustCompile(`\{apop:([^}]*)\}`)
-
-// digest puts in the digest of the greeting's stamp and a password.
-func (c *conversation) digest(n int, text string) string {
-	return digestForm.ReplaceAllStringFunc(text, func(s string) string {
-		sum := md5.Sum([]byte(c.client(n).stamp + digestForm.FindStringSubmatch(s)[1]))
-		return hex.EncodeToString(sum[:])
-	})
-}
-
-// send writes without waiting for the server to read: a pipe has no buffer.
-func (c *conversation) send(n int, text string) {
-	cl := c.client(n)
-	cl.nc.SetWriteDeadline(time.Now().Add(patience))
-	if _, err := io.WriteString(cl.nc, text); err != nil {
-		c.fatalf("send: %v", err)
-	}
+// digest is that of the greeting's stamp and a password (RFC 1939 section 7).
+func digest(c *wiretest.Conversation, n int, password string) string {
+	_, stamp, _ := strings.Cut(c.Greeting(n), "<")
+	sum := md5.Sum([]byte("<" + stamp + password))
+	return hex.EncodeToString(sum[:])
 }
 
 // signIn goes through the greeting, USER and PASS.
-func (c *conversation) signIn(n int, name string) {
-	c.t.Helper()
+func signIn(c *wiretest.Conversation, n int, name string) {
 	password := annPassword
 	if strings.HasSuffix(name, "bob@other.test") {
 		password = bobPassword
 	}
-	c.receive(n, "+OK ...")
-	c.send(n, "USER "+name+"\r\n")
-	c.receive(n, "+OK ...")
-	c.send(n, "PASS "+password+"\r\n")
-	c.receive(n, "+OK ...")
-}
-
-// fillIn puts the UIDVALIDITY of ann's INBOX into a line.
-func (w *world) fillIn(text string) string {
-	const form = "{uidvalidity}"
-	if !strings.Contains(text, form) {
-		return text
-	}
-	_, state, err := w.store.Mailbox(w.ctx, store.System(), w.mailbox("ann/INBOX"))
-	must(w.t, err)
-	return strings.ReplaceAll(text, form, strconv.FormatUint(uint64(state.UIDValidity), 10))
-}
-
-func (c *conversation) receive(n int, want string) {
-	c.t.Helper()
-	cl := c.client(n)
-	cl.nc.SetReadDeadline(time.Now().Add(patience))
-	got, err := cl.r.ReadString('\n')
-	if err != nil {
-		c.fatalf("waiting for %q: got %q and %v", want, got, err)
-	}
-	got, ok := strings.CutSuffix(got, "\r\n")
-	if i := strings.IndexByte(got, '<'); cl.stamp == "" && i >= 0 && strings.HasPrefix(got, "+OK ") {
-		cl.stamp = got[i:]
-	}
-	if !ok {
-		c.fatalf("line %q does not end with CRLF", got)
-	}
-	prefix, open := strings.CutSuffix(want, "...")
-	if got != want && !(open && strings.HasPrefix(got, prefix)) {
-		c.fatalf("got  %s\nwant %s", got, want)
-	}
-}
-
-func (c *conversation) receiveEOF(n int) {
-	c.t.Helper()
-	cl := c.client(n)
-	wait := patience
-	if c.world.pipe {
-		wait = time.Millisecond // fake time: it has been closed, or will be too late
-	}
-	cl.nc.SetReadDeadline(time.Now().Add(wait))
-	got, err := cl.r.ReadString('\n')
-	var timeout net.Error
-	if got != "" || err == nil || errors.As(err, &timeout) && timeout.Timeout() {
-		c.fatalf("got %q and %v, want the connection closed", got, err)
-	}
+	c.Receive(n, "+OK ...")
+	c.Send(n, "USER "+name+"\r\n")
+	c.Receive(n, "+OK ...")
+	c.Send(n, "PASS "+password+"\r\n")
+	c.Receive(n, "+OK ...")
 }

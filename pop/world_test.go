@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,7 +18,9 @@ import (
 	"tripost/store"
 	"tripost/store/storetest"
 	"tripost/syslog"
+	"tripost/syslog/syslogtest"
 	"tripost/wire"
+	"tripost/wire/wiretest"
 )
 
 // world is a POP module with everything under it: a store on disk, two accounts
@@ -100,16 +101,8 @@ func must(t testing.TB, err error) {
 
 // serverTLS has one self-signed certificate for all tests: making it takes time.
 var serverTLS = sync.OnceValue(func() *tls.Config {
-	dir, err := os.MkdirTemp("", "pop-certificate-*")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	certificates, err := wire.LoadCertificates("", "", dir, "mail.example.test")
-	if err != nil {
-		panic(err)
-	}
-	return certificates.Config(true)
+	config, _ := wiretest.TLS("mail.example.test", true)
+	return config
 })
 
 // run starts the module with what has been configured.
@@ -311,7 +304,7 @@ func (w *world) awaitContents(box, want string) {
 		}
 	})
 	defer stop()
-	timeout := time.After(patience)
+	timeout := time.After(wiretest.Patience)
 	for {
 		got := w.contents(box)
 		if got == want {
@@ -404,18 +397,7 @@ func (q *testQueue) Submit(ctx context.Context, m Submission, body io.Reader) (s
 // logTo makes the world write its log into a directory, and returns a function
 // that closes the log and returns its lines.
 func (w *world) logTo(level syslog.Level) func() string {
-	dir := w.t.TempDir()
-	log, err := syslog.Open(syslog.Options{Directory: dir, Level: level})
-	must(w.t, err)
+	log, lines := syslogtest.Open(w.t, level)
 	w.config.Log = log.Tag("POP")
-	return func() string {
-		must(w.t, log.Close())
-		var b strings.Builder
-		err := syslog.Read(context.Background(), dir, syslog.Filter{Level: syslog.Raw}, false, func(line string) error {
-			b.WriteString(line + "\n")
-			return nil
-		})
-		must(w.t, err)
-		return b.String()
-	}
+	return lines
 }

@@ -11,6 +11,7 @@ import (
 
 	"tripost/smtp/queue"
 	"tripost/smtp/resolve"
+	"tripost/wire/wiretest"
 )
 
 // names is a DNS in which one domain has one address.
@@ -63,7 +64,7 @@ func TestBetweenServers(t *testing.T) {
 	ctx, cancel := context.WithCancel(here.ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- sender.Run(ctx) }()
-	deadline := time.After(patience)
+	deadline := time.After(wiretest.Patience)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for here.queued() != "" {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"tripost/wire"
+	"tripost/wire/wiretest"
 )
 
 // convert passes a message through the converter in pieces.
@@ -125,7 +126,7 @@ func TestBinaryMIMERead(t *testing.T) {
 	client, server := net.Pipe()
 	defer client.Close()
 	s := &session{server: New(Config{})}
-	s.conn = wire.NewConn(server, wire.Config{Read: patience})
+	s.conn = wire.NewConn(server, wire.Config{Read: wiretest.Patience})
 	go io.WriteString(client, msg)
 	c := &chunks{s: s, check: lineCheck{max: 1 << 20}}
 	c.binary = newBinaryMIME(&c.check)

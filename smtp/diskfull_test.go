@@ -9,6 +9,7 @@ import (
 
 	"tripost/store"
 	"tripost/store/engine/local"
+	"tripost/wire/wiretest"
 )
 
 // disk is a file system that can be full.
@@ -55,7 +56,7 @@ func TestDiskFull(t *testing.T) {
 		talk(t, w, name, "HI\nC: MAIL FROM:<joe@client.test>\nS: 250 *\nC: RCPT TO:<ann@example.test>\nS: 250 *\n"+
 			"C: DATA\nS: 354 *\nC: {"+size+"*x}\nC: .\nS: 452 4.3.1 no storage at the moment, try again later\nC: NOOP\nS: 250 *\n")
 		d.full.Store(false)
-		deadline := time.After(patience)
+		deadline := time.After(wiretest.Patience)
 		for e.Status().ReadOnly != nil {
 			select {
 			case <-deadline:

@@ -25,6 +25,7 @@ import (
 	"tripost/store"
 	"tripost/store/engine/local"
 	"tripost/wire"
+	"tripost/wire/wiretest"
 )
 
 // pathText is what every accepted path must look like: nothing that could end
@@ -167,7 +168,7 @@ func seeds(f *testing.F) []string {
 func converse(t *testing.T, s *Server, input []byte) []byte {
 	t.Helper()
 	client, server := socketPair(t)
-	must(t, client.SetDeadline(time.Now().Add(patience)))
+	must(t, client.SetDeadline(time.Now().Add(wiretest.Patience)))
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		c := wire.NewConn(server, wire.Config{Read: time.Minute, Write: time.Minute})

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,7 +18,9 @@ import (
 	"tripost/store"
 	"tripost/store/engine"
 	"tripost/syslog"
+	"tripost/syslog/syslogtest"
 	"tripost/wire"
+	"tripost/wire/wiretest"
 )
 
 // bubble runs a session over a pipe, in a bubble of fake time.
@@ -109,7 +109,7 @@ func TestGracefulStopInData(t *testing.T) {
 	nc, err := net.Dial("tcp", w.addr)
 	must(t, err)
 	defer nc.Close()
-	must(t, nc.SetDeadline(time.Now().Add(patience)))
+	must(t, nc.SetDeadline(time.Now().Add(wiretest.Patience)))
 	r := bufio.NewReader(nc)
 	fmt.Fprint(nc, "HELO x\r\nMAIL FROM:<>\r\nRCPT TO:<ann@example.test>\r\nDATA\r\n")
 	for _, want := range []string{"220 ", "250 ", "250 ", "250 ", "354 "} {
@@ -125,29 +125,8 @@ func TestGracefulStopInData(t *testing.T) {
 	}
 }
 
-// openLog returns a log of everything, and a function that closes it and
-// returns what is in it.
-func openLog(t *testing.T) (*syslog.Log, func() string) {
-	t.Helper()
-	dir := t.TempDir()
-	log, err := syslog.Open(syslog.Options{Directory: dir, Level: syslog.Raw})
-	must(t, err)
-	return log, func() string {
-		must(t, log.Close())
-		files, err := filepath.Glob(filepath.Join(dir, "*.log"))
-		must(t, err)
-		var all []byte
-		for _, f := range files {
-			b, err := os.ReadFile(f)
-			must(t, err)
-			all = append(all, b...)
-		}
-		return string(all)
-	}
-}
-
 func TestEarlyTalker(t *testing.T) {
-	log, text := openLog(t)
+	log, text := syslogtest.Open(t, syslog.Raw)
 	c := Config{Timeouts: Timeouts{Greeting: 2 * time.Second}}
 	bubble(t, c, log.Tag("SMTPI"), func(t *testing.T, nc net.Conn, r *bufio.Reader, _ context.CancelFunc) {
 		go fmt.Fprint(nc, "EHLO spam\r\nQUIT\r\n")
@@ -169,7 +148,7 @@ func TestEarlyTalker(t *testing.T) {
 func TestLog(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	log, text := openLog(t)
+	log, text := syslogtest.Open(t, syslog.Raw)
 	w.log = log
 	w.auth.Cleartext = "always"
 	w.listen()

@@ -28,10 +28,10 @@ func TestRecipientDoesNotWait(t *testing.T) {
 		w := strangers(t, held)
 		w.config.Timeouts.Host = -1
 		w.listen()
-		c := dial(t, w, "stranger")
-		c.each("HI", "C: MAIL FROM:<joe@client.test>", "S: 250 *", "C: RCPT TO:<ann@example.test>", "S: 250 *", "C: DATA", "S: 354 *")
+		c := w.script().Begin(t, "stranger")
+		c.Each("HI", "C: MAIL FROM:<joe@client.test>", "S: 250 *", "C: RCPT TO:<ann@example.test>", "S: 250 *", "C: DATA", "S: 354 *")
 		w.dns.Fail(held, dnstest.None)
-		c.each("C: Subject: test", "C:", "C: .", "S: 554 5.7.1 refused as unwanted: listed *, no-name *")
+		c.Each("C: Subject: test", "C:", "C: .", "S: 554 5.7.1 refused as unwanted: listed *, no-name *")
 	}
 }
 
@@ -42,10 +42,10 @@ func TestAllowListAnswersLate(t *testing.T) {
 	w.screen.AllowLists = []screen.List{{Zone: "good.test"}}
 	w.config.Timeouts.Host = time.Millisecond
 	w.listen()
-	c := dial(t, w, "stranger")
-	c.each("HI", "C: MAIL FROM:<joe@client.test>", "S: 250 *", "C: RCPT TO:<ann@example.test>", "S: 250 *", "C: DATA", "S: 354 *")
+	c := w.script().Begin(t, "stranger")
+	c.Each("HI", "C: MAIL FROM:<joe@client.test>", "S: 250 *", "C: RCPT TO:<ann@example.test>", "S: 250 *", "C: DATA", "S: 354 *")
 	w.dns.Fail("1.0.0.127.good.test", dnstest.None)
-	c.each("C: Subject: test", "C:", "C: .", "S: 250 *")
+	c.Each("C: Subject: test", "C:", "C: .", "S: 250 *")
 	if got := w.mailbox("ann@example.test/INBOX"); len(got) != 1 || !strings.Contains(got[0], "not screened (allowed by good.test)") {
 		t.Errorf("delivered: %q", got)
 	}
@@ -57,10 +57,10 @@ func TestSessionEndsWhileTheDNSIsSilent(t *testing.T) {
 	w := strangers(t, "1.0.0.127.list.test", "1.0.0.127.in-addr.arpa")
 	w.config.Timeouts.Host = time.Hour
 	w.listen()
-	c := dial(t, w, "user")
-	c.each("HI", "SECURE", "IN ann@example.test", "SEND ann@example.test bob@example.test", "C: QUIT", "S: 221 *", "EOF")
-	c = dial(t, w, "stranger")
-	c.each("HI", "C: MAIL FROM:<joe@client.test>", "S: 250 *", "C: QUIT", "S: 221 *", "EOF")
+	c := w.script().Begin(t, "user")
+	c.Each("HI", "SECURE", "IN ann@example.test", "SEND ann@example.test bob@example.test", "C: QUIT", "S: 221 *", "EOF")
+	c = w.script().Begin(t, "stranger")
+	c.Each("HI", "C: MAIL FROM:<joe@client.test>", "S: 250 *", "C: QUIT", "S: 221 *", "EOF")
 }
 
 // The DNS is asked when the client connects, once for all its recipients.
@@ -68,11 +68,11 @@ func TestDNSIsAskedAtTheConnection(t *testing.T) {
 	t.Parallel()
 	w := strangers(t)
 	w.listen()
-	c := dial(t, w, "stranger")
-	c.each("HI")
+	c := w.script().Begin(t, "stranger")
+	c.Each("HI")
 	w.dns.WaitAsked("1.0.0.127.list.test", "A")
 	refused := "S: 550 5.7.1 refused: listed *, no-name *"
-	c.each("C: MAIL FROM:<joe@client.test>", "S: 250 *", "C: RCPT TO:<ann@example.test>", refused, "C: RCPT TO:<bob@example.test>", refused)
+	c.Each("C: MAIL FROM:<joe@client.test>", "S: 250 *", "C: RCPT TO:<ann@example.test>", refused, "C: RCPT TO:<bob@example.test>", refused)
 	if n := w.dns.Asked("1.0.0.127.list.test", "A"); n != 1 {
 		t.Errorf("the list was asked %d times", n)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"sort"
 	"strconv"
 	"strings"
@@ -25,6 +24,7 @@ import (
 	"tripost/store/storetest"
 	"tripost/syslog"
 	"tripost/wire"
+	"tripost/wire/wiretest"
 )
 
 // world is an SMTP server with everything under it: a store on disk, accounts in
@@ -80,7 +80,7 @@ func worldOn(t testing.TB, open func() *store.Store) *world {
 	w.options = queue.Options{Hostname: "mail.example.test", Product: "tripost 0.1", MaxHops: 30}
 	w.auth = accounts.AuthOptions{Cleartext: "never", Exempt: func(netip.Addr) bool { return true }}
 	w.wire = wire.Config{Read: time.Minute, Write: time.Minute, Handshake: time.Minute, TLS: serverTLS()}
-	w.config = Config{Hostname: "mail.example.test", Product: "tripost 0.1", Timeouts: Timeouts{Greeting: -1, Host: patience}}
+	w.config = Config{Hostname: "mail.example.test", Product: "tripost 0.1", Timeouts: Timeouts{Greeting: -1, Host: wiretest.Patience}}
 	return w
 }
 
@@ -93,16 +93,8 @@ func must(t testing.TB, err error) {
 
 // serverTLS has one self-signed certificate for all tests: making it takes time.
 var serverTLS = sync.OnceValue(func() *tls.Config {
-	dir, err := os.MkdirTemp("", "smtp-certificate-*")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	certificates, err := wire.LoadCertificates("", "", dir, "mail.example.test")
-	if err != nil {
-		panic(err)
-	}
-	return certificates.Config(false)
+	config, _ := wiretest.TLS("mail.example.test", false)
+	return config
 })
 
 // judge turns on what judges messages of strangers.
@@ -113,8 +105,8 @@ func (w *world) judge() {
 	}
 	dns := resolve.New(resolve.Options{Servers: []string{w.dns.Addr}, Timeout: 30 * time.Second})
 	w.screen.Hostname, w.screen.DNS = w.config.Hostname, dns
-	w.config.Checker = &mailauth.Checker{DNS: dns, Time: patience}
-	w.screen.Time = patience
+	w.config.Checker = &mailauth.Checker{DNS: dns, Time: wiretest.Patience}
+	w.screen.Time = wiretest.Patience
 	w.config.Screen = screen.New(w.store, w.screen)
 	w.config.Policy = w.dir.Policy
 }

@@ -6,16 +6,13 @@ import (
 	"testing"
 
 	"tripost/syslog"
+	"tripost/syslog/syslogtest"
 )
 
 // At the most detailed level everything is seen but secrets and messages.
 func TestRawLog(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	log, err := syslog.Open(syslog.Options{Directory: dir, Level: syslog.Raw})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log, logged := syslogtest.Open(t, syslog.Raw)
 	in := "AUTH PLAIN\r\nsecretpassword\r\n\r\nNOOP\r\n" + strings.Repeat("x", 100) + "\r\nprivate text\r\n.\r\nprivate literal"
 	s := newScripted([]byte(in), 1<<20)
 	c := NewConn(s, Config{Log: log.Tag("POP")})
@@ -35,13 +32,11 @@ func TestRawLog(t *testing.T) {
 	c.Write([]byte(strings.Repeat("private", directWrite)))
 	c.Opaque(false)
 	c.Close()
-	log.Close()
 	var got []string
-	syslog.Read(t.Context(), dir, syslog.Filter{Level: syslog.Raw}, false, func(line string) error {
-		_, text, _ := strings.Cut(line, " POP ")
+	for line := range strings.Lines(logged()) {
+		_, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " POP ")
 		got = append(got, text)
-		return nil
-	})
+	}
 	want := []string{
 		`<- AUTH PLAIN`, `-> + \r\n`, `<- ***`, `<- ***`, `<- NOOP`, `<- (a line that is too long)`, `<- (data, 14 octets)`, `<- (literal, 15 octets)`,
 		`-> +OK follows\r\n`, `-> (16 octets)`, `-> .\r\n+OK next\r\n`, `-> (229376 octets)`,

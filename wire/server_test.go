@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"tripost/syslog"
+	"tripost/syslog/syslogtest"
 )
 
 // echo is a session that greets, repeats every line, and says goodbye.
@@ -41,12 +42,11 @@ func echo(ctx context.Context, c *Conn) {
 // running is a server under test.
 type running struct {
 	*Server
-	ln     net.Listener
-	addr   string
-	cancel context.CancelFunc
-	done   chan error
-	logs   string
-	log    *syslog.Log
+	ln      net.Listener
+	addr    string
+	cancel  context.CancelFunc
+	done    chan error
+	records func() string // closes the log and returns its lines
 }
 
 // run starts a server whose session is echo, as changed by with.
@@ -61,11 +61,7 @@ func run(t *testing.T, implicitTLS bool, with func(s *Server)) *running {
 
 func runOn(t *testing.T, ln net.Listener, implicitTLS bool, with func(s *Server)) *running {
 	t.Helper()
-	dir := t.TempDir()
-	log, err := syslog.Open(syslog.Options{Directory: dir, Level: syslog.Protocol})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log, records := syslogtest.Open(t, syslog.Protocol)
 	config := timeouts()
 	config.TLS = testCertificates(t).Config(true)
 	s := &Server{
@@ -75,7 +71,7 @@ func runOn(t *testing.T, ln net.Listener, implicitTLS bool, with func(s *Server)
 	}
 	with(s)
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{Server: s, ln: ln, addr: ln.Addr().String(), cancel: cancel, done: make(chan error, 1), logs: dir, log: log}
+	r := &running{Server: s, ln: ln, addr: ln.Addr().String(), cancel: cancel, done: make(chan error, 1), records: records}
 	go func() { r.done <- s.Serve(ctx, ln, implicitTLS) }()
 	t.Cleanup(func() {
 		cancel()
@@ -95,21 +91,6 @@ func (r *running) stopped(t *testing.T) error {
 		t.Fatal("the server does not stop")
 		return nil
 	}
-}
-
-// records returns what was logged. The log is closed by it.
-func (r *running) records(t *testing.T) string {
-	t.Helper()
-	r.log.Close()
-	var b strings.Builder
-	err := syslog.Read(t.Context(), r.logs, syslog.Filter{Level: syslog.Raw}, false, func(line string) error {
-		b.WriteString(line + "\n")
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
 }
 
 // client is a peer that fails the test rather than hang.
@@ -173,7 +154,7 @@ func TestServer(t *testing.T) {
 	eventually(t, "the session ends", func() bool { return r.Count() == 0 })
 	want := "4 POP-000001([127.0.0.1]:" + port(c.LocalAddr()) + ") [127.0.0.1]:" + port(c.RemoteAddr()) +
 		" <- [127.0.0.1]:" + port(c.LocalAddr()) + " incoming connection\n"
-	if got := r.records(t); !strings.HasSuffix(got, want) {
+	if got := r.records(); !strings.HasSuffix(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
 }
@@ -194,7 +175,7 @@ func TestServerOnUnixSocket(t *testing.T) {
 	one, two := dial(t, "unix", path), dial(t, "unix", path)
 	one.expect("+OK invalid IP")
 	two.expect("+OK invalid IP")
-	if got := r.records(t); !strings.Contains(got, "POP-000001 [local] <- [local] incoming") {
+	if got := r.records(); !strings.Contains(got, "POP-000001 [local] <- [local] incoming") {
 		t.Errorf("log %q", got)
 	}
 }
@@ -211,7 +192,7 @@ func TestChannelLimit(t *testing.T) {
 	one.Close()
 	eventually(t, "a channel is free", func() bool { return r.Count() == 1 })
 	dial(t, "tcp", r.addr).expect("+OK 127.0.0.1")
-	if got := r.records(t); !strings.Contains(got, " 3 POP [127.0.0.1]:"+port(three.LocalAddr())+" refused: too many connections\n") {
+	if got := r.records(); !strings.Contains(got, " 3 POP [127.0.0.1]:"+port(three.LocalAddr())+" refused: too many connections\n") {
 		t.Errorf("log %q", got)
 	}
 }
@@ -286,7 +267,7 @@ func TestSilentTLSClient(t *testing.T) {
 		t.Errorf("counted as %d", n)
 	}
 	eventually(t, "it is gone", func() bool { return r.Count() == 0 })
-	if got := r.records(t); !strings.Contains(got, "TLS handshake: ") {
+	if got := r.records(); !strings.Contains(got, "TLS handshake: ") {
 		t.Errorf("log %q", got)
 	}
 }
@@ -296,7 +277,7 @@ func TestImplicitTLSWithoutCertificate(t *testing.T) {
 	r := run(t, true, func(s *Server) { s.Conn = timeouts })
 	dial(t, "tcp", r.addr).expectEnd()
 	eventually(t, "it is gone", func() bool { return r.Count() == 0 })
-	if got := r.records(t); !strings.Contains(got, " 3 POP-000001(") || !strings.Contains(got, ErrNoTLS.Error()) {
+	if got := r.records(); !strings.Contains(got, " 3 POP-000001(") || !strings.Contains(got, ErrNoTLS.Error()) {
 		t.Errorf("log %q", got)
 	}
 }
@@ -313,7 +294,7 @@ func TestPanicOfASession(t *testing.T) {
 	eventually(t, "the session ends", func() bool { return r.Count() == 1 })
 	io.WriteString(bystander, "still here\r\n")
 	bystander.expect("still here")
-	if got := r.records(t); !strings.Contains(got, " 0 POP-000002([127.0.0.1]:"+port(c.LocalAddr())+`) panic in the session: told to\nin two lines\ngoroutine `) {
+	if got := r.records(); !strings.Contains(got, " 0 POP-000002([127.0.0.1]:"+port(c.LocalAddr())+`) panic in the session: told to\nin two lines\ngoroutine `) {
 		t.Errorf("log %q", got)
 	}
 }
@@ -399,7 +380,7 @@ func TestAcceptErrors(t *testing.T) {
 	}
 	r := runOn(t, &faulty{Listener: ln, left: 3}, false, func(*Server) {})
 	dial(t, "tcp", r.addr).expect("+OK 127.0.0.1")
-	if got := r.records(t); strings.Count(got, "too many open files; trying again in") != 3 {
+	if got := r.records(); strings.Count(got, "too many open files; trying again in") != 3 {
 		t.Errorf("log %q", got)
 	}
 	closed := run(t, false, func(*Server) {})

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tripost/syslog"
+	"tripost/syslog/syslogtest"
 )
 
 // Whoever sits between may put commands behind a STARTTLS; they must not be
@@ -20,11 +21,7 @@ import (
 // after it.
 func TestStartTLSDropsPlainText(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	log, err := syslog.Open(syslog.Options{Directory: dir, Level: syslog.Problem})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log, logged := syslogtest.Open(t, syslog.Problem)
 	config := timeouts()
 	config.TLS = testCertificates(t).Config(true)
 	config.Log = log.Tag("SMTPI")
@@ -56,13 +53,7 @@ func TestStartTLSDropsPlainText(t *testing.T) {
 	if err := c.StartTLS(t.Context()); err != ErrNoTLS {
 		t.Errorf("a second handshake: %v", err)
 	}
-	log.Close()
-	var records []string
-	filter := syslog.Filter{Level: syslog.Raw}
-	syslog.Read(t.Context(), dir, filter, false, func(line string) error {
-		records = append(records, line)
-		return nil
-	})
+	records := strings.Split(strings.TrimSuffix(logged(), "\n"), "\n")
 	if len(records) != 1 || !strings.Contains(records[0], "35 octets of plain-text input") {
 		t.Errorf("log: %q", records)
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -19,7 +18,7 @@ import (
 	"tripost/smtp/send"
 	"tripost/smtp/sinktest"
 	"tripost/store"
-	"tripost/wire"
+	"tripost/wire/wiretest"
 )
 
 // internet is a little Internet: names, addresses, and the sinks that stand there.
@@ -303,27 +302,7 @@ func TestSenderNextHost(t *testing.T) {
 
 // smarthostTLS is a certificate for smart.test, and the pool that trusts it.
 var smarthostTLS = sync.OnceValues(func() (*tls.Config, *x509.CertPool) {
-	dir, err := os.MkdirTemp("", "queue-certificate-*")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	made, err := wire.LoadCertificates("", "", dir, "smart.test")
-	if err != nil {
-		panic(err)
-	}
-	config := made.Config(false)
-	c, err := config.GetCertificate(&tls.ClientHelloInfo{ServerName: "smart.test"})
-	if err != nil {
-		panic(err)
-	}
-	leaf, err := x509.ParseCertificate(c.Certificate[0])
-	if err != nil {
-		panic(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return config, pool
+	return wiretest.TLS("smart.test", false)
 })
 
 // Through a smart host goes everything, signed in under TLS, but what the router

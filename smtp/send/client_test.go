@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -14,32 +13,12 @@ import (
 	"unicode/utf8"
 
 	"tripost/smtp/sinktest"
-	"tripost/wire"
+	"tripost/wire/wiretest"
 )
 
 // certificate is a self-signed one for "mx.test", with its pool.
 var certificate = sync.OnceValues(func() (*tls.Config, *x509.CertPool) {
-	dir, err := os.MkdirTemp("", "send-certificate-*")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	made, err := wire.LoadCertificates("", "", dir, "mx.test")
-	if err != nil {
-		panic(err)
-	}
-	config := made.Config(false)
-	pool := x509.NewCertPool()
-	c, err := config.GetCertificate(&tls.ClientHelloInfo{ServerName: "mx.test"})
-	if err != nil {
-		panic(err)
-	}
-	leaf, err := x509.ParseCertificate(c.Certificate[0])
-	if err != nil {
-		panic(err)
-	}
-	pool.AddCert(leaf)
-	return config, pool
+	return wiretest.TLS("mx.test", false)
 })
 
 func client() *Client {
