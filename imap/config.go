@@ -40,7 +40,7 @@ type Limits struct {
 	SearchText   int   // octets of a string to be found, in UTF-8; 4 KiB
 	SearchOctets int64 // octets of messages that one SEARCH, SORT or THREAD may read; 64 GiB
 	SortMemory   int64 // octets of keys that one SORT or THREAD may keep in memory; 256 MiB
-	SortKept     int64 // octets of keys that stay in memory after SORTs, for all sessions together; 16 MiB
+	SearchKept   int64 // octets that stay in memory after SEARCHes and SORTs, for all sessions together; 32 MiB
 	FetchItems   int   // items, section parts and field names in one FETCH; 500
 	Pattern      int   // octets of a LIST pattern; 4 KiB
 	Header       int   // octets of a header block read for HEADER.FIELDS and SEARCH; 1 MiB
@@ -72,7 +72,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.SearchText, 4<<10)
 	def(&l.SearchOctets, 64<<30)
 	def(&l.SortMemory, 256<<20)
-	def(&l.SortKept, 16<<20)
+	def(&l.SearchKept, 32<<20)
 	def(&l.FetchItems, 500)
 	def(&l.Pattern, 4<<10)
 	def(&l.Header, 1<<20)

@@ -21,14 +21,14 @@ type Server struct {
 	cfg      Config
 	commands map[string]*row
 	searches *search.Pool
-	columns  *search.Columns // of mailboxes that were sorted
+	columns  *search.Columns // of mailboxes that were sorted or searched
 }
 
 // New returns a server for cfg.
 func New(cfg Config) *Server {
 	cfg.Limits = cfg.Limits.withDefaults()
 	cfg.Timeouts = cfg.Timeouts.withDefaults()
-	return &Server{cfg, commands(), search.NewPool(runtime.GOMAXPROCS(0)), search.NewColumns(cfg.Limits.SortKept)}
+	return &Server{cfg, commands(), search.NewPool(runtime.GOMAXPROCS(0)), search.NewColumns(cfg.Limits.SearchKept)}
 }
 
 // state is that of RFC 3501 section 3, as a bit so that the table of commands can

@@ -110,17 +110,17 @@ type POPConfig struct {
 
 // IMAPConfig is the IMAP module's part.
 type IMAPConfig struct {
-	Channels  int      `toml:"channels" comment:"most connections; 0 turns the module off"`
-	Listen    []string `toml:"listen"`
-	ListenTLS []string `toml:"listen_tls"`
-	Line      Size     `toml:"line" comment:"longest command, with its small literals"`
-	Idle      Duration `toml:"idle" comment:"autologout after sign-in; RFC 9051 asks for 30 minutes or more"`
-	Search    Size     `toml:"search_octets" comment:"octets of messages that one SEARCH, SORT or THREAD may read"`
-	Sort      Size     `toml:"sort_memory" comment:"octets of memory that one SORT or THREAD may take"`
-	SortKept  Size     `toml:"sort_kept" comment:"octets of memory for the orders of mailboxes that were sorted lately, of all sessions together"`
-	Messages  int      `toml:"message_limit" comment:"messages that one command may deal with, told to clients (MESSAGELIMIT); 1000 or more; 0: any number"`
-	StillHere Duration `toml:"still_here" comment:"between the signs of life of a session in IDLE"`
-	Hide      []string `toml:"hide" comment:"capabilities that clients are not told of, such as COMPRESS, for domains and accounts that do not say otherwise"`
+	Channels   int      `toml:"channels" comment:"most connections; 0 turns the module off"`
+	Listen     []string `toml:"listen"`
+	ListenTLS  []string `toml:"listen_tls"`
+	Line       Size     `toml:"line" comment:"longest command, with its small literals"`
+	Idle       Duration `toml:"idle" comment:"autologout after sign-in; RFC 9051 asks for 30 minutes or more"`
+	Search     Size     `toml:"search_octets" comment:"octets of messages that one SEARCH, SORT or THREAD may read"`
+	Sort       Size     `toml:"sort_memory" comment:"octets of memory that one SORT or THREAD may take"`
+	SearchKept Size     `toml:"search_kept" comment:"octets of memory for the orders of mailboxes that were sorted and the header fields that were searched lately, of all sessions together"`
+	Messages   int      `toml:"message_limit" comment:"messages that one command may deal with, told to clients (MESSAGELIMIT); 1000 or more; 0: any number"`
+	StillHere  Duration `toml:"still_here" comment:"between the signs of life of a session in IDLE"`
+	Hide       []string `toml:"hide" comment:"capabilities that clients are not told of, such as COMPRESS, for domains and accounts that do not say otherwise"`
 }
 
 // SMTPConfig is the part of the mail exchanger.
@@ -252,7 +252,7 @@ func defaultConfig() Config {
 		},
 		IMAP: IMAPConfig{
 			Channels: 5000, Listen: []string{"0.0.0.0:143"}, ListenTLS: []string{"0.0.0.0:993"},
-			Line: 64 << 10, Idle: Duration{30 * time.Minute}, Search: 64 << 30, Sort: 256 << 20, SortKept: 16 << 20,
+			Line: 64 << 10, Idle: Duration{30 * time.Minute}, Search: 64 << 30, Sort: 256 << 20, SearchKept: 32 << 20,
 			StillHere: Duration{4 * time.Minute},
 		},
 		SMTP: SMTPConfig{

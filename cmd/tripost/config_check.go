@@ -109,7 +109,7 @@ func (c *Config) checkNumbers() error {
 		{"imap.idle", int64(c.IMAP.Idle.Duration), int64(time.Second)},
 		{"imap.search_octets", int64(c.IMAP.Search), 1 << 20},
 		{"imap.sort_memory", int64(c.IMAP.Sort), 1 << 20},
-		{"imap.sort_kept", int64(c.IMAP.SortKept), 1 << 10},
+		{"imap.search_kept", int64(c.IMAP.SearchKept), 1 << 10},
 		{"imap.message_limit", int64(c.IMAP.Messages), 0},
 		{"imap.still_here", int64(c.IMAP.StillHere.Duration), int64(time.Second)},
 		{"smtp.channels", int64(c.SMTP.Channels), 0},

@@ -166,7 +166,7 @@ func (s *server) imapServer(auth *accounts.Authenticator) *imap.Server {
 		Auth: auth, Directory: s.directory, Store: s.store, Alerts: s.alerts,
 		Limits: imap.Limits{
 			Line: int(s.cfg.IMAP.Line), Message: int64(s.cfg.Message.Size),
-			SearchOctets: int64(s.cfg.IMAP.Search), SortMemory: int64(s.cfg.IMAP.Sort), SortKept: int64(s.cfg.IMAP.SortKept),
+			SearchOctets: int64(s.cfg.IMAP.Search), SortMemory: int64(s.cfg.IMAP.Sort), SearchKept: int64(s.cfg.IMAP.SearchKept),
 			Messages: s.cfg.IMAP.Messages,
 		},
 		Timeouts: imap.Timeouts{

@@ -10,17 +10,23 @@ import (
 	"tripost/store"
 )
 
-// Columns keeps the order of messages by what stands in their headers, for the
-// mailboxes that were sorted lately: a header never changes, so that a mailbox
-// that is sorted again costs what came since. It is safe for concurrent use; nil
-// keeps nothing.
+// Columns keeps what was read of the headers of all messages of a mailbox, for the
+// mailboxes that were sorted or searched lately: their order, and what stands in a
+// field. A header never changes, so that a mailbox that is sorted or searched again
+// costs what came since. It is safe for concurrent use; nil keeps nothing.
 type Columns struct {
 	limit int64 // octets
 
 	mu   sync.Mutex // guards what follows
 	held int64
-	all  map[columnKey]*list.Element // of *column
+	all  map[columnKey]*list.Element // of kept
 	used *list.List                  // the longest unused in front
+}
+
+// kept is what Columns keeps: a [*column] or [*texts]. It never changes.
+type kept interface {
+	of() columnKey
+	size() int64 // octets of memory
 }
 
 // NewColumns returns columns that take up to so many octets together.
@@ -28,13 +34,20 @@ func NewColumns(octets int64) *Columns {
 	return &Columns{limit: octets, all: map[columnKey]*list.Element{}, used: list.New()}
 }
 
-// columnKey is a mailbox, under whatever name, and what its messages are ordered by.
+// columnKey is a mailbox, under whatever name, and what is kept of its messages.
 type columnKey struct {
 	account     store.AccountID
 	mailbox     store.MailboxID
 	uidValidity uint32
-	by          SortKey
+	by          SortKey // what they are ordered by,
+	field       string  // or else the field whose texts are kept, in lower case
 	collation   Collation
+}
+
+// columnKey returns the key of an order, or with a field of its texts.
+func (e *Search) columnKey(by SortKey, field string) columnKey {
+	box := e.box.Mailbox()
+	return columnKey{box.Account, box.ID, e.box.State().UIDValidity, by, field, e.o.Collation}
 }
 
 // column is some messages of a mailbox in order. It never changes once made.
@@ -50,30 +63,48 @@ type column struct {
 // columnOverhead is about what a message takes in a column besides its key.
 const columnOverhead = 4 + 24 + 4 + 4
 
+// room is how much may be kept, in octets.
+func (c *Columns) room() int64 {
+	if c == nil {
+		return 0
+	}
+	return c.limit
+}
+
+// find returns what is kept with a key, nil where nothing is.
+func (c *Columns) find(k columnKey) kept {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.all[k]
+	if at == nil {
+		return nil
+	}
+	c.used.MoveToBack(at)
+	return at.Value.(kept)
+}
+
 // get returns a column, an empty one where none is kept.
 func (c *Columns) get(k columnKey) *column {
-	if c != nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if at := c.all[k]; at != nil {
-			c.used.MoveToBack(at)
-			return at.Value.(*column)
-		}
+	if found, is := c.find(k).(*column); is {
+		return found
 	}
 	return &column{key: k}
 }
 
-// put keeps a column in the place of the one with its key, and lets the longest
-// unused go where the room does not do.
-func (c *Columns) put(made *column) {
-	if c == nil || made.octets > c.limit {
+// put keeps something in the place of what has its key, and lets the longest unused
+// go where the room does not do.
+func (c *Columns) put(made kept) {
+	if made.size() > c.room() {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.drop(c.all[made.key])
-	c.all[made.key] = c.used.PushBack(made)
-	c.held += made.octets
+	c.drop(c.all[made.of()])
+	c.all[made.of()] = c.used.PushBack(made)
+	c.held += made.size()
 	for c.held > c.limit {
 		c.drop(c.used.Front())
 	}
@@ -81,20 +112,26 @@ func (c *Columns) put(made *column) {
 
 func (c *Columns) drop(at *list.Element) {
 	if at != nil {
-		old := c.used.Remove(at).(*column)
-		delete(c.all, old.key)
-		c.held -= old.octets
+		old := c.used.Remove(at).(kept)
+		delete(c.all, old.of())
+		c.held -= old.size()
 	}
 }
 
-// place returns where a message stands in uids, if it does; near is where it is
-// likely to.
-func (c *column) place(u store.UID, near int) (int, bool) {
-	if near < len(c.uids) && c.uids[near] == u {
+// placeOf returns where a message stands among UIDs that ascend, if it does; near is
+// where it is likely to.
+func placeOf(uids []store.UID, u store.UID, near int) (int, bool) {
+	if uint(near) < uint(len(uids)) && uids[near] == u {
 		return near, true
 	}
-	return slices.BinarySearch(c.uids, u)
+	return slices.BinarySearch(uids, u)
 }
+
+func (c *column) of() columnKey { return c.key }
+func (c *column) size() int64   { return c.octets }
+
+// place returns where a message stands in uids, as placeOf does.
+func (c *column) place(u store.UID, near int) (int, bool) { return placeOf(c.uids, u, near) }
 
 // with returns a column that has messages besides, which ascend and are not in it
 // yet.

@@ -5,9 +5,10 @@
 //
 // # How a message is decided
 //
-// Cheap things first: by the index that the session has, then by the records that
-// were stored at delivery, read many at a time, and only what is then still open
-// by the message's octets. Those are looked through on all cores, by the scanners
+// Cheap things first: by the index that the session has, then by what [Columns] has
+// kept of the fields from earlier searches, then by the records that were stored at
+// delivery, read many at a time, and only what is then still open by the message's
+// octets. Those are looked through on all cores, by the scanners
 // of a [Pool], which all searches of a server share: it bounds both the work done
 // at a time and the memory that it takes.
 //

@@ -57,6 +57,7 @@ type Key struct {
 
 	contains func(seq int) bool // of Among
 	needle   int                // index among the needles of the search: of Field, Body and Text
+	field    int                // index among the fields of the search: of Field
 	folded   []byte             // Text in its canonical form
 }
 
@@ -89,6 +90,9 @@ func (e *Search) prepare(k *Key) {
 		k.folded = e.o.Collation.Append(nil, []byte(k.Text))
 		k.needle = len(e.keys)
 		e.keys = append(e.keys, k)
+		if k.Kind == Field {
+			k.field = e.fieldSearch(k.Field)
+		}
 	}
 	for _, sub := range k.Keys {
 		e.prepare(sub)

@@ -33,6 +33,10 @@ func (e *Search) eval(k *Key, c *candidate) verdict {
 			return unknown
 		}
 		return compareDay(k.Kind-SavedBefore+Before, floorDay(c.saved), k.N)
+	case Field:
+		if v := e.keptField(k, c.message.UID); v != unknown {
+			return v
+		}
 	}
 	if k.Kind < SentBefore {
 		return evalIndex(k, c.message)

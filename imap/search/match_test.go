@@ -114,14 +114,18 @@ func FuzzProgram(f *testing.F) {
 				want = append(want, seq)
 			}
 		}
-		var got []int
-		err := New(v, root, w.options()).Run(w.ctx, len(octets)%2 == 0, func(seq int) bool {
-			got = append(got, seq)
-			return true
-		})
-		slices.Sort(got)
-		if err != nil || !slices.Equal(got, want) {
-			t.Fatalf("got %v, %v, want %v", got, err, want)
+		for _, kept := range []*Columns{nil, w.columns, w.columns} {
+			o := w.options()
+			o.Columns = kept
+			var got []int
+			err := New(v, root, o).Run(w.ctx, len(octets)%2 == 0, func(seq int) bool {
+				got = append(got, seq)
+				return true
+			})
+			slices.Sort(got)
+			if err != nil || !slices.Equal(got, want) {
+				t.Fatalf("got %v, %v, want %v", got, err, want)
+			}
 		}
 	})
 }

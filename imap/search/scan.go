@@ -96,9 +96,10 @@ func (e *Search) reads(c *candidate) int64 {
 
 // scanBatch looks through the batch and decides.
 func (e *Search) scanBatch(ctx context.Context) error {
-	n := len(e.keys)
+	n, fields := len(e.keys), len(e.fields)
 	e.found = slices.Grow(e.found[:0], n*len(e.jobs))[:n*len(e.jobs)]
 	clear(e.found)
+	e.values = slices.Grow(e.values, fields*batchMessages)[:fields*batchMessages]
 	needles := make([][]byte, n)
 	for i, k := range e.keys {
 		needles[i] = k.folded
@@ -106,6 +107,7 @@ func (e *Search) scanBatch(ctx context.Context) error {
 	err := e.o.Pool.each(ctx, len(e.jobs), func(s *scanner, i int) error {
 		s.finder.use(e.o.Collation, needles)
 		s.finder.found = e.found[n*i : n*(i+1)]
+		s.values = e.values[fields*i : fields*(i+1)]
 		err := s.message(ctx, e, e.jobs[i].candidate, e.jobs[i].body)
 		if isDamage(err) {
 			e.jobs[i].damaged, err = err, nil
@@ -121,6 +123,7 @@ func (e *Search) scanBatch(ctx context.Context) error {
 			e.damaged(j.message, j.damaged)
 			continue
 		}
+		e.readOctets(j.message.UID, e.values[fields*i:fields*(i+1)])
 		j.found = e.found[n*i : n*(i+1)]
 		j.verdict = e.eval(e.root, j.candidate)
 		j.found = nil
@@ -138,6 +141,8 @@ const (
 type scanner struct {
 	finder finder
 	keys   []*Key
+	search []fieldSearch // read, not written to
+	values [][]byte      // of the message, by field searched
 	body   engine.Body
 	whole  []byte // the message, or its header, as far as it has been read at once
 	piece  []byte // a header block, or some octets of a text
@@ -157,12 +162,12 @@ func (s *scanner) shrink() {
 	if cap(s.finder.window) > kept {
 		s.finder.window = nil
 	}
-	s.body, s.finder.found, s.finder.needles, s.keys = nil, nil, nil, nil
+	s.body, s.finder.found, s.finder.needles, s.keys, s.search, s.values = nil, nil, nil, nil, nil, nil
 }
 
 // message looks through one message.
 func (s *scanner) message(ctx context.Context, e *Search, c *candidate, body engine.Body) error {
-	s.keys, s.body, s.whole = e.keys, body, s.whole[:0]
+	s.keys, s.search, s.body, s.whole = e.keys, e.fields, body, s.whole[:0]
 	size := body.Size()
 	if !e.texts {
 		size = min(size, c.record.HeaderSize())
@@ -199,17 +204,28 @@ func (s *scanner) header(c *candidate, limit int) error {
 		return err
 	}
 	s.fields = message.AppendFields(s.fields[:0], block)
-	if s.wanted(Field) {
-		for _, f := range s.fields {
-			s.finder.begin(func(i int) bool { return s.keys[i].Kind == Field && f.Is(s.keys[i].Field) })
-			if s.finder.left > 0 {
-				s.finder.Write([]byte(message.DecodeHeader(f.Value())))
-			}
-		}
-	}
+	s.readValues()
 	s.finder.begin(func(i int) bool { return s.keys[i].Kind == Text })
 	s.inHeader(s.fields)
 	return nil
+}
+
+// readValues reads the fields that are searched, and looks through them.
+func (s *scanner) readValues() {
+	for i := range s.search {
+		b := s.values[i][:0]
+		for _, f := range s.fields {
+			if f.Is(s.search[i].name) {
+				b = s.finder.collation.Append(append(b, valueMark), []byte(message.DecodeHeader(f.Value())))
+			}
+		}
+		s.values[i] = b
+	}
+	for i, k := range s.keys {
+		if k.Kind == Field {
+			s.finder.found[i] = anyContains(s.values[k.field], k.folded)
+		}
+	}
 }
 
 // inHeader looks through a header block, decoded, as one text.

@@ -32,7 +32,7 @@ type Mailbox interface {
 type Options struct {
 	Store     *store.Store
 	Pool      *Pool
-	Columns   *Columns // that Sort uses and adds to; nil: none
+	Columns   *Columns // that searches and Sort use and add to; nil: none
 	Collation Collation
 	Header    int   // octets of a header block that are looked at; needed
 	Octets    int64 // octets of messages that are read, after which the search ends with ErrTooMuch; 0: no limit
@@ -86,6 +86,8 @@ type Search struct {
 	keys  []*Key   // with text to be found, by needle
 	fold  []byte
 
+	fields []fieldSearch // that keys are about, each once
+
 	texts  bool  // some needle is for more than the header
 	octets int64 // of messages that were read
 	done   int   // messages decided
@@ -94,7 +96,8 @@ type Search struct {
 	window  []candidate
 	bodies  []store.Body
 	arena   []byte
-	found   []bool // of all candidates of a batch
+	found   []bool   // of all candidates of a batch
+	values  [][]byte // likewise, of the fields
 	jobs    []job
 }
 
@@ -117,6 +120,8 @@ const (
 // Run calls found with each message that matches, by ascending sequence numbers, or
 // descending ones with backward, until it returns false.
 func (e *Search) Run(ctx context.Context, backward bool, found func(seq int) bool) error {
+	e.recallFields()
+	defer e.keepFields()
 	n, size := e.box.Len(), firstWindow
 	for past := 0; past < n; {
 		if err := e.alive(ctx); err != nil {
@@ -264,6 +269,7 @@ func (e *Search) byRecord(ctx context.Context) (bool, error) {
 			return true
 		}
 		c.record = r
+		e.readRecord(c.message.UID, r)
 		if c.verdict = e.eval(e.root, c); c.verdict == unknown {
 			start := len(e.arena)
 			e.arena = append(e.arena, r...)

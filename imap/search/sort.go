@@ -114,8 +114,7 @@ func (e *Search) sortValues(ctx context.Context, seqs []int, by SortKey, keys *k
 // column returns a column that has some messages, whose sequence numbers and UIDs
 // ascend.
 func (e *Search) column(ctx context.Context, seqs []int, uids []store.UID, by SortKey, keys *keyMemory) (*column, error) {
-	box, st := e.box.Mailbox(), e.box.State()
-	k := columnKey{box.Account, box.ID, st.UIDValidity, by, e.o.Collation}
+	k := e.columnKey(by, "")
 	col := e.o.Columns.get(k)
 	if len(col.uids) > 2*e.box.Len()+64 { // most of them are gone
 		col = &column{key: k}

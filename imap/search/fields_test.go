@@ -1,0 +1,205 @@
+package search
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"tripost/message"
+	"tripost/store"
+)
+
+// fieldMail is a message of which some fields stand several times, or are empty, cut
+// by folding, or in encoded words. Those that records have stand once.
+func fieldMail(r *rand.Rand) string {
+	values := []string{"", "one", "Two", "=?utf-8?q?zw=C3=B6lf?=", "zw\xc3\xb6lf", "a\r\n\tb", "one, two", "=?utf-8?b?DQo=?= x", "STRASSE ss", "\xff odd", "stra\xc3\x9fe"}
+	pick := func() string { return values[r.IntN(len(values))] }
+	var b strings.Builder
+	for _, name := range []string{"Subject", "Cc", "Bcc"} {
+		if r.IntN(3) > 0 {
+			fmt.Fprintf(&b, "%s: %s\r\n", name, pick())
+		}
+	}
+	for _, name := range []string{"X-Some", "x-some", "MIME-Version", "X-Long"} {
+		for range r.IntN(3) {
+			value := pick()
+			if name == "X-Long" {
+				value += strings.Repeat(" "+value+".", r.IntN(300))
+			}
+			fmt.Fprintf(&b, "%s: %s\r\n", name, value)
+		}
+	}
+	return b.String() + "\r\nX-Some: not a field, one\r\n"
+}
+
+// hasField reads a key about a field as it is written.
+func hasField(k *Key, mail string, c Collation) bool {
+	header, _, _ := strings.Cut(mail, "\r\n\r\n")
+	return slices.ContainsFunc(message.Fields([]byte(header+"\r\n")), func(f message.Field) bool {
+		return f.Is(k.Field) && bytes.Contains(c.Append(nil, []byte(message.DecodeHeader(f.Value()))), c.Append(nil, []byte(k.Text)))
+	})
+}
+
+// TestFieldsAgainstPlain searches a mailbox in which messages come and go for header
+// fields, with much, little and nothing kept, from both ends, and not always to the
+// end, and compares with a plain reading.
+func TestFieldsAgainstPlain(t *testing.T) {
+	r := random(t)
+	w := newWorld(t)
+	mails := map[store.UID]string{}
+	rooms := map[string]*Columns{"nothing": nil, "all": NewColumns(1 << 20), "little": NewColumns(3000)}
+	names := []string{"subject", "cc", "bcc", "x-some", "mime-version", "x-long", "x-none", ""}
+	needles := []string{"", "ONE", "zwö", "two", "b", "ss", "x\n", "\n", " x", ",", "�"}
+	for range 12 {
+		for range r.IntN(40) {
+			mail := fieldMail(r)
+			w.deliver(mail, 1000, 0)
+			mails[store.UID(len(mails)+1)] = mail
+		}
+		v, err := w.store.Open(w.ctx, w.id, w.box, false)
+		must(t, err)
+		must(t, v.Load(w.ctx))
+		for range 12 {
+			k := Key{Kind: Field, Field: names[r.IntN(len(names))], Text: needles[r.IntN(len(needles))]}
+			other := Key{Kind: Field, Field: names[r.IntN(len(names))], Text: needles[r.IntN(len(needles))]}
+			c, backward, most := Collation(r.IntN(3)), r.IntN(2) == 0, 1+r.IntN(v.Len()+1)
+			var want []int
+			for i := range v.Len() {
+				seq := i + 1
+				if backward {
+					seq = v.Len() - i
+				}
+				mail := mails[v.At(seq).UID]
+				if (hasField(&k, mail, c) || !hasField(&other, mail, c)) && len(want) < most {
+					want = append(want, seq)
+				}
+			}
+			for name, room := range rooms {
+				o := w.options()
+				o.Columns, o.Collation = room, c
+				one, two := k, other
+				var got []int
+				e := New(v, &Key{Kind: Or, Keys: []*Key{&one, Negated(&two)}}, o)
+				must(t, e.Run(w.ctx, backward, func(seq int) bool {
+					got = append(got, seq)
+					return len(got) < most
+				}))
+				if !slices.Equal(got, want) {
+					t.Fatalf("%q with %q or %q without %q by %v, with %s kept:\ngot  %v\nwant %v", k.Field, k.Text, other.Field, other.Text, c, name, got, want)
+				}
+				if room != nil && room.held > room.limit {
+					t.Fatalf("%d octets are kept, of %d", room.held, room.limit)
+				}
+			}
+		}
+		last := store.UID(len(mails))
+		lo := 1 + store.UID(r.IntN(len(mails)+1))
+		_, err = v.Expunge(w.ctx, store.UIDSet{{Lo: lo, Hi: min(last, lo+store.UID(r.IntN(40)))}}, true)
+		must(t, err)
+		v.Close()
+	}
+}
+
+// TestFieldsAreReadOnce reads the headers of a mailbox at the first search for a
+// field, and after it those of messages that came since.
+func TestFieldsAreReadOnce(t *testing.T) {
+	w := newWorld(t)
+	columns := NewColumns(1 << 20)
+	reads := func(c Collation, text string) (octets int64, found int) {
+		t.Helper()
+		o := w.options()
+		o.Columns, o.Collation = columns, c
+		e := New(w.open(), &Key{Kind: And, Keys: []*Key{{Kind: Field, Field: "x-some", Text: text}}}, o)
+		must(t, e.Run(w.ctx, false, func(int) bool { found++; return true }))
+		return e.Octets(), found
+	}
+	mail := "X-Some: one\r\nX-Some: two\r\n\r\ntext"
+	header := int64(len(mail) - len("text"))
+	for range 100 {
+		w.deliver(mail, 1000, 0)
+	}
+	for i, test := range []struct {
+		collation Collation
+		text      string
+		arrived   int
+		octets    int64
+		found     int
+	}{
+		{UnicodeCasemap, "ONE", 0, 100 * header, 100},
+		{UnicodeCasemap, "two", 0, 0, 100},
+		{UnicodeCasemap, "three", 0, 0, 0},
+		{UnicodeCasemap, "two", 3, 3 * header, 103},
+		{UnicodeCasemap, "", 0, 0, 103},
+		{Octet, "ONE", 0, 103 * header, 0},
+		{Octet, "one", 1, header, 104},
+	} {
+		for range test.arrived {
+			w.deliver(mail, 1000, 0)
+		}
+		octets, found := reads(test.collation, test.text)
+		if octets != test.octets || found != test.found {
+			t.Errorf("search %d read %d octets and found %d, want %d and %d", i, octets, found, test.octets, test.found)
+		}
+	}
+}
+
+// TestFieldsOfDamaged tells of a message that cannot be read at each search, and does
+// not take it for one without the field.
+func TestFieldsOfDamaged(t *testing.T) {
+	w := newWorld(t)
+	for range 9 {
+		w.deliver("X-Some: y\r\n\r\n", 0, 0)
+	}
+	v := w.open()
+	o := w.options()
+	o.Columns = NewColumns(1 << 20)
+	var told []store.UID
+	o.Damaged = func(u store.UID, _ error) { told = append(told, u) }
+	for i, box := range []Mailbox{faultyBox{v, []int{3}, []int{7}, nil}, faultyBox{v, []int{3}, nil, nil}, v} {
+		told = nil
+		got := 0
+		root := Negated(&Key{Kind: Field, Field: "x-some", Text: "none"})
+		must(t, New(box, root, o).Run(w.ctx, false, func(int) bool { got++; return true }))
+		if want := [][]store.UID{{3, 7}, {3}, nil}[i]; !slices.Equal(told, want) || got != 9-len(want) {
+			t.Errorf("search %d told of %v and found %d", i, told, got)
+		}
+	}
+}
+
+// TestFieldsShared has several search one mailbox at a time for several fields.
+func TestFieldsShared(t *testing.T) {
+	w := newWorld(t)
+	for i := range 300 {
+		w.deliver(fmt.Sprintf("X-A: %d\r\nX-B: %d\r\nSubject: %d\r\n\r\n", i%7, i%5, i%3), 1000, 0)
+	}
+	v := w.open()
+	o := w.options()
+	o.Columns = NewColumns(20_000) // not for all
+	var all sync.WaitGroup
+	for g := range 8 {
+		all.Go(func() {
+			for i := range 20 {
+				a, b := (g+i)%7, i%5
+				n := 0
+				root := &Key{Kind: And, Keys: []*Key{
+					{Kind: Field, Field: "x-a", Text: fmt.Sprint(a)}, {Kind: Field, Field: "x-b", Text: fmt.Sprint(b)}, {Kind: Field, Field: "subject", Text: "1"},
+				}}
+				err := New(v, root, o).Run(w.ctx, g%2 == 0, func(seq int) bool {
+					if i := seq - 1; i%7 != a || i%5 != b || i%3 != 1 {
+						t.Errorf("found %d", seq)
+					}
+					n++
+					return true
+				})
+				if err != nil || n < 2 {
+					t.Errorf("%d found, %v", n, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
