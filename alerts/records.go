@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tripost/store"
+	"tripost/store/record"
 )
 
 // The kinds of keys; see the package comment.
@@ -86,19 +87,14 @@ func (p *posted) prefix() []byte {
 }
 
 func (p *posted) encode() []byte {
-	b := make([]byte, 0, 2+4*binary.MaxVarintLen64+len(p.domain)+len(p.text))
-	b = append(b, recordVersion, byte(p.scope))
-	b = appendText(b, p.domain)
-	b = binary.AppendVarint(b, p.made)
-	b = binary.AppendUvarint(b, uint64(p.account))
-	return appendText(b, p.text)
+	return record.New(recordVersion).Uint(uint64(p.scope)).Text(p.domain).Int(p.made).Uint(uint64(p.account)).Text(p.text).Bytes()
 }
 
 func decodePosted(b []byte) (posted, error) {
 	f := readFields(b)
-	p := posted{scope: Scope(f.number()), domain: f.text(), made: f.signed(), account: store.AccountID(f.number()), text: f.text()}
+	p := posted{scope: Scope(f.Uint()), domain: f.Text(), made: f.Int(), account: store.AccountID(f.Uint()), text: f.Text()}
 	if p.scope != Server && p.scope != Domain && p.scope != Account {
-		f.fail()
+		f.Fail()
 	}
 	return p, f.end(keyPosted)
 }
@@ -112,98 +108,47 @@ type shown struct {
 }
 
 func (s *shown) encode() []byte {
-	b := binary.AppendUvarint([]byte{recordVersion}, uint64(s.mark))
-	told, at := byte(0), int64(0)
-	if s.told {
-		told = 1
-	}
+	at := int64(0)
 	if !s.toldAt.IsZero() {
 		at = s.toldAt.Unix()
 	}
-	b = binary.AppendVarint(append(b, told), at)
-	b = binary.AppendUvarint(b, uint64(len(s.returned)))
+	w := record.New(recordVersion).Uint(uint64(s.mark)).Bool(s.told).Int(at).Uint(uint64(len(s.returned)))
 	for _, id := range s.returned {
-		b = binary.AppendUvarint(b, uint64(id))
+		w.Uint(uint64(id))
 	}
-	return b
+	return w.Bytes()
 }
 
 func decodeShown(b []byte) (shown, error) {
 	f := readFields(b)
-	s := shown{mark: ID(f.number()), told: f.number() == 1}
-	if at := f.signed(); at != 0 {
+	s := shown{mark: ID(f.Uint()), told: f.Uint() == 1}
+	if at := f.Int(); at != 0 {
 		s.toldAt = time.Unix(at, 0).UTC()
 	}
-	for range min(f.number(), uint64(len(b))) {
-		s.returned = append(s.returned, ID(f.number()))
+	for range f.Count() {
+		s.returned = append(s.returned, ID(f.Uint()))
 	}
 	return s, f.end(keyShown)
 }
 
 // encodeNumber makes a value of one number: a stamp of T and G, Unix seconds of
 // V, the newest account of S and D, 0 of A.
-func encodeNumber(n uint64) []byte { return binary.AppendUvarint([]byte{recordVersion}, n) }
+func encodeNumber(n uint64) []byte { return record.New(recordVersion).Uint(n).Bytes() }
 
 func decodeNumber(kind byte, b []byte) (uint64, error) {
 	f := readFields(b)
-	n := f.number()
+	n := f.Uint()
 	return n, f.end(kind)
 }
 
-func appendText(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
-}
+// fields reads the fields of a record.
+type fields struct{ record.Reader }
 
-// fields reads a value. After the first field that is not there all others are
-// zero and failed is set, so that it is asked once, at the end.
-type fields struct {
-	b      []byte
-	failed bool
-}
-
-func readFields(b []byte) *fields {
-	if len(b) == 0 || b[0] != recordVersion {
-		return &fields{failed: true}
-	}
-	return &fields{b: b[1:]}
-}
-
-func (f *fields) number() uint64 {
-	n, size := binary.Uvarint(f.b)
-	if size <= 0 {
-		f.fail()
-		return 0
-	}
-	f.b = f.b[size:]
-	return n
-}
-
-func (f *fields) signed() int64 {
-	n, size := binary.Varint(f.b)
-	if size <= 0 {
-		f.fail()
-		return 0
-	}
-	f.b = f.b[size:]
-	return n
-}
-
-func (f *fields) text() string {
-	n := f.number()
-	if n > uint64(len(f.b)) {
-		f.fail()
-		return ""
-	}
-	s := string(f.b[:n])
-	f.b = f.b[n:]
-	return s
-}
-
-func (f *fields) fail() { f.b, f.failed = nil, true }
+func readFields(b []byte) *fields { return &fields{record.Read(b, recordVersion)} }
 
 // end returns what went wrong in reading a record of kind.
 func (f *fields) end(kind byte) error {
-	if f.failed || len(f.b) > 0 {
+	if !f.Whole() {
 		return fmt.Errorf("reading a record of kind %c: %w", kind, errRecord)
 	}
 	return nil

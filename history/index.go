@@ -85,8 +85,8 @@ func indexSome(tx *store.Tx) (more bool, err error) {
 // nothing.
 func entryOf(key, value []byte) entry {
 	d := newDecoder(value)
-	e := entry{body: bodyOf(key), queueID: d.uint(), messageID: d.text()}
-	if d.err != nil {
+	e := entry{body: bodyOf(key), queueID: d.Uint(), messageID: d.Text()}
+	if d.Failed() {
 		return entry{body: e.body}
 	}
 	return e

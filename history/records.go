@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tripost/store"
+	"tripost/store/record"
 )
 
 // recordVersion is the first octet of every record.
@@ -68,24 +69,22 @@ func digestKey(messageID string) []byte {
 // bare takes the brackets off a Message-ID.
 func bare(messageID string) string { return strings.Trim(strings.TrimSpace(messageID), "<>") }
 
-// encoder appends the parts of a record.
-type encoder struct{ b []byte }
+// encoder writes the fields of a record.
+type encoder struct{ *record.Writer }
 
-func newEncoder() encoder { return encoder{append(make([]byte, 0, 256), recordVersion)} }
+func newEncoder() encoder { return encoder{record.New(recordVersion)} }
 
-func (e *encoder) uint(v uint64)    { e.b = binary.AppendUvarint(e.b, v) }
-func (e *encoder) time(t time.Time) { e.uint(micros(t)) }
+func (e encoder) time(t time.Time) { e.Uint(micros(t)) }
 
 // text appends at most max octets of a text.
-func (e *encoder) text(s string, max int) {
+func (e encoder) text(s string, max int) {
 	if len(s) > max {
 		s = strings.ToValidUTF8(s[:max], "")
 	}
-	e.uint(uint64(len(s)))
-	e.b = append(e.b, s...)
+	e.Text(s)
 }
 
-func (e *encoder) addr(a netip.Addr) {
+func (e encoder) addr(a netip.Addr) {
 	if !a.IsValid() {
 		e.text("", 0)
 		return
@@ -94,84 +93,41 @@ func (e *encoder) addr(a netip.Addr) {
 }
 
 // set appends as many ranges of a set as a record may have.
-func (e *encoder) set(s store.UIDSet) {
+func (e encoder) set(s store.UIDSet) {
 	s = s[:min(len(s), maxRanges)]
-	e.uint(uint64(len(s)))
+	e.Uint(uint64(len(s)))
 	last := uint64(0)
 	for _, r := range s {
-		e.uint(uint64(r.Lo) - last)
-		e.uint(uint64(r.Hi - r.Lo))
+		e.Uint(uint64(r.Lo) - last)
+		e.Uint(uint64(r.Hi - r.Lo))
 		last = uint64(r.Hi)
 	}
 }
 
-// decoder takes the parts off again. The first fault sticks.
-type decoder struct {
-	b   []byte
-	err error
-}
+// decoder reads the fields of a record.
+type decoder struct{ record.Reader }
 
-func newDecoder(b []byte) decoder {
-	if len(b) == 0 || b[0] != recordVersion {
-		return decoder{err: errRecord}
-	}
-	return decoder{b: b[1:]}
-}
+func newDecoder(b []byte) decoder { return decoder{record.Read(b, recordVersion)} }
 
-func (d *decoder) fail() { d.b, d.err = nil, errRecord }
-
-func (d *decoder) uint() uint64 {
-	v, n := binary.Uvarint(d.b)
-	if n <= 0 {
-		d.fail()
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
-}
-
-func (d *decoder) time() time.Time { return time.UnixMicro(int64(d.uint())).UTC() }
-
-func (d *decoder) text() string {
-	n := d.uint()
-	if n > uint64(len(d.b)) {
-		d.fail()
-		return ""
-	}
-	s := string(d.b[:n])
-	d.b = d.b[n:]
-	return s
-}
-
-// count reads how many items follow, each of at least one octet.
-func (d *decoder) count() int {
-	n := d.uint()
-	if n > uint64(len(d.b)) {
-		d.fail()
-		return 0
-	}
-	return int(n)
-}
+func (d *decoder) time() time.Time { return time.UnixMicro(int64(d.Uint())).UTC() }
 
 func (d *decoder) set() store.UIDSet {
-	n := d.count()
+	n := d.Count()
 	s := make(store.UIDSet, 0, n)
 	last := uint64(0)
 	for range n {
-		lo := last + d.uint()
-		hi := lo + d.uint()
+		lo := last + d.Uint()
+		hi := lo + d.Uint()
 		s = append(s, store.UIDRange{Lo: store.UID(lo), Hi: store.UID(hi)})
 		last = hi
 	}
 	return s
 }
 
+// end returns what went wrong in reading what.
 func (d *decoder) end(what string) error {
-	if d.err == nil && len(d.b) > 0 {
-		d.err = errRecord
-	}
-	if d.err != nil {
-		return fmt.Errorf("%s: %w", what, d.err)
+	if !d.Whole() {
+		return fmt.Errorf("%s: %w", what, errRecord)
 	}
 	return nil
 }
@@ -187,7 +143,7 @@ const (
 	maxKeywords   = 20
 )
 
-func (e *encoder) identity(id *store.Identity) {
+func (e encoder) identity(id *store.Identity) {
 	e.text(id.Name, maxPath)
 	e.text(id.Actor.Protocol, maxWord)
 	e.text(id.Actor.Session, maxWord)
@@ -196,7 +152,7 @@ func (e *encoder) identity(id *store.Identity) {
 }
 
 func (d *decoder) who() Who {
-	return Who{Account: d.text(), Protocol: d.text(), Session: d.text(), Remote: d.text(), Client: d.text()}
+	return Who{Account: d.Text(), Protocol: d.Text(), Session: d.Text(), Remote: d.Text(), Client: d.Text()}
 }
 
 // Origin is how a message came in, and where it went.
@@ -229,7 +185,7 @@ type Place struct {
 
 func (o *Origin) encode() []byte {
 	e := newEncoder()
-	e.uint(o.QueueID)
+	e.Uint(o.QueueID)
 	e.text(o.MessageID, maxPath)
 	e.time(o.At)
 	e.text(o.Who.Account, maxPath)
@@ -240,45 +196,45 @@ func (o *Origin) encode() []byte {
 	e.text(o.Helo, maxPath)
 	e.text(o.With, maxWord)
 	e.text(o.From, maxPath)
-	e.uint(uint64(o.Size))
+	e.Uint(uint64(o.Size))
 	e.text(o.Checks, maxNote)
-	e.uint(o.Parent)
-	e.uint(uint64(len(o.Bodies)))
+	e.Uint(o.Parent)
+	e.Uint(uint64(len(o.Bodies)))
 	for _, b := range o.Bodies {
-		e.uint(uint64(b))
+		e.Uint(uint64(b))
 	}
 	n := min(len(o.Places), maxRecipients)
-	e.uint(uint64(n))
+	e.Uint(uint64(n))
 	for i := range o.Places[:n] {
 		p := &o.Places[i]
 		e.text(p.Recipient, maxPath)
-		e.uint(uint64(p.Account))
+		e.Uint(uint64(p.Account))
 		e.text(p.Address, maxPath)
-		e.uint(uint64(p.Mailbox))
+		e.Uint(uint64(p.Mailbox))
 		e.text(p.Name, maxPath)
-		e.uint(uint64(p.UID))
+		e.Uint(uint64(p.UID))
 		e.text(p.Host, maxPath)
 	}
-	e.uint(uint64(o.More + len(o.Places) - n))
-	return e.b
+	e.Uint(uint64(o.More + len(o.Places) - n))
+	return e.Bytes()
 }
 
 func decodeOrigin(b []byte) (*Origin, error) {
 	d := newDecoder(b)
-	o := &Origin{QueueID: d.uint(), MessageID: d.text(), At: d.time(), Who: d.who(),
-		Helo: d.text(), With: d.text(), From: d.text(), Size: int64(d.uint()), Checks: d.text(), Parent: d.uint()}
-	for range d.count() {
-		o.Bodies = append(o.Bodies, store.Body(d.uint()))
+	o := &Origin{QueueID: d.Uint(), MessageID: d.Text(), At: d.time(), Who: d.who(),
+		Helo: d.Text(), With: d.Text(), From: d.Text(), Size: int64(d.Uint()), Checks: d.Text(), Parent: d.Uint()}
+	for range d.Count() {
+		o.Bodies = append(o.Bodies, store.Body(d.Uint()))
 	}
-	for range d.count() {
+	for range d.Count() {
 		o.Places = append(o.Places, Place{
-			Recipient: d.text(), Account: store.AccountID(d.uint()), Address: d.text(),
-			Mailbox: store.MailboxID(d.uint()), Name: d.text(), UID: store.UID(d.uint()), Host: d.text(),
+			Recipient: d.Text(), Account: store.AccountID(d.Uint()), Address: d.Text(),
+			Mailbox: store.MailboxID(d.Uint()), Name: d.Text(), UID: store.UID(d.Uint()), Host: d.Text(),
 		})
 	}
-	o.More = int(d.uint())
+	o.More = int(d.Uint())
 	if o.QueueID == 0 && len(o.Places) == 0 {
-		d.fail() // a message that was put into a mailbox is in one
+		d.Fail() // a message that was put into a mailbox is in one
 	}
 	return o, d.end("how a message came in")
 }
@@ -304,20 +260,20 @@ func encodeAction(a *store.Action) []byte {
 	e.set(a.UIDs)
 	switch a.Op {
 	case store.OpFlags:
-		e.uint(uint64(a.Flagged))
-		e.uint(uint64(a.Flags.System))
+		e.Uint(uint64(a.Flagged))
+		e.Uint(uint64(a.Flags.System))
 		words := a.Flags.Keywords[:min(len(a.Flags.Keywords), maxKeywords)]
-		e.uint(uint64(len(words)))
+		e.Uint(uint64(len(words)))
 		for _, w := range words {
 			e.text(w, maxWord)
 		}
 	case store.OpCopy, store.OpMove, store.OpRestore:
-		e.uint(uint64(a.To.Account))
-		e.uint(uint64(a.ToID))
+		e.Uint(uint64(a.To.Account))
+		e.Uint(uint64(a.ToID))
 		e.text(a.To.Name, maxPath)
 		e.set(a.Targets)
 	}
-	return e.b
+	return e.Bytes()
 }
 
 func decodeAction(key, b []byte) (*action, error) {
@@ -329,15 +285,15 @@ func decodeAction(key, b []byte) (*action, error) {
 		at: time.UnixMicro(int64(binary.BigEndian.Uint64(key[prefixSize:]))).UTC(),
 	}
 	d := newDecoder(b)
-	a.who, a.name, a.uids = d.who(), d.text(), d.set()
+	a.who, a.name, a.uids = d.who(), d.Text(), d.set()
 	switch a.op {
 	case store.OpFlags:
-		a.flagged, a.flags = store.FlagOp(d.uint()), store.Flags(d.uint())
-		for range d.count() {
-			a.words = append(a.words, d.text())
+		a.flagged, a.flags = store.FlagOp(d.Uint()), store.Flags(d.Uint())
+		for range d.Count() {
+			a.words = append(a.words, d.Text())
 		}
 	case store.OpCopy, store.OpMove, store.OpRestore:
-		a.to = Place{Account: store.AccountID(d.uint()), Mailbox: store.MailboxID(d.uint()), Name: d.text()}
+		a.to = Place{Account: store.AccountID(d.Uint()), Mailbox: store.MailboxID(d.Uint()), Name: d.Text()}
 		a.targets = d.set()
 	}
 	return a, d.end("an action")
@@ -385,13 +341,13 @@ func (a *Attempt) encode() []byte {
 	e.text(a.Via, maxPath)
 	e.text(a.Security, maxWord)
 	some := a.Outcomes[:min(len(a.Outcomes), maxRecipients)]
-	e.uint(uint64(len(some)))
+	e.Uint(uint64(len(some)))
 	for _, o := range some {
 		e.text(o.Recipient, maxPath)
 		e.text(o.State, maxWord)
 		e.text(o.Reply, maxNote)
 	}
-	return e.b
+	return e.Bytes()
 }
 
 func decodeAttempt(key, b []byte) (*Attempt, error) {
@@ -399,9 +355,9 @@ func decodeAttempt(key, b []byte) (*Attempt, error) {
 		return nil, fmt.Errorf("key of an attempt: %w", errRecord)
 	}
 	d := newDecoder(b)
-	a := &Attempt{At: time.UnixMicro(int64(binary.BigEndian.Uint64(key[9:]))).UTC(), Host: d.text(), Via: d.text(), Security: d.text()}
-	for range d.count() {
-		a.Outcomes = append(a.Outcomes, Outcome{d.text(), d.text(), d.text()})
+	a := &Attempt{At: time.UnixMicro(int64(binary.BigEndian.Uint64(key[9:]))).UTC(), Host: d.Text(), Via: d.Text(), Security: d.Text()}
+	for range d.Count() {
+		a.Outcomes = append(a.Outcomes, Outcome{d.Text(), d.Text(), d.Text()})
 	}
 	return a, d.end("an attempt")
 }

@@ -38,6 +38,7 @@ var floors = map[string]int{
 	"accounts/oauth":          5,
 	"history":                 3,
 	"store/storetest":         3,
+	"store/record":            1,
 	"store":                   2,
 	"store/backup":            3,
 	"store/engine/faultfs":    2,
