@@ -148,27 +148,32 @@ func (n *inodeState) left(r *rand.Rand) []byte {
 		return leftOfIndex(n.commit.before, n.commit.data, r)
 	}
 	b := n.durable
-	mode := r.IntN(4)
+	mode := r.IntN(5)
 	for _, e := range n.pending {
 		switch {
 		case mode == 0: // nothing
 		case mode == 1, mode == 2 && r.IntN(2) == 0, e.kind == evTruncate && r.IntN(2) == 0:
 			b = written(b, e)
-		case mode == 3 && e.kind == evWrite:
-			b = torn(b, e, r)
+		case mode >= 3 && e.kind == evWrite:
+			b = torn(b, e, r, mode == 4)
 		}
 	}
 	return b
 }
 
 // torn does a write with some of its sectors missing. The file may already
-// have its new length, and then zeros are where they should be.
-func torn(b []byte, e event, r *rand.Rand) []byte {
+// have its new length, and then zeros are where they should be, or what another
+// file has left on the disk.
+func torn(b []byte, e event, r *rand.Rand, stale bool) []byte {
 	end := e.off + int64(len(e.data))
-	size := max(int64(len(b)), e.off+r.Int64N(end-e.off+1))
+	old := int64(len(b))
+	size := max(old, e.off+r.Int64N(end-e.off+1))
 	b = resized(b, size)
 	for at := e.off - e.off%sector; at < end; at += sector {
 		if r.IntN(2) == 0 {
+			for i := max(at, old); stale && i < min(at+sector, size); i++ {
+				b[i] = byte(r.Uint32())
+			}
 			continue
 		}
 		from, to := max(at, e.off), min(at+sector, end, size)

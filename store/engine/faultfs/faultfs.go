@@ -4,18 +4,21 @@
 package faultfs
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"tripost/store/engine/local"
 )
 
 // Op is an operation that changes something on disk.
 type Op struct {
-	Kind string // create, write, truncate, sync, syncdir, rename, remove, link, mkdir, index
-	Name string // base name of the file
+	Kind  string // create, write, truncate, sync, syncdir, rename, remove, link, mkdir, index
+	Name  string // base name of the file
+	Zeros bool   // a write: of nothing but zeros; a sync: after such a write
 }
 
 // Fault says what becomes of one operation. The zero Fault is none.
@@ -83,14 +86,16 @@ func (f *FS) unreadable(name string) error {
 }
 
 // ask counts an operation and returns its fault.
-func (f *FS) ask(kind, name string) Fault {
+func (f *FS) ask(kind, name string) Fault { return f.askOf(kind, name, false) }
+
+func (f *FS) askOf(kind, name string, zeros bool) Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.count++
 	if f.fault == nil {
 		return Fault{}
 	}
-	return f.fault(f.count, Op{kind, filepath.Base(name)})
+	return f.fault(f.count, Op{kind, filepath.Base(name), zeros})
 }
 
 // OpenFile opens or creates a file.
@@ -180,6 +185,7 @@ type file struct {
 	fs    *FS
 	name  string
 	inode int
+	zeros atomic.Bool // the last write was of nothing else
 }
 
 func (f *file) ReadAt(b []byte, off int64) (int, error) {
@@ -190,7 +196,9 @@ func (f *file) ReadAt(b []byte, off int64) (int, error) {
 }
 
 func (f *file) WriteAt(b []byte, off int64) (int, error) {
-	fault := f.fs.ask("write", f.name)
+	zeros := len(bytes.TrimLeft(b, "\x00")) == 0
+	f.zeros.Store(zeros)
+	fault := f.fs.askOf("write", f.name, zeros)
 	if fault.Err != nil {
 		n := 0
 		if fault.Short {
@@ -207,12 +215,13 @@ func (f *file) Truncate(size int64) error {
 	if fault := f.fs.ask("truncate", f.name); fault.Err != nil {
 		return &os.PathError{Op: "truncate", Path: f.name, Err: fault.Err}
 	}
+	f.zeros.Store(false)
 	f.fs.add(event{kind: evTruncate, inode: f.inode, off: size})
 	return f.File.Truncate(size)
 }
 
 func (f *file) Sync() error {
-	fault := f.fs.ask("sync", f.name)
+	fault := f.fs.askOf("sync", f.name, f.zeros.Load())
 	if fault.Err != nil && !fault.After {
 		return &os.PathError{Op: "sync", Path: f.name, Err: fault.Err}
 	}

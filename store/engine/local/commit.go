@@ -177,6 +177,7 @@ func (c *committer) commit() {
 	c.e.watchers.wake(c.ops) // first, so that no answer is ahead of the news
 	c.answer()
 	c.reset()
+	c.journal.writeAhead()
 	c.freezeWhenDue()
 }
 

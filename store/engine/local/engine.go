@@ -301,6 +301,9 @@ func (e *Engine) Close() error {
 	close(e.stop)
 	<-e.committerDone
 	err := e.finalCheckpoint()
+	if !e.journalFailed() {
+		err = errors.Join(err, e.committer.journal.cut())
+	}
 	return errors.Join(err, e.release())
 }
 

@@ -21,6 +21,7 @@ type journal struct {
 	highest  uint64   // segment number in use or tried
 	segBytes int64
 	tail     *tail // of an earlier run, until it is known to be on disk
+	ahead    ahead
 }
 
 // tail is the newest thing that an earlier run wrote: its last group, or the
@@ -30,11 +31,12 @@ type journal struct {
 type tail struct {
 	name     string
 	from, to int64
+	cut      bool // nothing but zeros, written ahead, stands behind it
 }
 
 // confirm makes the tail durable. It writes the same octets to the same place,
 // since after a failed sync the system takes them for written already; a crash
-// in the middle of that changes nothing.
+// in the middle of that changes nothing. It takes off the zeros behind.
 func (j *journal) confirm() error {
 	if j.tail == nil {
 		return nil
@@ -48,6 +50,9 @@ func (j *journal) confirm() error {
 	if err == nil {
 		_, err = f.WriteAt(b, j.tail.from)
 	}
+	if err == nil && j.tail.cut {
+		err = f.Truncate(j.tail.to)
+	}
 	if err == nil {
 		err = j.sync(f)
 	}
@@ -60,7 +65,7 @@ func (j *journal) confirm() error {
 
 // room makes sure that a segment of this run is there for the next group.
 func (j *journal) room() error {
-	if j.active != nil && j.size < j.segBytes {
+	if j.active != nil && j.size < j.segBytes && !j.ahead.failed {
 		return nil
 	}
 	return j.rotate(0)
@@ -73,6 +78,8 @@ func (j *journal) rotate(ballast int64) error {
 	if err := j.confirm(); err != nil {
 		return err
 	}
+	// What remains when this fails takes space, and no more.
+	_ = j.cut()
 	h, err := j.nextHeader()
 	if err != nil {
 		return err
@@ -96,6 +103,7 @@ func (j *journal) rotate(ballast int64) error {
 	}
 	j.active = j.set.add(h, segmentHeaderSize, f)
 	j.size = segmentHeaderSize
+	j.ahead.began()
 	j.end = position{h.number, segmentHeaderSize, j.end.seq}
 	return nil
 }
@@ -154,6 +162,7 @@ func (j *journal) append(group []byte) error {
 	j.size += int64(len(group))
 	j.end.offset = j.size
 	j.end.seq++
+	j.ahead.note(int64(len(group)))
 	j.set.grow(j.active, j.size)
 	return nil
 }

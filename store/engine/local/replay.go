@@ -52,8 +52,16 @@ func replay(set *segmentSet, cp checkpoint, logf func(int, string), apply func(k
 			return result, err
 		}
 		if last {
-			result.torn = f.size - end.offset
+			if result.torn, err = f.tornBehind(end.offset); err != nil {
+				return result, err
+			}
 			result.tail = newest
+			if result.torn == 0 && f.size > end.offset {
+				if newest == nil { // the index has it all
+					result.tail = &tail{name: f.name, from: end.offset, to: end.offset}
+				}
+				result.tail.cut = true
+			}
 		}
 		f.size = end.offset
 	}
@@ -175,7 +183,7 @@ func replaySegment(f *foundSegment, from position, limit int64, last bool, apply
 		return end, 0, nil, damaged(f.name, limit, fmt.Sprintf("segment ends here, but the index reaches to offset %d", from.offset))
 	}
 	if from.offset == segmentHeaderSize {
-		newest = &tail{f.name, 0, segmentHeaderSize}
+		newest = &tail{name: f.name, to: segmentHeaderSize}
 	}
 	w := newWalker(file, f.name, f.header.seed(), from.offset, limit)
 	for w.offset < limit {
@@ -192,11 +200,29 @@ func replaySegment(f *foundSegment, from position, limit int64, last bool, apply
 		if err := eachChange(group.changes, apply); err != nil {
 			return end, groups, nil, damaged(f.name, end.offset, err.Error())
 		}
-		newest = &tail{f.name, end.offset, w.offset}
+		newest = &tail{name: f.name, from: end.offset, to: w.offset}
 		end.offset, end.seq = w.offset, end.seq+1
 		groups++
 	}
 	return end, groups, newest, nil
+}
+
+// tornBehind returns how many octets behind end are of a group that is not whole.
+// Zeros at the end of the file were written ahead.
+func (f *foundSegment) tornBehind(end int64) (int64, error) {
+	if f.size == end {
+		return 0, nil
+	}
+	file, err := f.fs.OpenFile(f.name, os.O_RDONLY, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	last, err := written(file, end, f.size)
+	if err != nil {
+		return 0, fmt.Errorf("reading %q: %w", f.name, err)
+	}
+	return last - end, nil
 }
 
 // tornOrDamaged tells the two reasons apart why the group after end is not

@@ -99,7 +99,13 @@ func (r *rescue) segment(f *foundSegment, each func(*foundSegment, recordHeader,
 		if w.offset, err = nextRecord(file, at+1, f.size); err != nil {
 			return fmt.Errorf("reading %q: %w", f.name, err)
 		}
-		r.fault(f.name, at, fmt.Sprintf("%d octets are no whole record", w.offset-at))
+		last, err := written(file, at, w.offset)
+		if err != nil {
+			return fmt.Errorf("reading %q: %w", f.name, err)
+		}
+		if last > at || w.offset < f.size { // not zeros at the end, which were written ahead
+			r.fault(f.name, at, fmt.Sprintf("%d octets are no whole record", w.offset-at))
+		}
 	}
 	return nil
 }
