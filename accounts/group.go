@@ -30,10 +30,17 @@ type Group struct {
 	NoMail  bool     // it takes no mail: it is for rights alone
 	Flat    bool     // mail does not go to the members of groups that are members
 	Once    bool     // members whom the header of a message names get it without the group
+
+	ReplyTo bool   // answers go to the group: Reply-To is set to its address
+	Owner   string // who hears of members that cannot be reached, with its domain; empty: who sent the message
 }
 
 // Address returns the group's address.
 func (g Group) Address() string { return g.Local + "@" + g.Domain }
+
+// Apart tells that the members do not get a message as it came, but one of their
+// own.
+func (g Group) Apart() bool { return g.ReplyTo || g.Owner != "" }
 
 // Identifier returns what stands for the group in access control lists.
 func (g Group) Identifier() string { return "#" + g.Address() }
@@ -78,7 +85,7 @@ func (r *record) group(g Group) *record {
 	for _, m := range g.Members {
 		r.text(m)
 	}
-	return r.choice(g.Once)
+	return r.choice(g.Once).choice(g.ReplyTo).text(g.Owner)
 }
 
 func (f *fields) group(g *Group) {
@@ -88,6 +95,9 @@ func (f *fields) group(g *Group) {
 	}
 	if f.more() {
 		g.Once = f.choice()
+	}
+	if f.more() {
+		g.ReplyTo, g.Owner = f.choice(), f.text()
 	}
 }
 
@@ -107,9 +117,9 @@ func (d *Directory) AddGroup(ctx context.Context, name string, members []string)
 	return g, nil
 }
 
-// SetGroup lets change alter a group: all but its address. Members without a
-// domain are in the group's; those in a domain of ours have to be there. change
-// may be called more than once.
+// SetGroup lets change alter a group: all but its address. Members, and an owner,
+// without a domain are in the group's; those in a domain of ours have to be there.
+// change may be called more than once.
 func (d *Directory) SetGroup(ctx context.Context, name string, change func(*Group) error) (Group, error) {
 	var g Group
 	err := d.update(ctx, func(w *writer) error {
@@ -124,6 +134,11 @@ func (d *Directory) SetGroup(ctx context.Context, name string, change func(*Grou
 		}
 		if g.Address() != old.Address() {
 			return fmt.Errorf("its name stays: %w", ErrBadValue)
+		}
+		if g.Owner != "" && g.Owner != old.Owner {
+			if g.Owner, err = w.owner(g.Owner, &g); err != nil {
+				return err
+			}
 		}
 		return w.putGroup(&g, old.Members)
 	})
@@ -166,22 +181,28 @@ func (w *writer) putGroup(g *Group, old []string) error {
 // member returns a member's address in the form that is kept. An alias becomes
 // the account that it is of.
 func (n *Names) member(addr, domain string) (string, error) {
+	kept, err := n.inGroup(addr, domain)
+	if err != nil {
+		return "", fmt.Errorf("member %q: %w", clip(addr), err)
+	}
+	return kept, nil
+}
+
+// inGroup is member for whoever has a part in a group of a domain.
+func (n *Names) inGroup(addr, domain string) (string, error) {
 	if !isTarget(addr) || strings.Contains(addr, "*") {
-		return "", fmt.Errorf("member %q: %w: one address of at most %d octets", clip(addr), ErrBadValue, maxTarget)
+		return "", fmt.Errorf("%w: one address of at most %d octets", ErrBadValue, maxTarget)
 	}
 	local, of := splitAddress(addr)
 	if of == "" {
 		of = domain
 	}
 	dom, err := n.Domain(of)
-	switch {
-	case errors.Is(err, ErrNoDomain):
+	if errors.Is(err, ErrNoDomain) {
 		canonical, err := CanonicalDomain(of)
-		if err != nil {
-			return "", fmt.Errorf("member %q: %w", clip(addr), err)
-		}
-		return local + "@" + canonical, nil
-	case err != nil:
+		return local + "@" + canonical, err
+	}
+	if err != nil {
 		return "", err
 	}
 	if strings.ContainsAny(local, "#%!+\"") {
@@ -190,11 +211,23 @@ func (n *Names) member(addr, domain string) (string, error) {
 	obj, err := n.Find(dom, local)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("member %q: %w", clip(addr), err)
+		return "", err
 	case obj.Account != nil:
 		return obj.Account.Address(), nil
 	}
 	return strings.ToLower(local) + "@" + dom.Name, nil
+}
+
+// owner returns the address of who owns a group, in the same form.
+func (n *Names) owner(addr string, g *Group) (string, error) {
+	owner, err := n.inGroup(addr, g.Domain)
+	if err == nil && owner == g.Address() {
+		err = fmt.Errorf("a group cannot own itself: %w", ErrBadValue)
+	}
+	if err != nil {
+		return "", fmt.Errorf("owner %q: %w", clip(addr), err)
+	}
+	return owner, nil
 }
 
 func memberKey(member, group string) []byte {

@@ -13,16 +13,19 @@ type GroupInfo struct {
 	Group   string   `json:"group"`
 	Name    string   `json:"name,omitempty"`
 	Members []string `json:"members"`
-	Mail    bool     `json:"mail"`    // it takes mail
-	Expand  bool     `json:"expand"`  // mail goes to the members of groups in it
-	Once    bool     `json:"once"`    // members in To or Cc get no second copy
-	Senders string   `json:"senders"` // who may send to it
+	Mail    bool     `json:"mail"`            // it takes mail
+	Expand  bool     `json:"expand"`          // mail goes to the members of groups in it
+	Once    bool     `json:"once"`            // members in To or Cc get no second copy
+	ReplyTo bool     `json:"reply_to"`        // answers go to the group
+	Owner   string   `json:"owner,omitempty"` // who hears of members that cannot be reached
+	Senders string   `json:"senders"`         // who may send to it
 }
 
 func groupInfo(g accounts.Group) GroupInfo {
 	return GroupInfo{
 		Group: g.Address(), Name: g.Name, Members: append([]string{}, g.Members...),
 		Mail: !g.NoMail, Expand: !g.Flat, Once: g.Once, Senders: g.Senders.Or(accounts.SendersAnyone).String(),
+		ReplyTo: g.ReplyTo, Owner: g.Owner,
 	}
 }
 
@@ -46,8 +49,9 @@ func (a *API) AddGroup(ctx context.Context, q GroupRequest) (GroupInfo, error) {
 	return groupInfo(g), nil
 }
 
-// SetGroup changes settings: name, members, mail, expand, once, senders. members are
-// all of them, or with a plus or minus in front those that come or go.
+// SetGroup changes settings: name, members, mail, expand, once, senders, reply_to,
+// owner. members are all of them, or with a plus or minus in front those that come
+// or go.
 func (a *API) SetGroup(ctx context.Context, q SettingsRequest) (GroupInfo, error) {
 	g, err := a.Directory.SetGroup(ctx, q.Name, func(g *accounts.Group) error {
 		for key, value := range q.Settings {
@@ -78,10 +82,16 @@ func setGroup(g *accounts.Group, key, value string) (err error) {
 		g.Flat = !on
 	case "once":
 		g.Once, err = parseSwitch(value)
+	case "reply_to":
+		g.ReplyTo, err = parseSwitch(value)
+	case "owner":
+		if g.Owner = value; value != "" {
+			err = checkTarget(value)
+		}
 	case "senders":
 		g.Senders, err = accounts.ParseSenders(value)
 	default:
-		return refuse("%q is not a setting of a group (name, members, mail, expand, once, senders)", key)
+		return refuse("%q is not a setting of a group (name, members, mail, expand, once, senders, reply_to, owner)", key)
 	}
 	if err != nil {
 		return refuse("%s: %w", key, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"tripost/router"
 )
@@ -125,7 +124,7 @@ func outcome(r router.Result) string {
 		}
 		return s
 	case router.List:
-		return "several addresses: " + strings.Join(r.Addresses, ", ")
+		return "several addresses: " + r.Members()
 	case router.Discard:
 		return "accepted and thrown away"
 	}

@@ -215,6 +215,9 @@ func (t *teller) arrival() {
 			t.add(Event{At: o.At, What: "discarded", Text: fmt.Sprintf("not delivered to <%s>, as the router or a rule says", p.Recipient)})
 		}
 	}
+	for _, p := range o.Passed {
+		t.add(Event{At: o.At, What: "expanded", Text: fmt.Sprintf("passed on to the members of <%s>, as message %d", p.Group, p.QueueID)})
+	}
 	if o.More > 0 {
 		t.add(Event{At: o.At, What: "delivered", Text: fmt.Sprintf("and to %d recipients more", o.More)})
 	}

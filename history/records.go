@@ -170,6 +170,16 @@ type Origin struct {
 	Bodies    []store.Body
 	Places    []Place
 	More      int // recipients that are not named
+
+	Group  string     // whose members it was passed on to, from the message Parent
+	Passed []PassedOn // what its groups pass on
+}
+
+// PassedOn is a message that the members of a group get instead of the one that
+// was sent to it.
+type PassedOn struct {
+	Group   string // its address
+	QueueID uint64
 }
 
 // Place is where one copy went: into a mailbox, to another host, or nowhere.
@@ -216,6 +226,16 @@ func (o *Origin) encode() []byte {
 		e.text(p.Host, maxPath)
 	}
 	e.Uint(uint64(o.More + len(o.Places) - n))
+	if o.Group == "" && len(o.Passed) == 0 {
+		return e.Bytes()
+	}
+	e.text(o.Group, maxPath)
+	n = min(len(o.Passed), maxRecipients)
+	e.Uint(uint64(n))
+	for _, p := range o.Passed[:n] {
+		e.text(p.Group, maxPath)
+		e.Uint(p.QueueID)
+	}
 	return e.Bytes()
 }
 
@@ -233,6 +253,12 @@ func decodeOrigin(b []byte) (*Origin, error) {
 		})
 	}
 	o.More = int(d.Uint())
+	if d.More() {
+		o.Group = d.Text()
+		for range d.Count() {
+			o.Passed = append(o.Passed, PassedOn{Group: d.Text(), QueueID: d.Uint()})
+		}
+	}
 	if o.QueueID == 0 && len(o.Places) == 0 {
 		d.Fail() // a message that was put into a mailbox is in one
 	}

@@ -35,6 +35,8 @@ func by(w Who) string {
 func received(o *Origin) string {
 	s := "received"
 	switch {
+	case o.Group != "":
+		s = fmt.Sprintf("passed on to the members of <%s>, from message %d", o.Group, o.Parent)
 	case o.Parent != 0:
 		s = fmt.Sprintf("made by a rule, from message %d", o.Parent)
 	case o.Who.Protocol == "" || o.Who.Protocol == "REPORT":

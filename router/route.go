@@ -196,12 +196,24 @@ func (r Result) describe() string {
 		}
 		return s
 	case List:
-		return "each of " + strings.Join(r.Addresses, ", ")
+		return "each of " + r.Members()
 	case Discard:
 		return "accept and throw away"
 	default:
 		return fmt.Sprintf("refuse: %d %s %s", r.Code, r.Enhanced, r.Reason)
 	}
+}
+
+// Members says in words to whom a List leads, and what its group changes for them.
+func (r Result) Members() string {
+	s := strings.Join(r.Addresses, ", ")
+	if r.List.ReplyTo {
+		s += "; answers go to " + r.List.Address()
+	}
+	if r.List.Owner != "" {
+		s += "; reports about them go to " + r.List.Owner
+	}
+	return s
 }
 
 // absent reports whether err says that a name or domain is not there, and

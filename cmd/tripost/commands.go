@@ -84,7 +84,7 @@ var commands = []command{
 	{"group add", "NAME [MEMBER ...]", "make a group", groupAdd},
 	{"group list", "[DOMAIN]", "list groups", groupList},
 	{"group show", "NAME", "show a group and its members", groupShow},
-	{"group set", "NAME KEY=VALUE ...", "name, members (+A,B and -A,B too), senders, mail, expand, once", groupSet},
+	{"group set", "NAME KEY=VALUE ...", "name, members (+A,B and -A,B too), senders, mail, expand, once, reply_to, owner", groupSet},
 	{"group remove", "NAME", "remove a group", groupRemove},
 
 	{"mailbox list", "ADDR", "list an account's mailboxes", mailboxList},

@@ -98,6 +98,8 @@ func (e *environment) showGroup(g admin.GroupInfo) {
 		row("senders", g.Senders)
 		row("expand", mark(g.Expand))
 		row("once", mark(g.Once))
+		row("reply_to", mark(g.ReplyTo))
+		row("owner", g.Owner)
 		row("members", len(g.Members))
 		for _, m := range g.Members {
 			row("", m)

@@ -105,11 +105,22 @@ func (p *parcel) mendOwn(ctx context.Context, failed *copyError) (found bool, er
 		return true, nil
 	}
 	for _, r := range p.reports {
-		if found, err := r.mendRuled(ctx, failed); found {
-			return true, err
+		found, err := r.mendRuled(ctx, failed)
+		if !found {
+			found, err = r.mendGroups(ctx, failed)
+		}
+		if found && err != nil { // it was for a group, and reaches nobody
+			p.loseReport(r, err)
+			return true, nil
+		}
+		if found {
+			return true, nil
 		}
 	}
 	if found, err := p.mendRuled(ctx, failed); found {
+		return true, err
+	}
+	if found, err := p.mendGroups(ctx, failed); found {
 		return true, err
 	}
 	if !slices.Contains(p.plan.copies, c) {
@@ -180,16 +191,15 @@ func (p *parcel) without(ctx context.Context, c *copyTo, refusal *RecipientError
 		p.plan.refused[addr] = &own
 	}
 	p.remove(c)
+	root := p.root()
 	for _, m := range c.members {
-		if p.plan.empty() {
+		if root.plan.empty() {
 			refusal.Address = m.recipient
-			return p.none(refusal)
+			return root.none(refusal)
 		}
 		p.q.log.memberRefused(m.recipient, c.address, refusal)
-		p.plan.lost = append(p.plan.lost, result{
-			recipient: recipient{address: c.address, original: m.recipient, notify: m.options.Notify, orcpt: m.options.Original},
-			state:     failed, enhanced: "5" + refusal.Enhanced[1:], reply: refusal.Reason,
-		})
+		r := recipient{address: c.address, original: m.knownAs(c.address), notify: m.options.Notify, orcpt: m.options.Original}
+		p.plan.lost = append(p.plan.lost, lost(r, refusal))
 	}
 	p.notify(ctx)
 	return nil

@@ -32,6 +32,7 @@ type filter struct {
 	results    string // our name in Authentication-Results, which is taken out; empty: it stays
 	maxHops    int
 	complete   bool                              // add what a submission lacks
+	replyTo    bool                              // take Reply-To out
 	watch      bool                              // tell high
 	missing    func(date, messageID bool) []byte // renders what is added
 
@@ -138,7 +139,7 @@ func (f *filter) decide(line []byte) error {
 		f.anyWay = f.anyWay || is(bytes.TrimSpace(value), "no")
 	case f.results != "" && is(name, "authentication-results"):
 		f.held = len(f.buf) + 1
-	case is(name, "return-path"), f.results != "" && (is(name, "x-screen") || is(name, "x-spam-flag")), len(f.individual) > 0 && bytes.EqualFold(name, f.individual):
+	case is(name, "return-path"), f.replyTo && is(name, "reply-to"), f.results != "" && (is(name, "x-screen") || is(name, "x-spam-flag")), len(f.individual) > 0 && bytes.EqualFold(name, f.individual):
 		f.drop = true
 	}
 	return nil

@@ -35,6 +35,12 @@ func (p *parcel) chronicle() *chronicle {
 		Who:    history.Who{Protocol: src.Module, Session: src.Log.ID()},
 		Places: make([]history.Place, 0, len(p.plan.copies)+len(p.plan.discarded)+len(p.plan.dests)),
 	}}
+	if p.within != nil {
+		o.Group = p.env.Recipients[0]
+	}
+	for _, g := range p.groups {
+		o.Passed = append(o.Passed, history.PassedOn{Group: g.of.list.Address(), QueueID: g.id})
+	}
 	if src.Remote.IsValid() {
 		o.Who.Remote = src.Remote.Unmap().String()
 	}

@@ -58,11 +58,13 @@ func (p *parcel) inspect(ctx context.Context, body io.Reader) (io.Reader, error)
 		return nil, err
 	}
 	m := &Inspected{ID: formatID(p.id), Body: p.spool, Size: p.spool.size}
-	m.Other = len(p.plan.dests) > 0 || len(p.plan.discarded) > 0
-	for _, c := range p.plan.copies {
-		same := func(a accounts.Account) bool { return a.ID == c.account.ID }
-		if !slices.ContainsFunc(m.Local, same) {
-			m.Local = append(m.Local, c.account)
+	for _, part := range p.plan.all() {
+		m.Other = m.Other || len(part.dests) > 0 || len(part.discarded) > 0
+		for _, c := range part.copies {
+			same := func(a accounts.Account) bool { return a.ID == c.account.ID }
+			if !slices.ContainsFunc(m.Local, same) {
+				m.Local = append(m.Local, c.account)
+			}
 		}
 	}
 	v, err := p.env.Inspector.Inspect(ctx, m)
@@ -70,7 +72,9 @@ func (p *parcel) inspect(ctx context.Context, body io.Reader) (io.Reader, error)
 		return nil, err
 	}
 	p.fields = v.Fields
-	p.plan.toJunk(v.Junk)
+	for _, part := range p.plan.all() {
+		part.toJunk(v.Junk)
+	}
 	return io.NewSectionReader(p.spool, 0, p.spool.size), nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tripost/accounts"
 	"tripost/rules"
 	"tripost/syslog"
 )
@@ -28,6 +29,9 @@ const maxListed = 50
 func (e *events) enqueued(p *parcel) {
 	for _, f := range p.rules.forwards {
 		e.enqueued(f.parcel)
+	}
+	for _, g := range p.groups {
+		e.enqueued(g.parcel)
 	}
 	for _, r := range p.rules.replies {
 		if r.sent {
@@ -107,6 +111,13 @@ func (p *parcel) routes() []byte {
 		b = append(b, " NULL<"...)
 		b = append(b, addr...)
 		b = append(b, '>')
+	}
+	for _, g := range p.groups {
+		b = append(b, " GROUP("...)
+		b = append(b, g.of.list.Address()...)
+		b = append(b, ")["...)
+		b = append(b, formatID(g.id)...)
+		b = append(b, ']')
 	}
 	return b
 }
@@ -198,6 +209,13 @@ func (e *events) notAnswered(id uint64, c *copyTo, sender, why string) {
 func (e *events) memberRefused(list, member string, why *RecipientError) {
 	e.queue.Logf(syslog.Failure, "member <%s> of <%s> is left out: %d %s %s",
 		member, list, why.Code, why.Enhanced, why.Reason)
+}
+
+// ownerRefused tells of a group whose reports its owner cannot get: who sends to it
+// gets them.
+func (e *events) ownerRefused(g *accounts.Group, why *RecipientError) {
+	e.queue.Logf(syslog.Failure, "owner <%s> of <%s> cannot be reached: %d %s %s",
+		g.Owner, g.Address(), why.Code, why.Enhanced, why.Reason)
 }
 
 // leftOut tells of a member of a group who gets the message without it.

@@ -87,6 +87,9 @@ func (p *parcel) settled(all []notice) []notice {
 	for _, f := range p.rules.forwards {
 		all = f.settled(all)
 	}
+	for _, g := range p.groups {
+		all = g.settled(all)
+	}
 	for _, r := range p.rules.replies {
 		if r.sent {
 			all = r.settled(all)

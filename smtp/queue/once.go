@@ -44,7 +44,7 @@ func (p *parcel) dropNamed(ctx context.Context) error {
 			return r.once && elsewhere[strings.ToLower(r.address)] && p.leaveOut(r.address)
 		})
 	}
-	p.plan.dests = slices.DeleteFunc(p.plan.dests, func(d *destination) bool { return len(d.recipients) == 0 })
+	p.plan.dropEmptyDestinations()
 	return nil
 }
 

@@ -23,11 +23,19 @@ type plan struct {
 	listed  bool                       // a list was expanded
 	once    bool                       // likewise, one whose members get no second copy
 	ruled   bool                       // rules have said what becomes of copies
+	groups  []*groupPlan               // whose members get a message of their own
 
-	seen    map[string]visit        // addresses routed, against loops and doubles
 	byPlace map[place]*copyTo       // copies
 	byName  map[string]*destination // dests
-	count   int
+	*expansion
+}
+
+// expansion is what the plans of one envelope share.
+type expansion struct {
+	from  string           // reverse-path
+	seen  map[string]visit // addresses routed, against loops and doubles
+	count int
+	apart int // groups whose members get a message of their own
 }
 
 // visit is what came of an address so far.
@@ -68,6 +76,7 @@ type origin struct {
 	options   RecipientOptions
 	listed    bool // by way of a list
 	once      bool // of one whose members get no second copy
+	owned     bool // reports go to who owns the group, and so knows its members
 }
 
 // errTooWide is within the refusal of what lists make too large.
@@ -96,8 +105,8 @@ func (q *Queue) planEach(ctx context.Context, env *Envelope) (*plan, error) {
 
 func (q *Queue) planWithout(ctx context.Context, env *Envelope, without map[string]*RecipientError) (*plan, error) {
 	p := &plan{
-		seen:    make(map[string]visit, len(env.Recipients)),
-		refused: without,
+		expansion: &expansion{from: env.From, seen: make(map[string]visit, len(env.Recipients))},
+		refused:   without,
 	}
 	if len(env.Options) > 0 {
 		p.kinds = make(map[string]router.Kind, len(env.Recipients))
@@ -123,6 +132,7 @@ func (q *Queue) planWithout(ctx context.Context, env *Envelope, without map[stri
 		}
 		p.seen[addr] = named
 	}
+	p.spare()
 	return p, nil
 }
 
@@ -136,7 +146,7 @@ func (q *Queue) put(ctx context.Context, p *plan, addr string, res *router.Resul
 	case router.Local:
 		p.addLocal(res, addr, from)
 	case router.Remote:
-		p.addRemote(res, from)
+		p.addRemote(res, addr, from)
 	case router.List:
 		p.seen[addr] = onTheWay
 		if err := q.expand(ctx, p, res, from, depth+1); err != nil {
@@ -162,7 +172,11 @@ func (q *Queue) expand(ctx context.Context, p *plan, list *router.Result, from o
 	from.listed, from.options.Notify = true, from.options.Notify.member()
 	p.listed = true
 	from.once = from.once || list.List.Once
-	p.once = p.once || from.once
+	into, err := q.membersOf(ctx, p, &list.List, &from)
+	if err != nil {
+		return err
+	}
+	into.once = into.once || from.once
 	taken := 0
 	for _, addr := range list.Addresses {
 		switch p.seen[addr] {
@@ -173,7 +187,7 @@ func (q *Queue) expand(ctx context.Context, p *plan, list *router.Result, from o
 			refusal.Enhanced, refusal.Reason = "5.4.6", "leads in a circle"
 			continue
 		}
-		err := q.member(ctx, p, addr, from, depth)
+		err := q.member(ctx, into, addr, from, depth)
 		var refused *RecipientError
 		switch {
 		case err == nil:
@@ -181,12 +195,18 @@ func (q *Queue) expand(ctx context.Context, p *plan, list *router.Result, from o
 		case errors.As(err, &refused) && !refused.Temporary() && !errors.Is(err, errTooWide):
 			q.log.memberRefused(from.recipient, addr, refused)
 			refusal = refused
+			if from.owned {
+				into.lose(addr, from, refused)
+			}
 		default:
 			return err
 		}
 	}
 	if taken == 0 {
 		return refusal
+	}
+	if into != p {
+		p.addGroup(&list.List, from, into)
 	}
 	return nil
 }
@@ -240,7 +260,7 @@ func (c *copyTo) add(individual string) {
 }
 
 // addRemote adds a recipient to its destination.
-func (p *plan) addRemote(res *router.Result, from origin) {
+func (p *plan) addRemote(res *router.Result, addr string, from origin) {
 	d := &destination{host: strings.ToLower(res.Host), port: res.Port, direct: res.Direct}
 	name := d.name()
 	if have := p.byName[name]; have != nil {
@@ -260,15 +280,16 @@ func (p *plan) addRemote(res *router.Result, from origin) {
 		}
 	}
 	r := recipient{address: res.Address, notify: from.options.Notify, orcpt: from.options.Original, once: from.once}
-	if from.recipient != res.Address {
-		r.original = from.recipient
+	if known := from.knownAs(addr); known != res.Address {
+		r.original = known
 	}
 	d.recipients = append(d.recipients, r)
 }
 
 // empty tells that nobody is left to get the message.
 func (p *plan) empty() bool {
-	return len(p.copies) == 0 && len(p.dests) == 0 && len(p.discarded) == 0 && !p.ruled
+	return len(p.copies) == 0 && len(p.dests) == 0 && len(p.discarded) == 0 && !p.ruled &&
+		!slices.ContainsFunc(p.groups, func(g *groupPlan) bool { return !g.empty() })
 }
 
 // remove takes a copy out.

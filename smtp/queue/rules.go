@@ -88,8 +88,11 @@ func (p *parcel) loadRules(ctx context.Context) error {
 	return err
 }
 
-// undecided tells that rules, and who gets a second copy, are still to be looked at.
-func (p *parcel) undecided() bool { return (p.rules.lists != nil || p.plan.once) && !p.rules.decided }
+// undecided tells that rules, who gets a second copy, and the header of what groups
+// pass on are still to be looked at.
+func (p *parcel) undecided() bool {
+	return (p.rules.lists != nil || p.plan.once || len(p.groups) > 0) && !p.rules.decided
+}
 
 // headerRead tells that as much of the header is in head as rules look at.
 func (p *parcel) headerRead() bool {
@@ -104,6 +107,12 @@ func (p *parcel) decide(ctx context.Context) error {
 	p.rules.decided = true
 	if err := p.dropNamed(ctx); err != nil {
 		return err
+	}
+	if err := p.beginGroups(ctx); err != nil {
+		return err
+	}
+	if p.rules.lists == nil && !p.plan.once {
+		return nil
 	}
 	verdicts := make(map[store.AccountID]*rules.Verdict)
 	p.plan.copies = nil
@@ -433,10 +442,16 @@ func (p *parcel) mendRuled(ctx context.Context, failed *copyError) (found bool, 
 	c := failed.copy
 	for i, f := range p.rules.forwards {
 		if !slices.Contains(f.plan.copies, c) {
-			if found, err := f.mendOwn(ctx, failed); found {
-				return true, err
+			found, err := f.mendOwn(ctx, failed)
+			if !found {
+				continue
 			}
-			continue
+			if f.plan.empty() { // of the members of a group nobody is left
+				p.q.log.notForwarded(p.id, &f.origin, c.address, failed.err.Error())
+				p.takeBack(i)
+				return true, nil
+			}
+			return true, err
 		}
 		if c.stray(failed.err) {
 			f.toInbox(c)
@@ -445,10 +460,10 @@ func (p *parcel) mendRuled(ctx context.Context, failed *copyError) (found bool, 
 		p.q.log.notForwarded(p.id, &f.origin, c.address, failed.err.Error())
 		f.remove(c)
 		if f.plan.empty() {
-			p.rules.forwards = slices.Delete(p.rules.forwards, i, i+1)
-			f.close()
+			p.takeBack(i)
+		} else {
+			p.giveBack(f.origin)
 		}
-		p.giveBack(f.origin)
 		return true, nil
 	}
 	for i, r := range p.rules.replies {
@@ -462,6 +477,15 @@ func (p *parcel) mendRuled(ctx context.Context, failed *copyError) (found bool, 
 		}
 	}
 	return false, nil
+}
+
+// takeBack takes out what a rule passes on, by its index, and delivers it to the
+// account instead.
+func (p *parcel) takeBack(i int) {
+	f := p.rules.forwards[i]
+	p.rules.forwards = slices.Delete(p.rules.forwards, i, i+1)
+	f.close()
+	p.giveBack(f.origin)
 }
 
 // giveBack delivers a copy to the account that had forwarded it.

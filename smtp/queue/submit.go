@@ -75,7 +75,9 @@ type parcel struct {
 	reporting bool      // the sender may have to be told something at once
 	reports   []*parcel // to the sender, about recipients whose way ends here
 
-	rules ruling
+	rules  ruling
+	groups []*groupCopy // for the members of groups that get a message of their own
+	within *parcel      // the one whose group it is for, or nil
 }
 
 // version is one body. There is more than one only when several accounts get
@@ -148,7 +150,7 @@ func (q *Queue) open(ctx context.Context, env *Envelope, plan planner, rules rul
 	if p.id, err = q.ids.take(ctx, q.store); err != nil {
 		return nil, err
 	}
-	return p, nil
+	return p, p.openGroups(ctx)
 }
 
 // arrange sorts the copies, and says how much of the header is needed.
@@ -163,8 +165,13 @@ func (p *parcel) arrange(ctx context.Context) error {
 	if p.identity != nil {
 		p.keep = holdAt
 	}
-	if p.plan.once {
+	if p.plan.once || len(p.groups) > 0 {
 		p.keep = holdAt
+	}
+	for _, g := range p.groups {
+		if err := g.arrange(ctx); err != nil {
+			return err
+		}
 	}
 	return p.loadRules(ctx)
 }
@@ -267,7 +274,7 @@ func (p *parcel) finish(ctx context.Context, f *filter) error {
 			return err
 		}
 	}
-	return nil
+	return p.finishGroups(ctx, f)
 }
 
 // writerFunc is a function as an io.Writer.
@@ -340,7 +347,7 @@ func (p *parcel) put(ctx context.Context, b []byte) error {
 			return err
 		}
 	}
-	return nil
+	return p.putToGroups(b)
 }
 
 // outgoing makes the record for the remote recipients, if there are any.
@@ -403,6 +410,11 @@ func (p *parcel) record(tx *store.Tx) error {
 			return err
 		}
 	}
+	for _, g := range p.groups {
+		if err := g.record(tx); err != nil {
+			return err
+		}
+	}
 	if err := o.record(tx); err != nil {
 		return err
 	}
@@ -415,6 +427,11 @@ func (p *parcel) receipt() Receipt {
 	for _, d := range p.plan.dests {
 		r.Remote += len(d.recipients)
 	}
+	for _, g := range p.groups {
+		of := g.receipt()
+		r.Local += of.Local
+		r.Remote += of.Remote
+	}
 	return r
 }
 
@@ -424,6 +441,9 @@ func (p *parcel) close() {
 	closeAll(p.reports)
 	p.spool.close()
 	p.closeRuled()
+	for _, g := range p.groups {
+		g.close()
+	}
 	for _, v := range p.versions {
 		if v.draft != nil {
 			_ = v.draft.Close() // a draft that is kept, or was never wanted

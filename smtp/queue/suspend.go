@@ -57,6 +57,9 @@ func (p *parcel) suspend(id store.AccountID) {
 	for _, r := range p.reports {
 		r.suspend(id)
 	}
+	for _, g := range p.groups {
+		g.suspend(id)
+	}
 	p.rules.replies = slices.DeleteFunc(p.rules.replies, func(r *reply) bool {
 		stopped := r.by.account.ID == id
 		if stopped {

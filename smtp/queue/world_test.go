@@ -26,6 +26,8 @@ type world struct {
 	dir *accounts.Directory
 	ask *rules.Rules
 
+	history *history.History
+
 	mu  sync.Mutex
 	now time.Time
 }
@@ -44,7 +46,8 @@ func newWorld(t testing.TB, o Options) *world {
 	r := router.New(w.dir, router.Options{DirectMailbox: true, Subaddress: "+", Hostname: "mail.example.test"})
 	w.ask = rules.New(st, w.dir, rules.Options{Now: w.clock})
 	o.Rules = w.ask
-	o.History = history.New(st, nil, history.Options{Now: w.clock})
+	w.history = history.New(st, nil, history.Options{Now: w.clock})
+	o.History = w.history
 	w.Queue = New(st, r, w.dir, o)
 	return w
 }
