@@ -54,6 +54,7 @@ var capabilities = []capability{
 	{"WITHIN", late},             // RFC 5032
 	{"PARTIAL", late},            // RFC 9394
 	{"MULTISEARCH", late},        // RFC 7377
+	{"SEARCH=FUZZY", late},       // RFC 6203
 	{"SORT", late},               // RFC 5256
 	{"SORT=DISPLAY", late},       // RFC 5957
 	{"ESORT", late},              // RFC 5267 section 3

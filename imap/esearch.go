@@ -11,10 +11,11 @@ import (
 )
 
 // returns are the result options of a search: RFC 4731 section 3.1, SAVE of RFC
-// 5182, PARTIAL of RFC 9394.
+// 5182, PARTIAL of RFC 9394, RELEVANCY of RFC 6203.
 type returns struct {
 	asked                      bool // RETURN was there: the answer is ESEARCH
 	min, max, all, count, save bool
+	relevancy                  bool
 	page                       *page
 }
 
@@ -26,11 +27,13 @@ type page struct {
 }
 
 // tells says whether the options ask for an answer; SAVE alone does not.
-func (r *returns) tells() bool { return r.min || r.max || r.all || r.count || r.page != nil }
+func (r *returns) tells() bool {
+	return r.min || r.max || r.all || r.count || r.relevancy || r.page != nil
+}
 
 // whole says whether all messages must be found.
 func (r *returns) whole() bool {
-	return !r.asked || r.all || r.count || r.save && !r.tells()
+	return !r.asked || r.all || r.count || r.relevancy && r.page == nil || r.save && !r.tells()
 }
 
 // returns consumes result options, if there are any. None named means ALL.
@@ -60,6 +63,8 @@ func (p *parser) returnOption(r *returns) {
 		r.count = true
 	case "SAVE":
 		r.save = true
+	case "RELEVANCY":
+		r.relevancy = true
 	case "PARTIAL":
 		p.space()
 		if r.page != nil {
@@ -118,10 +123,13 @@ type findings struct {
 	page     []int // those of PARTIAL
 	min, max int   // 0: none, or not asked for
 	any      bool  // something was found
+
+	score func(seq int) int // of a search with fuzzy keys
 }
 
 // search runs a search as far as the answer needs it.
 func (f *findings) search(ctx context.Context, e *search.Search, ret *returns) error {
+	f.score = e.Score
 	if ret.whole() {
 		err := e.Run(ctx, false, func(seq int) bool { f.seqs = append(f.seqs, seq); return true })
 		f.any = len(f.seqs) > 0
@@ -267,6 +275,9 @@ func (s *session) tellExtended(correlator []byte, uid bool, ret *returns, f *fin
 		} else {
 			b = append(b, "NIL)"...)
 		}
+	}
+	if ret.relevancy {
+		b = s.appendScores(b, ret, f)
 	}
 	if modSeq > 0 {
 		b = strconv.AppendUint(append(b, " MODSEQ "...), uint64(modSeq), 10)

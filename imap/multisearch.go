@@ -40,6 +40,9 @@ func (s *session) multiSearch(ctx context.Context, cmd *command) (completion, er
 	}
 	root, err := p.searchProgram(s.searchTerms())
 	if err == nil {
+		err = scorable(&ret, nil, root)
+	}
+	if err == nil {
 		err = s.searchSources(ctx, cmd, &from, &ret, root)
 	}
 	return s.searched(&ret, err)

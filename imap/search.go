@@ -22,6 +22,9 @@ func (s *session) search(ctx context.Context, cmd *command) (completion, error) 
 	var lowest store.UID
 	root, err := p.searchProgram(s.searchTerms())
 	if err == nil {
+		err = scorable(&ret, nil, root)
+	}
+	if err == nil {
 		lowest, err = s.find(ctx, cmd, &ret, root)
 	}
 	done, err := s.searched(&ret, err)

@@ -32,6 +32,9 @@ type searchParser struct {
 	charset encoding.Encoding // nil: UTF-8
 	keys    int               // still allowed
 	depth   int               // still allowed
+	fuzzy   bool              // strings are matched fuzzily
+	scored  bool              // there was a fuzzy key
+	words   int               // of fuzzy keys
 }
 
 // badCharset answers a CHARSET that is not known, RFC 3501 section 6.4.4.
@@ -74,6 +77,7 @@ func (p *searchParser) program() (*search.Key, error) {
 	for {
 		root.Keys = append(root.Keys, p.key())
 		if p.err != nil || !p.more() {
+			root.Scored = p.scored
 			return root, p.end()
 		}
 		p.space()
@@ -194,7 +198,7 @@ func (p *searchParser) named(name string) *search.Key {
 
 func (p *searchParser) otherKey(name string) *search.Key {
 	switch name {
-	case "NOT", "OR", "UID", "KEYWORD", "UNKEYWORD", "LARGER", "SMALLER", "OLDER", "YOUNGER",
+	case "NOT", "OR", "FUZZY", "UID", "KEYWORD", "UNKEYWORD", "LARGER", "SMALLER", "OLDER", "YOUNGER",
 		"HEADER", "BODY", "TEXT", "MODSEQ", "EMAILID", "THREADID", "UIDAFTER", "UIDBEFORE":
 		p.space()
 	default:
@@ -204,6 +208,8 @@ func (p *searchParser) otherKey(name string) *search.Key {
 	switch name {
 	case "NOT":
 		return search.Negated(p.key())
+	case "FUZZY":
+		return p.fuzzyKey()
 	case "OR":
 		a := p.key()
 		p.space()
@@ -291,6 +297,9 @@ func (p *searchParser) needle(k search.Key) *search.Key {
 		p.limit("The string to be found is too long")
 	}
 	k.Text = string(raw)
+	if p.fuzzy {
+		p.loosen(&k)
+	}
 	return &k
 }
 

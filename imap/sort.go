@@ -14,6 +14,9 @@ func (s *session) sort(ctx context.Context, cmd *command) (completion, error) {
 	by := p.sortCriteria()
 	root, err := p.charsetProgram(s.searchTerms())
 	if err == nil {
+		err = scorable(&ret, by, root)
+	}
+	if err == nil {
 		err = s.findSorted(ctx, cmd, &ret, by, root)
 	}
 	return s.searched(&ret, err)
@@ -32,10 +35,11 @@ func (s *session) findSorted(ctx context.Context, cmd *command, ret *returns, by
 	return nil
 }
 
-// sortKeys are the keys of RFC 5256 section 3 and of RFC 5957.
+// sortKeys are the keys of RFC 5256 section 3, of RFC 5957 and RFC 6203.
 var sortKeys = map[string]search.SortKey{
 	"ARRIVAL": search.ByArrival, "SIZE": search.BySize, "DATE": search.ByDate, "SUBJECT": search.BySubject,
 	"FROM": search.ByFrom, "TO": search.ByTo, "CC": search.ByCc,
+	"RELEVANCY":   search.ByRelevancy, // RFC 6203
 	"DISPLAYFROM": search.ByDisplayFrom, "DISPLAYTO": search.ByDisplayTo,
 }
 

@@ -100,7 +100,7 @@ func FuzzFinder(f *testing.F) {
 			found := make([]bool, 2)
 			fi := finder{found: found}
 			fi.use(c, needles)
-			fi.begin(func(int) bool { return true })
+			fi.begin(inBody, func(int) bool { return true })
 			pieces := rand.New(rand.NewPCG(seed, 0))
 			for rest := text; len(rest) > 0; {
 				n := 1 + pieces.IntN(min(len(rest), 40))

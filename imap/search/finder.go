@@ -16,6 +16,8 @@ type finder struct {
 	window    []byte   // canonical: the end of what has passed, then the new piece
 	partial   []byte   // a character that is not whole yet
 	longest   int
+	loose     *looseFinder // nil: no key is fuzzy
+	at        spot         // of this text
 }
 
 // use makes the finder ready for the needles of a search.
@@ -26,11 +28,14 @@ func (f *finder) use(c Collation, needles [][]byte) {
 
 // begin starts a new text, in which the needles of wanted are looked for that have
 // not been found yet.
-func (f *finder) begin(wanted func(i int) bool) {
-	f.left, f.longest = 0, 0
+func (f *finder) begin(at spot, wanted func(i int) bool) {
+	f.left, f.longest, f.at = 0, 0, at
+	if f.loose != nil {
+		f.left = f.loose.begin(wanted, at)
+	}
 	f.window, f.partial = f.window[:0], f.partial[:0]
 	for i, needle := range f.needles {
-		f.wanted[i] = !f.found[i] && wanted(i)
+		f.wanted[i] = !f.isFound(i) && wanted(i)
 		if f.wanted[i] {
 			f.left++
 			f.longest = max(f.longest, len(needle))
@@ -52,19 +57,52 @@ func (f *finder) Write(p []byte) (int, error) {
 		p = append(f.partial, p...)
 	}
 	whole := len(p)
-	if f.collation == UnicodeCasemap {
+	if f.collation == UnicodeCasemap || f.loose != nil {
 		whole -= incomplete(p)
 	}
+	kept := len(f.window)
 	f.window = f.collation.Append(f.window, p[:whole])
+	if f.loose.looking() {
+		f.loose.write(f.collation, p[:whole], f.window[kept:])
+	}
 	f.partial = append(f.partial[:0], p[whole:]...)
 	f.look()
 	return n, nil
 }
 
+// isFound says whether a needle need not be looked for in this text. That of a fuzzy key
+// counts for more in some.
+func (f *finder) isFound(i int) bool {
+	if f.loose != nil && f.loose.needles[i] != nil {
+		l := f.loose.needles[i]
+		return int(l.whole) >= l.key.counts(f.at)
+	}
+	return f.found[i]
+}
+
+// field looks at a field of a header block.
+func (f *finder) field(name []byte, value string) {
+	if f.loose != nil {
+		f.loose.paused = true
+	}
+	f.Write(name)
+	f.Write([]byte(": "))
+	if f.loose != nil {
+		f.loose.enter(name, f.at)
+	}
+	f.Write([]byte(value))
+	f.Write([]byte("\r\n"))
+}
+
 func (f *finder) look() {
 	for i, needle := range f.needles {
 		if f.wanted[i] && bytes.Contains(f.window, needle) {
-			f.found[i], f.wanted[i] = true, false
+			f.wanted[i] = false
+			if f.loose != nil && f.loose.needles[i] != nil {
+				f.loose.needles[i].seeWhole(f.at)
+			} else {
+				f.found[i] = true
+			}
 			f.left--
 		}
 	}

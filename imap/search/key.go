@@ -38,9 +38,12 @@ const (
 	SentSince
 	InRecord // Record says so
 	Field    // header field Field contains Text
+	FuzzyField
 
 	Body // from here on the message's octets are needed, if the record does not decide
 	Text
+	FuzzyBody
+	FuzzyText
 )
 
 // Key is a node of the tree that a search asks for. RFC 9051 section 6.4.4. A tree
@@ -54,11 +57,13 @@ type Key struct {
 	N       int64  // days or seconds since 1 January 1970, octets, or a modseq
 	Field   string // lower case
 	Text    string // UTF-8
+	Scored  bool   // of a root: it came with FUZZY, so that messages have scores
 
 	contains func(seq int) bool // of Among
 	needle   int                // index among the needles of the search: of Field, Body and Text
 	field    int                // index among the fields of the search: of Field
 	folded   []byte             // Text in its canonical form
+	words    []word             // of Text, for fuzzy keys
 }
 
 // Negated returns the opposite of a key.
@@ -86,7 +91,10 @@ func (e *Search) prepare(k *Key) {
 				k.Flags = 1 << (store.FirstKeyword + i)
 			}
 		}
-	case Field, Body, Text:
+	case Field, FuzzyField, Body, Text, FuzzyBody, FuzzyText:
+		if k.fuzzy() {
+			k.words, e.fuzzy = fuzzyWords(k.Text), true
+		}
 		k.folded = e.o.Collation.Append(nil, []byte(k.Text))
 		k.needle = len(e.keys)
 		e.keys = append(e.keys, k)

@@ -135,6 +135,17 @@ func (e *Search) evalRecord(k *Key, c *candidate) verdict {
 		if !c.record.MayHaveField(k.Field) {
 			return fails
 		}
+	case FuzzyField:
+		if v, _ := e.fuzzyField(k, c.record); v != unknown {
+			return v
+		}
+		if !c.record.MayHaveField(k.Field) {
+			return fails
+		}
+	case FuzzyText:
+		if _, decided := e.fuzzySubject(k, c.record); decided {
+			return matches
+		}
 	case Text:
 		for _, field := range storedTexts {
 			if e.contains(field(c.record), k.folded) {

@@ -100,6 +100,10 @@ func (e *Search) scanBatch(ctx context.Context) error {
 	e.found = slices.Grow(e.found[:0], n*len(e.jobs))[:n*len(e.jobs)]
 	clear(e.found)
 	e.values = slices.Grow(e.values, fields*batchMessages)[:fields*batchMessages]
+	if e.fuzzy {
+		e.rated = slices.Grow(e.rated[:0], len(e.found))[:len(e.found)]
+		clear(e.rated)
+	}
 	needles := make([][]byte, n)
 	for i, k := range e.keys {
 		needles[i] = k.folded
@@ -108,7 +112,13 @@ func (e *Search) scanBatch(ctx context.Context) error {
 		s.finder.use(e.o.Collation, needles)
 		s.finder.found = e.found[n*i : n*(i+1)]
 		s.values = e.values[fields*i : fields*(i+1)]
+		if e.fuzzy && s.finder.loose == nil {
+			s.finder.loose = newLooseFinder(e.keys)
+		}
 		err := s.message(ctx, e, e.jobs[i].candidate, e.jobs[i].body)
+		if e.fuzzy {
+			s.finder.loose.finish(s.finder.found, e.rated[n*i:n*(i+1)])
+		}
 		if isDamage(err) {
 			e.jobs[i].damaged, err = err, nil
 		}
@@ -125,8 +135,11 @@ func (e *Search) scanBatch(ctx context.Context) error {
 		}
 		e.readOctets(j.message.UID, e.values[fields*i:fields*(i+1)])
 		j.found = e.found[n*i : n*(i+1)]
-		j.verdict = e.eval(e.root, j.candidate)
-		j.found = nil
+		if e.fuzzy {
+			j.scores = e.rated[n*i : n*(i+1)]
+		}
+		e.settle(j.candidate)
+		j.found, j.scores = nil, nil
 	}
 	return nil
 }
@@ -162,7 +175,8 @@ func (s *scanner) shrink() {
 	if cap(s.finder.window) > kept {
 		s.finder.window = nil
 	}
-	s.body, s.finder.found, s.finder.needles, s.keys, s.search, s.values = nil, nil, nil, nil, nil, nil
+	s.body, s.finder.found, s.finder.needles, s.finder.loose = nil, nil, nil, nil
+	s.keys, s.search, s.values = nil, nil, nil
 }
 
 // message looks through one message.
@@ -196,7 +210,7 @@ func (s *scanner) wanted(kind Kind) bool {
 
 // header looks through the message's header.
 func (s *scanner) header(c *candidate, limit int) error {
-	if !s.wanted(Field) && !s.wanted(Text) {
+	if !s.wanted(Field) && !s.wanted(Text) && !s.wanted(FuzzyField) && !s.wanted(FuzzyText) {
 		return nil
 	}
 	block, err := s.block(0, c.record.HeaderSize(), limit)
@@ -205,7 +219,10 @@ func (s *scanner) header(c *candidate, limit int) error {
 	}
 	s.fields = message.AppendFields(s.fields[:0], block)
 	s.readValues()
-	s.finder.begin(func(i int) bool { return s.keys[i].Kind == Text })
+	if s.wanted(FuzzyField) {
+		s.inFields()
+	}
+	s.finder.begin(inHeader, func(i int) bool { return s.keys[i].is(Text) })
 	s.inHeader(s.fields)
 	return nil
 }
@@ -228,16 +245,23 @@ func (s *scanner) readValues() {
 	}
 }
 
+// inFields looks through the fields that fuzzy keys name.
+func (s *scanner) inFields() {
+	for _, f := range s.fields {
+		s.finder.begin(inField, func(i int) bool { return s.keys[i].Kind == FuzzyField && f.Is(s.keys[i].Field) })
+		if s.finder.left > 0 {
+			s.finder.Write([]byte(message.DecodeHeader(f.Value())))
+		}
+	}
+}
+
 // inHeader looks through a header block, decoded, as one text.
 func (s *scanner) inHeader(fields []message.Field) {
 	if s.finder.left == 0 {
 		return
 	}
 	for _, f := range fields {
-		s.finder.Write(f.Name)
-		s.finder.Write([]byte(": "))
-		s.finder.Write([]byte(message.DecodeHeader(f.Value())))
-		s.finder.Write([]byte("\r\n"))
+		s.finder.field(f.Name, message.DecodeHeader(f.Value()))
 	}
 }
 
@@ -267,13 +291,13 @@ func (s *scanner) parts(ctx context.Context, c *candidate, limit int) error {
 			if err != nil {
 				return err
 			}
-			s.finder.begin(inText)
+			s.finder.begin(inPart, inText)
 			s.inHeader(message.Fields(block))
 		}
 		if !isText(p, parts) {
 			continue
 		}
-		s.finder.begin(inText)
+		s.finder.begin(inBody, inText)
 		if s.finder.left == 0 {
 			return nil
 		}
@@ -289,7 +313,7 @@ func (s *scanner) text(ctx context.Context, p message.Part) error {
 	raw := &exactReader{left: p.End - p.Body}
 	if p.End <= int64(len(s.whole)) {
 		octets := s.whole[p.Body:p.End]
-		if plain(p, octets) {
+		if plain(p, octets) && !s.shown(p) {
 			s.finder.Write(octets)
 			return nil
 		}
@@ -299,6 +323,10 @@ func (s *scanner) text(ctx context.Context, p message.Part) error {
 	}
 	s.piece = slices.Grow(s.piece[:0], pieceSize)[:pieceSize]
 	text := message.DecodeText(raw, p.Encoding, p.Charset)
+	if s.shown(p) {
+		s.finder.markup(ctx, text) // what cannot be decoded ends the text
+		return cmp.Or(ctx.Err(), raw.err)
+	}
 	for s.finder.left > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -310,6 +338,12 @@ func (s *scanner) text(ctx context.Context, p message.Part) error {
 		}
 	}
 	return nil
+}
+
+// shown says whether the words are looked for that stand in a part when it is shown, as
+// HTML is.
+func (s *scanner) shown(p message.Part) bool {
+	return p.Type == "text/html" && s.finder.loose.looking()
 }
 
 // exactReader reads octets that must all be there, and keeps the error where they

@@ -74,6 +74,7 @@ type candidate struct {
 	saved   int64          // save date, Unix seconds
 	record  message.Record // nil: not read yet
 	found   []bool         // by needle; nil: its octets were not read yet
+	scores  []uint8        // likewise, of fuzzy keys
 	verdict verdict
 }
 
@@ -89,6 +90,7 @@ type Search struct {
 	fields []fieldSearch // that keys are about, each once
 
 	texts  bool  // some needle is for more than the header
+	fuzzy  bool  // some key is fuzzy
 	octets int64 // of messages that were read
 	done   int   // messages decided
 
@@ -98,7 +100,11 @@ type Search struct {
 	arena   []byte
 	found   []bool   // of all candidates of a batch
 	values  [][]byte // likewise, of the fields
+	rated   []uint8  // likewise, the scores of fuzzy keys
 	jobs    []job
+
+	scores []uint8     // by message; nil: they have none
+	loose  looseNeedle // while a stored field is looked at
 }
 
 // New prepares a search of a mailbox. The tree is the search's from then on.
@@ -106,7 +112,10 @@ func New(box Mailbox, root *Key, o Options) *Search {
 	e := &Search{o: o, box: box, root: root}
 	e.prepare(root)
 	e.flags.take(root)
-	e.texts = root.needs(Body, Text)
+	e.texts = root.needs(Body, FuzzyText)
+	if root.Scored {
+		e.scores = make([]uint8, box.Len())
+	}
 	return e
 }
 
@@ -237,7 +246,7 @@ func (e *Search) byEntry(ctx context.Context) error {
 			return err
 		}
 		c.entered, c.saved = true, d.SaveDate
-		c.verdict = e.eval(e.root, c)
+		e.settle(c)
 	}
 	return nil
 }
@@ -270,7 +279,7 @@ func (e *Search) byRecord(ctx context.Context) (bool, error) {
 		}
 		c.record = r
 		e.readRecord(c.message.UID, r)
-		if c.verdict = e.eval(e.root, c); c.verdict == unknown {
+		if e.settle(c); c.verdict == unknown {
 			start := len(e.arena)
 			e.arena = append(e.arena, r...)
 			c.record = e.arena[start:len(e.arena):len(e.arena)]

@@ -14,11 +14,12 @@ import (
 type SortKey uint8
 
 const (
-	ByArrival SortKey = iota // internal date
-	BySize                   // octets
-	ByDate                   // sent date; from here on the stored record is needed
-	BySubject                // base subject
-	ByFrom                   // local part of the first address
+	ByArrival   SortKey = iota // internal date
+	BySize                     // octets
+	ByRelevancy                // the score, the highest first; RFC 6203 section 6
+	ByDate                     // sent date; from here on the stored record is needed
+	BySubject                  // base subject
+	ByFrom                     // local part of the first address
 	ByTo
 	ByCc
 	ByDisplayFrom // name of the first address, or the address when it has none
@@ -88,9 +89,13 @@ func (e *Search) sortValues(ctx context.Context, seqs []int, by SortKey, keys *k
 	if by < ByDate {
 		for i, seq := range seqs {
 			m := e.box.At(seq)
-			values[i] = ordered(m.Date)
-			if by == BySize {
+			switch by {
+			case ByArrival:
+				values[i] = ordered(m.Date)
+			case BySize:
 				values[i] = ordered(m.Size)
+			case ByRelevancy:
+				values[i] = uint64(likeSame - e.Score(seq))
 			}
 		}
 		return values, nil
