@@ -272,7 +272,7 @@ func (f *fetcher) recordLines(ctx context.Context) (int, error) {
 			f.gone = true
 			return true
 		}
-		if !r.Valid() {
+		if len(r) == 0 {
 			f.skip(f.seqs[i], errDamagedRecord)
 			return true
 		}
@@ -298,8 +298,8 @@ func (f *fetcher) batchBodies() []store.Body {
 func (f *fetcher) readRecords(ctx context.Context) (int, error) {
 	f.records, f.arena = f.records[:0], f.arena[:0]
 	return f.s.srv.cfg.Store.Records(ctx, f.batchBodies(), func(_ int, r message.Record) bool {
-		if r == nil {
-			f.records = append(f.records, nil)
+		if len(r) == 0 { // there is none, or it is damaged
+			f.records = append(f.records, r)
 			return true
 		}
 		start := len(f.arena)
@@ -318,7 +318,7 @@ func (f *fetcher) message(i, seq int) error {
 			f.gone = true
 			return nil
 		}
-		if !rec.Valid() {
+		if !rec.Valid() { // with its parts
 			return f.skip(seq, errDamagedRecord)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 
 	"tripost/accounts"
 	"tripost/alerts"
+	"tripost/message"
 	"tripost/store"
 	"tripost/store/engine"
 	"tripost/store/storetest"
@@ -217,6 +219,7 @@ func (w *world) open(box string) *store.View {
 //	lock ann                   the account is locked
 //	password ann TEXT          the account gets another password
 //	spoil ann/INBOX 2          what is stored about a message is damaged
+//	spoil ann/INBOX 2 parts    what is stored about its parts is
 //	mend                       what was damaged is whole again, as it must be in the end
 //	forget                     the store forgets what has changed
 //	stop                       the server is told to stop
@@ -279,7 +282,11 @@ func (w *world) do(line string) {
 	case "spoil":
 		n, err := strconv.Atoi(words[2])
 		must(w.t, err)
-		w.spoil(summaryKey(w.open(words[1]).At(n).Body))
+		damage := cutShort
+		if len(words) > 3 {
+			damage = spoiltParts
+		}
+		w.spoil(summaryKey(w.open(words[1]).At(n).Body), damage)
 	case "mend":
 		must(w.t, w.store.Engine().Update(w.ctx, func(tx engine.Tx) error {
 			for key, value := range w.spoiled {
@@ -301,15 +308,29 @@ func (w *world) do(line string) {
 // summaryKey is where the store keeps the summary of a body.
 func summaryKey(b store.Body) []byte { return binary.BigEndian.AppendUint64([]byte{'P'}, uint64(b)) }
 
-// spoil cuts a value of the store short.
-func (w *world) spoil(key []byte) {
+// spoil damages a value of the store.
+func (w *world) spoil(key []byte, damage func([]byte) []byte) {
 	w.t.Helper()
 	must(w.t, w.store.Engine().Update(w.ctx, func(tx engine.Tx) error {
 		value, err := tx.Get(key)
-		w.spoiled[string(key)] = append([]byte(nil), value...)
-		tx.Put(key, append([]byte(nil), value[:1]...))
+		w.spoiled[string(key)] = slices.Clone(value)
+		tx.Put(key, damage(slices.Clone(value)))
 		return err
 	}))
+}
+
+func cutShort(value []byte) []byte { return value[:1] }
+
+// spoiltParts changes an octet of a summary so that nothing but its parts is damaged.
+func spoiltParts(value []byte) []byte {
+	for i, c := range value {
+		value[i] = 0xff
+		if r := message.Record(value); r.ValidTexts() && !r.Valid() {
+			break
+		}
+		value[i] = c
+	}
+	return value
 }
 
 func uids(t testing.TB, words ...string) store.UIDSet {

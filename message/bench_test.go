@@ -90,6 +90,14 @@ func BenchmarkRecord(b *testing.B) {
 			n += len(r.Subject())
 		}
 	})
+	b.Run("Valid", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if !r.Valid() {
+				b.Fatal("not valid")
+			}
+		}
+	})
 	b.Run("Size", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

@@ -152,25 +152,35 @@ func decodeParts(b []byte, found func(*partDecoder) bool) {
 }
 
 // wholeParts reports whether the encoding of the parts is whole. It does not
-// allocate: every summary that is read is asked.
+// allocate, and keeps nothing of what it reads: every summary that is read is asked.
 func wholeParts(b []byte) bool {
-	d := partDecoder{rest: b, ok: true}
-	depth := 0
-	for range d.uvarint() {
-		same, more, ok := d.begin(depth)
-		if !ok {
+	r := Record(b)
+	count, at := r.uvarint(0)
+	if at == 0 {
+		return false
+	}
+	for depth := uint64(0); count > 0 && at < len(b); count-- {
+		var same, more, n uint64
+		if same, at = r.uvarint(at + 1); at == 0 || same > depth {
 			return false
 		}
-		for range more {
-			d.uvarint()
+		if more, at = r.uvarint(at); at == 0 || more > uint64(len(b)-at) {
+			return false
 		}
 		depth = same + more
-		d.finish()
-		if !d.ok {
-			return false
+		for i := range more + 3 { // the path, and three numbers
+			if n, at = r.uvarint(at); at == 0 || i >= more && n > math.MaxInt64/4 {
+				return false
+			}
+		}
+		for range 3 { // texts
+			if n, at = r.uvarint(at); at == 0 || n > uint64(len(b)-at) {
+				return false
+			}
+			at += int(n)
 		}
 	}
-	return d.ok && len(d.rest) == 0
+	return count == 0 && at == len(b)
 }
 
 // Parts returns [Summary.Parts].

@@ -123,7 +123,11 @@ func bit(set bool, b byte) byte {
 }
 
 // Valid reports whether the record is whole and of a version known here.
-func (r Record) Valid() bool {
+func (r Record) Valid() bool { return r.ValidTexts() && wholeParts(r.text(textParts)) }
+
+// ValidTexts is Valid without a look at the parts, for those who read many records
+// and not their parts: [Record.Part] and [Record.Parts] may still miss some.
+func (r Record) ValidTexts() bool {
 	at, lengths, ok := r.layout()
 	for _, n := range lengths {
 		at += n
@@ -131,10 +135,7 @@ func (r Record) Valid() bool {
 	if r.flag(flagFieldNames) {
 		at += fieldNamesSize
 	}
-	if !ok || at != len(r) {
-		return false
-	}
-	return wholeParts(r.text(textParts))
+	return ok && at == len(r)
 }
 
 // uvarint reads the varint at an offset, and returns where it ends, 0 when it is
@@ -177,15 +178,22 @@ func (r Record) layout() (at int, lengths [texts]int, ok bool) {
 		return 0, lengths, false
 	}
 	at = 2
-	for i := range numbers + texts {
-		v, end := r.uvarint(at)
-		if end == 0 || i >= numbers && v > uint64(len(r)) {
+	for range numbers {
+		if _, at = r.uvarint(at); at == 0 {
 			return 0, [texts]int{}, false
 		}
-		at = end
-		if i >= numbers {
-			lengths[i-numbers] = int(v)
+	}
+	for i := range lengths {
+		if at < len(r) && r[at] < 0x80 { // as most are
+			lengths[i] = int(r[at])
+			at++
+			continue
 		}
+		v, end := r.uvarint(at)
+		if end == 0 || v > uint64(len(r)) {
+			return 0, [texts]int{}, false
+		}
+		at, lengths[i] = end, int(v)
 	}
 	return at + digestSize, lengths, at+digestSize <= len(r)
 }

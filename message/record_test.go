@@ -54,6 +54,35 @@ func TestDamagedRecord(t *testing.T) {
 	}
 }
 
+// TestWholeParts compares the look at the parts of a record with reading them, of such
+// as are whole, cut short, or have an octet changed.
+func TestWholeParts(t *testing.T) {
+	t.Parallel()
+	check := func(b []byte) {
+		t.Helper()
+		d := partDecoder{rest: b, ok: true}
+		for n := d.uvarint(); n > 0 && d.ok; n-- {
+			d.next()
+		}
+		if want := d.ok && len(d.rest) == 0; wholeParts(b) != want {
+			t.Errorf("%x is taken for whole: %v", b, !want)
+		}
+	}
+	for _, name := range goldenMails[:8] {
+		whole := appendParts(nil, scan(Limits{}, mail(t, name)).Parts)
+		check(whole)
+		check(append(slices.Clone(whole), 0))
+		for i := range whole {
+			check(whole[:i:i])
+			for _, c := range []byte{0, 1, 2, 0x7f, 0x80, 0xff} {
+				b := slices.Clone(whole)
+				b[i] = c
+				check(b)
+			}
+		}
+	}
+}
+
 func FuzzRecord(f *testing.F) {
 	for _, name := range goldenMails[:8] {
 		f.Add(scan(Limits{}, mail(f, name)).Append(nil))

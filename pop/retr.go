@@ -131,7 +131,7 @@ func (s *session) needsDots(ctx context.Context, m *openMessage) bool {
 	}
 	dots := true
 	_, err := s.Store.Records(ctx, []store.Body{m.Body}, func(_ int, r message.Record) bool {
-		dots = !r.Valid() || r.Dots()
+		dots = !r.ValidTexts() || r.Dots()
 		return true
 	})
 	return err != nil || dots

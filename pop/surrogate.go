@@ -33,7 +33,9 @@ const convertedHeaders = 4
 func (s *session) surrogateOf(ctx context.Context, b store.Body, text io.ReaderAt) (surrogate, error) {
 	var parts []message.Part
 	_, err := s.Store.Records(ctx, []store.Body{b}, func(_ int, r message.Record) bool {
-		parts = r.Parts()
+		if r.Valid() {
+			parts = r.Parts()
+		}
 		return true
 	})
 	if err != nil {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"tripost/message"
@@ -15,10 +14,6 @@ func readSummary(r engine.Reader, b Body) (message.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return checkSummary(b, value)
-}
-
-func checkSummary(b Body, value []byte) (message.Record, error) {
 	if value == nil {
 		return nil, fmt.Errorf("summary of body %d: %w", b, engine.ErrNoBlob)
 	}
@@ -32,8 +27,9 @@ func checkSummary(b Body, value []byte) (message.Record, error) {
 // Records reads the stored summaries of bodies in one transaction, and calls fn
 // with each in the order given. A body that is no longer there gives a nil
 // record, one whose summary is damaged an empty one, which is not Valid, so that
-// the others can be read all the same. fn must not wait for the network, and must not keep the record; false
-// stops. It returns how many bodies fn was called for.
+// the others can be read all the same. Their parts are not looked at: who reads the
+// parts asks [message.Record.Valid] first. fn must not wait for the network, and must
+// not keep the record; false stops. It returns how many bodies fn was called for.
 func (s *Store) Records(ctx context.Context, bodies []Body, fn func(i int, r message.Record) bool) (n int, err error) {
 	err = s.engine.View(ctx, func(r engine.Reader) error {
 		n, err = readSummaries(ctx, r, bodies, fn)
@@ -93,16 +89,20 @@ func denseBodies(bodies []Body) int {
 
 // readOneSummary gives one summary, looked up by itself.
 func readOneSummary(r engine.Reader, bodies []Body, give func(message.Record) bool) error {
-	rec, err := readSummary(r, bodies[0])
-	switch {
-	case errors.Is(err, engine.ErrDamaged):
-		give(message.Record{})
-	case err == nil || errors.Is(err, engine.ErrNoBlob):
-		give(rec)
-	default:
-		return err
+	value, err := r.Get(summaryKey(bodies[0]))
+	if err == nil {
+		give(givenRecord(value))
 	}
-	return nil
+	return err
+}
+
+// givenRecord is what [Store.Records] gives for a value.
+func givenRecord(value []byte) message.Record {
+	r := message.Record(value)
+	if value != nil && !r.ValidTexts() {
+		return message.Record{}
+	}
+	return r
 }
 
 // readSummaryRange gives summaries that lie close together, read as one range.
@@ -122,11 +122,7 @@ func readSummaryRange(r engine.Reader, bodies []Body, give func(message.Record) 
 		if b != bodies[0] {
 			continue
 		}
-		rec, err := checkSummary(b, item.Value)
-		if err != nil {
-			rec = message.Record{}
-		}
-		if !give(rec) || len(bodies) == 1 {
+		if !give(givenRecord(item.Value)) || len(bodies) == 1 {
 			return nil
 		}
 		bodies = bodies[1:]

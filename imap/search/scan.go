@@ -181,6 +181,9 @@ func (s *scanner) shrink() {
 
 // message looks through one message.
 func (s *scanner) message(ctx context.Context, e *Search, c *candidate, body engine.Body) error {
+	if e.texts && !c.record.Valid() { // its parts are not
+		return errDamagedRecord
+	}
 	s.keys, s.search, s.body, s.whole = e.keys, e.fields, body, s.whole[:0]
 	size := body.Size()
 	if !e.texts {
