@@ -29,11 +29,11 @@ bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
 	$(GO) run ./e2e/load -binary bin/tripost
 
-# The built binary beside Dovecot and Postfix, where their packages are
-# installed and this is root; brings docs/performance.md up to date. RUNS are
+# The built binary beside Dovecot, Cyrus and Postfix, where their packages are
+# installed (Cyrus also: unpacked in /opt/cyrus) and this is root; brings docs/performance.md up to date. RUNS are
 # those of e2e/load, growth among them.
 SECONDS ?= 2
-RUNS ?= receive,pop,imap,send,smtp,idle,push,memory
+RUNS ?= receive,syncs,pop,imap,send,smtp,idle,push,memory
 compare: build
 	$(GO) run ./e2e/load -binary bin/tripost -run $(RUNS) -seconds $(SECONDS) -connections 5000 -report docs/performance.md
 

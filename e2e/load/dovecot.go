@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -135,17 +134,7 @@ func (d *dovecot) launch(ctx context.Context) error {
 	if err := d.cmd.Start(); err != nil {
 		return err
 	}
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		conn, err := net.Dial("tcp", d.addr)
-		if err == nil {
-			return conn.Close()
-		}
-		if ctx.Err() != nil || time.Now().After(deadline) {
-			return errors.New("it does not answer")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	return answers(ctx, d.addr)
 }
 
 // fill writes the mailboxes as maildirs, and has Dovecot import the others from
@@ -209,39 +198,3 @@ func (d *dovecot) stop() {
 
 // cpu returns the CPU time of all its processes, those that have ended included.
 func (d *dovecot) cpu() (time.Duration, error) { return familyCPU(d.cmd.Process.Pid) }
-
-// familyCPU returns the CPU time of a process and its children, those that have
-// ended included.
-func familyCPU(pid int) (time.Duration, error) {
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		return 0, err
-	}
-	master := strconv.Itoa(pid)
-	var ticks int64
-	for _, path := range stats {
-		stat, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended
-		}
-		head, rest, _ := strings.Cut(string(stat), ") ")
-		f := strings.Fields(rest)
-		pid, _, _ := strings.Cut(head, " ")
-		if len(f) < 15 || pid != master && f[1] != master {
-			continue
-		}
-		last := 13 // user and system time
-		if pid == master {
-			last = 15 // and those of its children that have ended
-		}
-		for _, v := range f[11:last] {
-			n, err := strconv.ParseInt(v, 10, 64)
-			if err != nil {
-				return 0, err
-			}
-			ticks += n
-		}
-	}
-	const tick = 10 * time.Millisecond // USER_HZ is 100 on Linux
-	return time.Duration(ticks) * tick, nil
-}

@@ -23,8 +23,8 @@ type imapMeasure struct {
 	run  func(s *popServer, box int, d time.Duration) (popResult, error)
 }
 
-// imaps measures the IMAP module, and Dovecot's beside it where its package is
-// installed and this is root: the same messages, the same client, in turns.
+// imaps measures the IMAP module, and those of Dovecot and Cyrus beside it where
+// they are there and this is root: the same messages, the same client, in turns.
 func imaps(ctx context.Context, t *target) error {
 	boxes := imapBoxes()
 	measures := imapMeasures(t.match)
@@ -39,17 +39,12 @@ func imaps(ctx context.Context, t *target) error {
 			return err
 		}
 	}
-	servers := []*popServer{{name: "tripost", addr: t.imap, user: user, cpu: t.cpu}}
-	d, err := startDovecot(ctx, "imap", boxes)
-	switch {
-	case errors.Is(err, errNoDovecot):
-		fmt.Printf("imap: %v: it is not measured\n", err)
-	case err != nil:
+	others, stop, err := besides(ctx, "imap", boxes)
+	if err != nil {
 		return err
-	default:
-		defer d.stop()
-		servers = append(servers, d.servers()...)
 	}
+	defer stop()
+	servers := append([]*popServer{{name: "tripost", addr: t.imap, user: user, cpu: t.cpu}}, others...)
 	for _, s := range servers {
 		for i, b := range boxes {
 			if err := s.markUnseen(i, b.messages); err != nil {

@@ -13,8 +13,9 @@ type section struct{ run, title, text string }
 // sections are those of the page, in its order.
 func sections() []section {
 	return []section{
-		{"receive", "Receiving", "Mail comes in by SMTP and is acknowledged; it is durable then, and can be read. Beside us Postfix hands it to Dovecot by LMTP, and the rate is that of mail which can be read."},
-		{"pop", "POP", "The same messages and the same client for all. Dovecot keeps them in maildir and in sdbox."},
+		{"receive", "Receiving", "Mail comes in by SMTP and is acknowledged; it is durable then, and can be read. Beside us Postfix hands it to Dovecot and to Cyrus by LMTP, and the rate is that of mail which can be read."},
+		{"syncs", "Syncs", "Calls of fsync, fdatasync and the like for each message, counted from outside by strace; the fewer the better, and with none nothing would be durable. Ours have those of a start and a stop among them. The ratio is the least of the others' to ours."},
+		{"pop", "POP", "The same messages and the same client for all. Dovecot keeps them in maildir and in sdbox. Cyrus opens a mailbox for one POP session at a time, so there are no figures of it with several; its RETR is slow one by one because its process waits, not because it works."},
 		{"imap", "IMAP", "As for POP. Flags are durable here before the answer; Dovecot, as shipped, does not sync them."},
 		{"send", "Queue and sending", "Messages for other hosts, to a sink on the same machine that takes all of them. Postfix does the same with its package's settings and as many connections."},
 		{"smtp", "Deliveries", "SMTP to random accounts of 200, each message durable before its reply."},
@@ -36,8 +37,9 @@ from the figures in performance.json; a run that is repeated replaces its sectio
 
 Clients and servers share the machine over loopback, without TLS, so a rate is what both together reach, and
 figures vary by a third from run to run, and more where the load before it says that the machine had other work; ratios less, for the servers take turns within each figure, and the better of two turns counts. A
-ratio is our rate to that of the best of the others. CPU is the server's for one message, session or command, as a share of the
-least that any of the others needs. The other servers run as their packages ship them, with their syncs, on scratch directories.
+ratio is our rate to that of the best of the others; where a cell is empty, the server was not there to be measured, or does not do such a thing. CPU is the server's for one message, session or command, as a share of the
+least that any of the others needs. The other servers run as Debian ships them, with their syncs, on scratch directories, and without the cost of checking passwords. Debian's package
+of Cyrus cannot be installed beside Dovecot's; it is measured as well when it, and the libraries that it needs, are unpacked (` + "`dpkg-deb -x`" + `) in /opt/cyrus.
 
 `)
 	if r.compared() {

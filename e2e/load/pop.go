@@ -21,6 +21,9 @@ type popServer struct {
 	addr string
 	user func(box int) string // whose INBOX is one of the boxes below
 	cpu  func() (time.Duration, error)
+	// exclusive: it opens a mailbox for one POP session at a time, as RFC 1939
+	// section 4 has it.
+	exclusive bool
 }
 
 // popBox is a mailbox for the POP runs: so many messages of so many octets.
@@ -36,6 +39,7 @@ type popMeasure struct {
 	name  string
 	box   int
 	large bool // beside a plain copy of as many octets
+	many  bool // sessions of one mailbox
 	run   func(s *popServer, box int, d time.Duration) (popResult, error)
 }
 
@@ -51,8 +55,8 @@ func (r popResult) rate() float64 { return float64(r.done) / r.took.Seconds() }
 func (r popResult) mbs() float64  { return float64(r.octets) / r.took.Seconds() / 1e6 }
 func (r popResult) each() float64 { return float64(r.cpu.Microseconds()) / float64(max(r.done, 1)) }
 
-// pops measures the POP module, and Dovecot's beside it where its package is
-// installed and this is root: the same messages, the same client, in turns.
+// pops measures the POP module, and those of Dovecot and Cyrus beside it where
+// they are there and this is root: the same messages, the same client, in turns.
 func pops(ctx context.Context, t *target) error {
 	if err := t.addAccounts(ctx, len(popBoxes())); err != nil {
 		return err
@@ -68,17 +72,12 @@ func pops(ctx context.Context, t *target) error {
 			return err
 		}
 	}
-	servers := []*popServer{{name: "tripost", addr: t.pop, user: user, cpu: t.cpu}}
-	d, err := startDovecot(ctx, "pop3", boxes)
-	switch {
-	case errors.Is(err, errNoDovecot):
-		fmt.Printf("pop: %v: it is not measured\n", err)
-	case err != nil:
+	others, stop, err := besides(ctx, "pop3", boxes)
+	if err != nil {
 		return err
-	default:
-		defer d.stop()
-		servers = append(servers, d.servers()...)
 	}
+	defer stop()
+	servers := append([]*popServer{{name: "tripost", addr: t.pop, user: user, cpu: t.cpu}}, others...)
 	for _, m := range measures {
 		if err := compare(m, servers, t.asked); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
@@ -101,17 +100,17 @@ func popMeasures(match string) []popMeasure {
 		return func(s *popServer, box int, d time.Duration) (popResult, error) { return s.listings(box, command, d) }
 	}
 	all := []popMeasure{
-		{"sign-in, STAT, QUIT of 2,000 messages", 0, false, sessions(1)},
-		{"sign-in, STAT, QUIT, 10 at once", 0, false, sessions(10)},
-		{"sign-in, STAT, QUIT of 100,000 messages", 3, false, sessions(1)},
-		{"LIST of 100,000 messages", 3, false, listing("LIST")},
-		{"UIDL of 100,000 messages", 3, false, listing("UIDL")},
-		{"RETR of 4 KB, 1 connection, one by one", 0, false, retr(1, false)},
-		{"RETR of 4 KB, 10 connections, one by one", 0, false, retr(10, false)},
-		{"RETR of 4 KB, 1 connection, pipelined", 0, false, retr(1, true)},
-		{"RETR of 4 KB, 10 connections, pipelined", 0, false, retr(10, true)},
-		{"RETR of 1 MB, 1 connection", 1, true, retr(1, false)},
-		{"RETR of 10 MB, 1 connection", 2, true, retr(1, false)},
+		{"sign-in, STAT, QUIT of 2,000 messages", 0, false, false, sessions(1)},
+		{"sign-in, STAT, QUIT, 10 at once", 0, false, true, sessions(10)},
+		{"sign-in, STAT, QUIT of 100,000 messages", 3, false, false, sessions(1)},
+		{"LIST of 100,000 messages", 3, false, false, listing("LIST")},
+		{"UIDL of 100,000 messages", 3, false, false, listing("UIDL")},
+		{"RETR of 4 KB, 1 connection, one by one", 0, false, false, retr(1, false)},
+		{"RETR of 4 KB, 10 connections, one by one", 0, false, true, retr(10, false)},
+		{"RETR of 4 KB, 1 connection, pipelined", 0, false, false, retr(1, true)},
+		{"RETR of 4 KB, 10 connections, pipelined", 0, false, true, retr(10, true)},
+		{"RETR of 1 MB, 1 connection", 1, true, false, retr(1, false)},
+		{"RETR of 10 MB, 1 connection", 2, true, false, retr(1, false)},
 	}
 	return slices.DeleteFunc(all, func(m popMeasure) bool { return !strings.Contains(m.name, match) })
 }
@@ -135,6 +134,9 @@ func compare(m popMeasure, servers []*popServer, a asked) error {
 			most = max(most, mbs)
 		}
 		for i, s := range servers {
+			if m.many && s.exclusive {
+				continue
+			}
 			r, err := m.run(s, m.box, a.length/2)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
@@ -145,6 +147,9 @@ func compare(m popMeasure, servers []*popServer, a asked) error {
 		}
 	}
 	for i, r := range best {
+		if r.done == 0 {
+			continue
+		}
 		fmt.Printf("pop: %-42s %-16s %9.0f/s %7.0f MB/s %8.0f us of CPU each", m.name, servers[i].name, r.rate(), r.mbs(), r.each())
 		if m.large {
 			fmt.Printf("; %.0f %% of a plain copy", r.mbs()/most*100)
@@ -161,11 +166,13 @@ func compare(m popMeasure, servers []*popServer, a asked) error {
 	return plain.stop()
 }
 
-// values returns what each server did, for the report.
+// values returns what each server did that was asked, for the report.
 func values(servers []*popServer, results []popResult) []value {
 	var list []value
 	for i, r := range results {
-		list = append(list, value{servers[i].name, r.rate(), r.each()})
+		if r.done > 0 {
+			list = append(list, value{servers[i].name, r.rate(), r.each()})
+		}
 	}
 	return list
 }
@@ -253,6 +260,9 @@ func (s *popServer) retrieve(box, connections int, pipelined bool, d time.Durati
 			return popResult{}, err
 		}
 		defer c.nc.Close()
+		if err := c.readSizes(); err != nil {
+			return popResult{}, err
+		}
 		clients[i] = c
 	}
 	messages := popBoxes()[box].messages
@@ -278,16 +288,30 @@ func (s *popServer) retrieve(box, connections int, pipelined bool, d time.Durati
 
 // popClient is just enough of a client to time a server.
 type popClient struct {
-	nc net.Conn
-	r  *bufio.Reader
+	nc    net.Conn
+	r     *bufio.Reader
+	sizes []int // of the messages that it retrieves
 }
 
+// signIn opens a mailbox. A server that opens it for one session at a time may
+// not have noticed yet that the last one has ended.
 func (s *popServer) signIn(box int) (*popClient, error) {
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		c, err := s.trySignIn(box)
+		if err == nil || !s.exclusive || !strings.Contains(err.Error(), "[IN-USE]") || time.Now().After(deadline) {
+			return c, err
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (s *popServer) trySignIn(box int) (*popClient, error) {
 	nc, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		return nil, err
 	}
-	c := &popClient{nc, bufio.NewReaderSize(nc, 256<<10)}
+	c := &popClient{nc: nc, r: bufio.NewReaderSize(nc, 256<<10)}
 	_, err = c.reply()
 	for _, command := range []string{"USER " + s.user(box), "PASS " + password} {
 		if err == nil {
@@ -346,41 +370,54 @@ func (c *popClient) retrieve(n int, pipelined bool, until time.Time) (done, octe
 			commands = strconv.AppendInt(commands, int64(1+(next+i)%n), 10)
 			commands = append(commands, "\r\n"...)
 		}
-		next = (next + depth) % n
 		if _, err := c.nc.Write(commands); err != nil {
 			return done, octets, err
 		}
-		for range depth {
-			size, err := c.message()
-			if err != nil {
+		for i := range depth {
+			size := c.sizes[(next+i)%n]
+			if err := c.message(size); err != nil {
 				return done, octets, err
 			}
 			done++
-			octets += size
+			octets += int64(size)
 		}
+		next = (next + depth) % n
 	}
 	return done, octets, nil
 }
 
-// message reads the reply to RETR. The messages of the run have no dots to be
-// stuffed, so the size tells where it ends.
-func (c *popClient) message() (int64, error) {
-	line, err := c.reply()
-	if err != nil {
-		return 0, err
+// readSizes asks for the size of each message.
+func (c *popClient) readSizes() error {
+	if _, err := c.do("LIST"); err != nil {
+		return err
 	}
-	var size int
-	if _, err := fmt.Sscanf(line, "+OK %d", &size); err != nil {
-		return 0, fmt.Errorf("%q: %w", line, err)
+	for {
+		line, err := c.r.ReadString('\n')
+		if err != nil || line == ".\r\n" {
+			return err
+		}
+		var number, size int
+		if _, err := fmt.Sscanf(line, "%d %d", &number, &size); err != nil {
+			return fmt.Errorf("LIST: %q: %w", line, err)
+		}
+		c.sizes = append(c.sizes, size)
+	}
+}
+
+// message reads the reply to RETR of a message of so many octets, which has no
+// dots to be stuffed.
+func (c *popClient) message(size int) error {
+	if _, err := c.reply(); err != nil {
+		return err
 	}
 	if _, err := c.r.Discard(size); err != nil {
-		return 0, err
+		return err
 	}
 	end, err := c.r.ReadString('\n')
 	if err == nil && end != ".\r\n" {
 		err = fmt.Errorf("a message of %d octets ends with %q", size, end)
 	}
-	return int64(size), err
+	return err
 }
 
 // plainCopy is what the machine can do at most: the same client reads octets

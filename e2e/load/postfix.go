@@ -165,15 +165,20 @@ func (p *postfix) run(name string, args ...string) error {
 
 // cpu returns the CPU time of all its processes.
 func (p *postfix) cpu() (time.Duration, error) {
-	text, err := os.ReadFile(filepath.Join(p.dir, "queue", "pid", "master.pid"))
-	if err != nil {
-		return 0, err
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	pid, err := p.master()
 	if err != nil {
 		return 0, err
 	}
 	return familyCPU(pid)
+}
+
+// master returns the process that started all others.
+func (p *postfix) master() (int, error) {
+	text, err := os.ReadFile(filepath.Join(p.dir, "queue", "pid", "master.pid"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
 }
 
 func (p *postfix) stop() {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"time"
 )
@@ -19,6 +17,7 @@ type receiver struct {
 	mailer
 	delivered func() (int, error) // messages that can be read now, of all accounts
 	cpu       func() (time.Duration, error)
+	masters   func() ([]int, error) // the processes that started all others; nil: not known
 }
 
 // received is what one run saw.
@@ -33,8 +32,8 @@ func (r received) rate() float64 { return float64(r.messages) / r.readable.Secon
 func (r received) each() float64 { return float64(r.cpu.Microseconds()) / float64(max(r.messages, 1)) }
 
 // receiving measures how fast mail comes in that its readers can read: this
-// server, Dovecot's LMTP, and Postfix in front of that, in turns, each durable
-// before it acknowledges.
+// server, the LMTP of Dovecot and of Cyrus, and Postfix in front of these, in
+// turns, each durable before it acknowledges.
 func receiving(ctx context.Context, t *target) error {
 	if err := t.addAccounts(ctx, receivers); err != nil {
 		return err
@@ -43,24 +42,12 @@ func receiving(ctx context.Context, t *target) error {
 		name: "tripost", mailer: mailer{addr: t.smtp, domain: domain, accounts: receivers},
 		delivered: t.messages, cpu: t.cpu,
 	}}
-	d, err := startDovecot(ctx, "lmtp", nil)
-	switch {
-	case errors.Is(err, errNoDovecot):
-		fmt.Printf("receive: %v: it is not measured\n", err)
-	case err != nil:
+	others, stop, err := receiversBeside(ctx, "receive")
+	if err != nil {
 		return err
-	default:
-		defer d.stop()
-		servers = append(servers, d.receivers()...)
-		p, err := postfixBefore(d)
-		if err != nil {
-			return err
-		}
-		if p != nil {
-			defer p.stop()
-			servers = append(servers, p.receivers(d)...)
-		}
 	}
+	defer stop()
+	servers = append(servers, others...)
 	for _, s := range []shape{
 		{4096, 1, 1}, {4096, 1, 20}, {4096, 1, 100}, {1 << 20, 1, 1}, {1 << 20, 1, 20}, {4096, 50, 1}, {4096, 50, 20},
 	} {
@@ -187,41 +174,8 @@ func (d *dovecot) receivers() []*receiver {
 			mailer:    mailer{addr: d.addr, lmtp: true, domain: format + ".test", accounts: receivers},
 			delivered: func() (int, error) { return d.delivered(format) },
 			cpu:       d.cpu,
+			masters:   func() ([]int, error) { return []int{d.cmd.Process.Pid}, nil },
 		})
-	}
-	return list
-}
-
-// postfixBefore starts a Postfix that hands what comes to a Dovecot; nil: it is
-// not installed.
-func postfixBefore(d *dovecot) (*postfix, error) {
-	if _, err := exec.LookPath("postfix"); err != nil || os.Getuid() != 0 {
-		fmt.Println("receive: Postfix is not installed: it is not measured")
-		return nil, nil
-	}
-	var domains []string
-	for _, format := range dovecotFormats() {
-		domains = append(domains, format+".test")
-	}
-	return startPostfix(fmt.Sprintf(`mydestination =
-virtual_mailbox_domains = %s
-virtual_transport = lmtp:inet:%s
-smtpd_relay_restrictions = reject_unauth_destination
-in_flow_delay = 0
-`, strings.Join(domains, ", "), d.addr))
-}
-
-// receivers returns the Postfix before a Dovecot, once for each format of that.
-func (p *postfix) receivers(d *dovecot) []*receiver {
-	list := d.receivers()
-	for _, r := range list {
-		r.name = "postfix, " + r.name
-		r.addr, r.lmtp = p.addr, false
-		r.cpu = func() (time.Duration, error) {
-			one, err1 := p.cpu()
-			other, err2 := d.cpu()
-			return one + other, errors.Join(err1, err2)
-		}
 	}
 	return list
 }

@@ -33,8 +33,9 @@ type result struct {
 // figure is one thing that was measured.
 type figure struct {
 	What   string  `json:"what"`
-	Unit   string  `json:"unit"`   // of the values' Amount
-	Values []value `json:"values"` // ours first
+	Unit   string  `json:"unit"`           // of the values' Amount
+	Values []value `json:"values"`         // ours first
+	Less   bool    `json:"less,omitempty"` // is better
 }
 
 // value is what one server did.
@@ -80,7 +81,13 @@ func (r *report) begin(name string, now time.Time, length time.Duration, version
 // add notes a figure of the run that is under way.
 func (r *report) add(what, unit string, values ...value) {
 	r.Results[r.name] = r.current
-	r.current.Figures = append(r.current.Figures, figure{what, unit, values})
+	r.current.Figures = append(r.current.Figures, figure{What: what, Unit: unit, Values: values})
+}
+
+// addLess notes a figure of which less is better.
+func (r *report) addLess(what, unit string, values ...value) {
+	r.add(what, unit, values...)
+	r.current.Figures[len(r.current.Figures)-1].Less = true
 }
 
 // alone notes a figure that is ours alone.
@@ -111,20 +118,25 @@ func (r *report) write(page string) error {
 	return err
 }
 
-// best returns which of the other servers did most, nil where there are none.
+// best returns which of the other servers did best, nil where there are none.
 func (f figure) best() *value {
 	var best *value
 	for i := range f.Values {
-		if i > 0 && (best == nil || f.Values[i].Amount > best.Amount) {
+		if i > 0 && (best == nil || f.Values[i].Amount > best.Amount != f.Less) {
 			best = &f.Values[i]
 		}
 	}
 	return best
 }
 
-// ratio returns how often ours is the best of the others, 0 where there are none.
+// ratio returns how often ours is the best of the others, and of what is better
+// when it is less how often that is ours; 0 where there are none.
 func (f figure) ratio() float64 {
-	if b := f.best(); b != nil && b.Amount > 0 {
+	b := f.best()
+	if b != nil && f.Less && f.Values[0].Amount > 0 {
+		return b.Amount / f.Values[0].Amount
+	}
+	if b != nil && b.Amount > 0 {
 		return f.Values[0].Amount / b.Amount
 	}
 	return 0

@@ -157,3 +157,10 @@ func TestGrowthTable(t *testing.T) {
 		}
 	}
 }
+
+func TestLessIsBetter(t *testing.T) {
+	f := figure{Less: true, Values: []value{{Server: "tripost", Amount: 0.5}, {Server: "one", Amount: 10}, {Server: "another", Amount: 2}}}
+	if best, ratio := f.best(), f.ratio(); best.Server != "another" || ratio != 4 {
+		t.Errorf("best %v, ratio %v; want another, 4", best, ratio)
+	}
+}

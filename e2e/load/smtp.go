@@ -8,11 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -113,7 +108,7 @@ func (m mailer) deliverOne(ctx context.Context, s shape, r *rand.Rand, until tim
 	if err := errors.Join(c.expect("220"), c.say(hello, "250")); err != nil {
 		return 0, err
 	}
-	data := append(mail(1, s.octets), ".\r\n"...)
+	before, after, _ := bytes.Cut(append(mail(1, s.octets), ".\r\n"...), []byte("Message-ID: <"))
 	for time.Now().Before(until) && ctx.Err() == nil {
 		if err := c.say("MAIL FROM:<sender@elsewhere.test>\r\n", "250"); err != nil {
 			return n, err
@@ -127,6 +122,8 @@ func (m mailer) deliverOne(ctx context.Context, s shape, r *rand.Rand, until tim
 		if err := c.say("DATA\r\n", "354"); err != nil {
 			return n, err
 		}
+		// Each has an identifier of its own: Cyrus keeps a message once.
+		data := fmt.Appendf(nil, "%sMessage-ID: <%x.%x.%s", before, until.UnixNano(), r.Uint64(), after)
 		if err := c.say(string(data), "250"); err != nil {
 			return n, err
 		}
@@ -168,66 +165,4 @@ func (c lineClient) expect(want string) error {
 			return nil
 		}
 	}
-}
-
-// syncsPerMessage counts system calls from outside, with strace, so that the
-// store's own count is not taken at its word.
-func syncsPerMessage(ctx context.Context, t *target) error {
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		fmt.Println("syncs: strace is not installed: left out")
-		return nil
-	}
-	if err := t.addAccounts(ctx, 20); err != nil {
-		return err
-	}
-	for _, conns := range []int{1, 20, 100} {
-		if err := t.syncsAt(ctx, strace, conns); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// syncsAt runs the server under strace, which then stops it at nothing but the
-// calls that are counted: attached later it would stop at every one.
-func (t *target) syncsAt(ctx context.Context, strace string, conns int) error {
-	file := filepath.Join(t.dir, "strace")
-	t.under = []string{strace, "--seccomp-bpf", "-f", "-c", "-e", "trace=fsync,fdatasync,sync_file_range,msync", "-o", file}
-	if err := t.restart(ctx); err != nil {
-		return err
-	}
-	n, _, err := t.deliver(ctx, shape{4096, 1, conns}, t.length)
-	if err != nil {
-		return err
-	}
-	t.under = nil
-	if err := t.restart(ctx); err != nil { // strace writes its table at the end
-		return err
-	}
-	syncs, err := straceCalls(file)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("syncs: %3d connections: %d messages, %d syncs seen by strace, starting and stopping included: %.3f a message\n", conns, n, syncs, float64(syncs)/float64(n))
-	return nil
-}
-
-// straceCalls adds up the calls column of strace -c.
-func straceCalls(file string) (total int, err error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		f := strings.Fields(line)
-		if len(f) >= 5 && (strings.HasSuffix(f[len(f)-1], "sync") || f[len(f)-1] == "sync_file_range") {
-			n, err := strconv.Atoi(f[3])
-			if err != nil {
-				return 0, err
-			}
-			total += n
-		}
-	}
-	return total, nil
 }
