@@ -125,3 +125,13 @@ func (e bodyEntry) footprint() int64 {
 	}
 	return recordHeaderSize + e.length
 }
+
+// live is what the blob adds to what is live where it lies, with sign -1 what it takes
+// along when it goes.
+func (e bodyEntry) live(sign int64) liveChange {
+	c := liveChange{segment: e.segment, octets: sign * e.footprint()}
+	if e.segment == 0 {
+		c.blobs = sign
+	}
+	return c
+}

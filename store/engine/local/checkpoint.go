@@ -11,8 +11,9 @@ import (
 
 // frozen is an overlay on its way into the index.
 type frozen struct {
-	root *node
-	upTo checkpoint
+	root  *node
+	upTo  checkpoint
+	tally *tally // as of upTo; nil: not known
 }
 
 // checkpoints is the state of writing overlays to the index.
@@ -21,6 +22,7 @@ type checkpoints struct {
 	due        chan struct{}
 	written    chan struct{} // one send after each attempt, for a waiting committer
 	suspect    bool          // a commit of the index failed: guarded by mu
+	tallied    bool          // the last overlay that was frozen has a tally: guarded by Engine.mu
 	oldIndexes sync.WaitGroup
 
 	posMu sync.Mutex
@@ -76,10 +78,12 @@ func (c *committer) freeze() bool {
 	if c.journal.tail != nil {
 		return true // the index must not be ahead of the journal
 	}
-	if c.published == nil && e.end.segment == e.checkpoints.covered().segment {
+	t := e.segments.tallied(e.end)
+	if c.published == nil && e.end.segment == e.checkpoints.covered().segment && (e.checkpoints.tallied || t == nil) {
 		return true
 	}
-	e.frozen = &frozen{root: c.published, upTo: checkpoint{e.end, e.nextBlob.Load()}}
+	e.frozen = &frozen{root: c.published, upTo: checkpoint{e.end, e.nextBlob.Load()}, tally: t}
+	e.checkpoints.tallied = t != nil
 	c.tree.restore(nil)
 	c.published, e.active = nil, nil
 	c.arena, c.since = arena{}, 0
@@ -136,7 +140,7 @@ func (e *Engine) writeFrozen() error {
 		x = e.index
 	}
 	e.syncs.Add(2)
-	if err := x.write(e.o.FS, f.root, f.upTo); err != nil {
+	if err := x.write(e.o.FS, f); err != nil {
 		e.suspectIndex()
 		return e.failIndex(fmt.Errorf("writing to index %q: %w", x.name, err))
 	}

@@ -3,6 +3,7 @@ package local
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,8 +20,8 @@ const compactNow = 0.9
 var errUnsure = fmt.Errorf("%w: the body map has entries that make no sense, so no file can be removed", engine.ErrDamaged)
 
 // Compact gives back the space of dropped blobs, as fast as it can; see
-// [engine.Engine]. It fails with [engine.ErrDamaged] when opening found that the
-// body map is damaged.
+// [engine.Engine]. It fails with [engine.ErrDamaged] when the body map is damaged, as
+// far as is known or seen while it is read.
 func (e *Engine) Compact(ctx context.Context) (int64, error) {
 	if err := e.running.enter(); err != nil {
 		return 0, err
@@ -46,7 +47,11 @@ func (e *Engine) copyForSpace(ctx context.Context) error {
 	if e.o.CopyIndex < 0 {
 		return nil
 	}
-	if err := e.copyAtOnce(ctx); err != nil && ctx.Err() == nil {
+	err := e.copyAtOnce(ctx)
+	if errors.Is(err, errUnsure) {
+		return err
+	}
+	if err != nil && ctx.Err() == nil {
 		e.o.Logf(3, fmt.Sprintf("copying the index: %v", err))
 	}
 	return ctx.Err()
@@ -66,7 +71,7 @@ func (e *Engine) compactLoop(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if e.readOnly() != nil {
+		if e.readOnly() != nil || e.segments.doubted() {
 			continue
 		}
 		if err := e.compact(ctx, e.o.CompactBelow, e.o.CompactRate); err != nil && ctx.Err() == nil {
@@ -183,7 +188,7 @@ func (e *Engine) bodiesIn(ctx context.Context, segments map[uint64]bool) ([]move
 			return nil, err
 		}
 		err = guarded(indexName, func() (err error) {
-			moves, from, err = l.appendMoves(moves, from, segments)
+			moves, from, err = e.appendMoves(moves, &l, from, segments)
 			return err
 		})
 		_ = l.tx.Rollback()
@@ -199,7 +204,7 @@ func (e *Engine) bodiesIn(ctx context.Context, segments map[uint64]bool) ([]move
 
 // appendMoves reads one piece of the body map and returns where the next one
 // begins, nil at the end.
-func (l *layers) appendMoves(moves []move, from []byte, segments map[uint64]bool) ([]move, []byte, error) {
+func (e *Engine) appendMoves(moves []move, l *layers, from []byte, segments map[uint64]bool) ([]move, []byte, error) {
 	const piece = 4096
 	seen := 0
 	for it, err := range l.forward(from, bodyEnd) {
@@ -209,9 +214,11 @@ func (l *layers) appendMoves(moves []move, from []byte, segments map[uint64]bool
 		if seen++; seen > piece {
 			return moves, slices.Clone(it.Key), nil
 		}
-		b, ok := blobOfKey(it.Key)
-		entry, err := parseBodyEntry(it.Value)
-		if ok && err == nil && segments[entry.segment] {
+		b, entry, err := e.sensibleEntry(it)
+		if err != nil {
+			return moves, nil, err
+		}
+		if segments[entry.segment] {
 			moves = append(moves, move{b, entry})
 		}
 	}

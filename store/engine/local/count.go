@@ -2,6 +2,7 @@ package local
 
 import (
 	"fmt"
+	"maps"
 
 	"tripost/store/engine"
 )
@@ -12,7 +13,7 @@ type bodyCount struct {
 	faulty  int // entries that make no sense
 }
 
-// bodyCounter reads the body map once.
+// bodyCounter learns what is live.
 type bodyCounter struct {
 	e       *Engine
 	files   map[engine.Blob]bool // in large/, and named by no entry so far
@@ -21,12 +22,13 @@ type bodyCounter struct {
 }
 
 // countBodies learns at opening what of each segment is live, and removes the
-// body files that no blob has.
+// body files that no blob has. The index says it in its tally, as of its position; where
+// that is missing or does not fit, the body map is read as a whole.
 //
 // An entry that makes no sense may be the only one that says why a file is
 // needed, and which one that is cannot be known: then no file is removed, now or
 // later in this run.
-func (e *Engine) countBodies() (bodyCount, error) {
+func (e *Engine) countBodies(at position) (bodyCount, error) {
 	files, err := e.largeOnDisk()
 	if err != nil {
 		return bodyCount{}, err
@@ -36,12 +38,15 @@ func (e *Engine) countBodies() (bodyCount, error) {
 		return bodyCount{}, err
 	}
 	defer l.tx.Rollback()
-	c := &bodyCounter{e: e, files: files}
-	for it, err := range l.forward(bodyFirst, bodyEnd) {
-		if err != nil {
-			return bodyCount{}, err
+	c := &bodyCounter{e: e, files: maps.Clone(files)}
+	if e.checkpoints.tallied = c.recall(&l, at); !e.checkpoints.tallied {
+		c = &bodyCounter{e: e, files: files}
+		for it, err := range l.forward(bodyFirst, bodyEnd) {
+			if err != nil {
+				return bodyCount{}, err
+			}
+			c.take(it)
 		}
-		c.take(it)
 	}
 	c.book()
 	if c.faulty > 0 {
@@ -70,7 +75,7 @@ func (c *bodyCounter) take(it engine.Item) {
 		c.fault("body map: blob %d would be at %s, where no body can be", b, position{segment: entry.segment, offset: entry.offset})
 	}
 	delete(c.files, b)
-	c.changes = append(c.changes, liveChange{entry.segment, entry.footprint()})
+	c.changes = append(c.changes, entry.live(1))
 	if len(c.changes) == 4096 {
 		c.book()
 	}

@@ -143,7 +143,7 @@ func (e *Engine) recover(cp checkpoint) error {
 	}
 	e.checkpoints.done = cp
 	e.checkpoints.suspect = e.indexSuspected()
-	count, err := e.countBodies()
+	count, err := e.countBodies(cp.position)
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,12 @@
 package local
 
+import (
+	"bytes"
+	"errors"
+
+	"go.etcd.io/bbolt"
+)
+
 // Waiting returns how many Updates wait for the committer.
 func (e *Engine) Waiting() int { return len(e.requests) }
 
@@ -30,4 +37,41 @@ func ReadCopy(name string) (keys int, err error) {
 		more, err = r.next(func(key, value []byte) error { return nil })
 	}
 	return int(r.keys), err
+}
+
+// Tallied reports whether the last checkpoint has a tally, and opening the tally it
+// went by.
+func (e *Engine) Tallied() bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.checkpoints.tallied
+}
+
+// Recount returns options with which opening reads the whole body map.
+func (o Options) Recount() Options {
+	o.recount = true
+	return o
+}
+
+// ChangeTally changes the tally in an index that nobody has open. fn gets nil where
+// there is none.
+func ChangeTally(name string, fn func([]byte) []byte) error {
+	db, err := openBolt(name, Options{}.withDefaults())
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		return meta.Put(metaTally, fn(bytes.Clone(meta.Get(metaTally))))
+	})
+	return errors.Join(err, db.Close())
+}
+
+// ReadTally reads what an index has for a tally, and writes it again.
+func ReadTally(b []byte) ([]byte, error) {
+	t, err := parseTally(b)
+	if err != nil {
+		return nil, err
+	}
+	return t.encode(), nil
 }

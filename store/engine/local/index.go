@@ -118,6 +118,9 @@ func createIndex(name string, o Options) error {
 		if err := meta.Put(metaFormat, binary.BigEndian.AppendUint32(nil, formatVersion)); err != nil {
 			return err
 		}
+		if err := meta.Put(metaTally, (&tally{}).encode()); err != nil {
+			return err
+		}
 		return meta.Put(metaCheckpoint, checkpoint{nextBlob: 1}.encode())
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
@@ -159,27 +162,35 @@ func (x *index) load() (format uint32, cp checkpoint, err error) {
 	return format, cp, err
 }
 
-// write puts an overlay and the position it reaches to into the index, in one
-// transaction.
-func (x *index) write(fs FS, root *node, cp checkpoint) error {
+// write puts an overlay, the position it reaches to and the tally there into the
+// index, in one transaction.
+func (x *index) write(fs FS, f *frozen) error {
 	return fs.CommitIndex(x.name, func() error {
 		return guarded(indexName, func() error {
-			return x.db.Update(func(tx *bbolt.Tx) error { return fill(tx, root, cp) })
+			return x.db.Update(func(tx *bbolt.Tx) error { return fill(tx, f) })
 		})
 	})
 }
 
-func fill(tx *bbolt.Tx, root *node, cp checkpoint) error {
+func fill(tx *bbolt.Tx, f *frozen) error {
 	keys := tx.Bucket(bucketKeys)
 	// Most keys ascend within their mailbox; full pages then stay full.
 	keys.FillPercent = 0.9
 	var it treeIter
-	for it.seek(root, nil); it.item() != nil; it.next() {
+	for it.seek(f.root, nil); it.item() != nil; it.next() {
 		if err := applyItem(keys, it.item()); err != nil {
 			return err
 		}
 	}
-	return tx.Bucket(bucketMeta).Put(metaCheckpoint, cp.encode())
+	meta := tx.Bucket(bucketMeta)
+	if f.tally == nil {
+		if err := meta.Delete(metaTally); err != nil {
+			return err
+		}
+	} else if err := meta.Put(metaTally, f.tally.encode()); err != nil {
+		return err
+	}
+	return meta.Put(metaCheckpoint, f.upTo.encode())
 }
 
 func applyItem(keys *bbolt.Bucket, it *item) error {

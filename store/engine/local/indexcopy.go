@@ -198,7 +198,7 @@ func (e *Engine) copyKeys(ctx context.Context, w *copyWriter, rate int64) error 
 		// The overlay may be ahead of what is known to be on disk; the index is not.
 		l.active, l.frozen = nil, nil
 		err = guarded(indexName, func() (err error) {
-			next, err = l.copyPiece(w, next)
+			next, err = e.copyPiece(w, &l, next)
 			return err
 		})
 		_ = l.tx.Rollback()
@@ -217,14 +217,20 @@ func (e *Engine) copyKeys(ctx context.Context, w *copyWriter, rate int64) error 
 }
 
 // copyPiece adds keys from one on, up to a block's worth, and returns where the next
-// piece begins, nil at the end.
-func (l *layers) copyPiece(w *copyWriter, from []byte) ([]byte, error) {
+// piece begins, nil at the end. A damaged body map is not copied: the copy that is there
+// may be sound.
+func (e *Engine) copyPiece(w *copyWriter, l *layers, from []byte) ([]byte, error) {
 	for it, err := range l.forward(from, nil) {
 		if err != nil {
 			return nil, err
 		}
 		if w.full() {
 			return append([]byte(nil), it.Key...), nil
+		}
+		if reserved(it.Key) {
+			if _, _, err := e.sensibleEntry(it); err != nil {
+				return nil, err
+			}
 		}
 		w.add(it.Key, it.Value)
 	}

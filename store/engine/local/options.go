@@ -66,6 +66,8 @@ type Options struct {
 	// Logf takes a line for the System Log: 1 failure, 2 major, 3 problem. It
 	// must not call the engine. Default: nowhere.
 	Logf func(level int, text string)
+
+	recount bool // opening reads the whole body map, whatever the tally says
 }
 
 func (o Options) withDefaults() Options {

@@ -95,6 +95,7 @@ func indexFromBackup(fresh, backup string, o Options) error {
 // tryOpen opens a store, which replays the journal, and closes it, which writes
 // the index. A store that takes no writes has not been rebuilt.
 func tryOpen(dir string, o Options) error {
+	o.recount = true
 	e, err := Open(dir, o)
 	if err != nil {
 		return err

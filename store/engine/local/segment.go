@@ -55,6 +55,8 @@ type segmentSet struct {
 	kept     uint64 // from this number on segments stay for the copy of the index
 	unsure   bool   // the body map is damaged: no file is removed in this run
 	large    int64  // octets of blobs with a file of their own
+
+	largeBlobs int64 // how many those are
 }
 
 func newSegmentSet(fs FS, dir string, maxOpen int) *segmentSet {
@@ -143,10 +145,12 @@ func (s *segmentSet) grow(seg *segment, size int64) {
 	s.mu.Unlock()
 }
 
-// liveChange is what a commit did to a segment's live octets.
+// liveChange is what a commit did to a segment's live octets. Segment 0 stands for the
+// blobs with a file of their own, which are counted as well.
 type liveChange struct {
 	segment uint64
 	octets  int64
+	blobs   int64 // 0 but for segment 0
 }
 
 // account books the changes of group seq.
@@ -156,6 +160,7 @@ func (s *segmentSet) account(changes []liveChange, seq uint64) {
 	for _, c := range changes {
 		if c.segment == 0 {
 			s.large += c.octets
+			s.largeBlobs += c.blobs
 			continue
 		}
 		if seg := s.byNumber[c.segment]; seg != nil {

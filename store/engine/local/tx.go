@@ -225,7 +225,7 @@ func (t *tx) appendBody(b engine.Blob, codec byte, octets []byte, sum uint32) in
 // place writes a blob's first entry.
 func (t *tx) place(b engine.Blob, entry bodyEntry) {
 	t.put(bodyKey(b), entry.encode())
-	t.c.changes = append(t.c.changes, liveChange{entry.segment, entry.footprint()})
+	t.c.changes = append(t.c.changes, entry.live(1))
 }
 
 func (t *tx) entry(b engine.Blob) (bodyEntry, error) {
@@ -272,7 +272,7 @@ func (t *tx) Drop(b engine.Blob) (last bool, err error) {
 		return false, nil
 	}
 	t.remove(bodyKey(b))
-	t.c.changes = append(t.c.changes, liveChange{entry.segment, -entry.footprint()})
+	t.c.changes = append(t.c.changes, entry.live(-1))
 	if entry.segment == 0 {
 		t.c.large = append(t.c.large, largeFile{b, entry.length})
 	}
@@ -294,10 +294,10 @@ func (t *tx) move(b engine.Blob, from bodyEntry, octets []byte) error {
 	if err != nil || !entry.samePlace(from) {
 		return err
 	}
-	old := liveChange{entry.segment, -entry.footprint()}
+	old := entry.live(-1)
 	entry.segment = t.c.journal.active.header.number
 	entry.offset = t.appendBody(b, entry.codec, octets, entry.sum)
 	t.put(bodyKey(b), entry.encode())
-	t.c.changes = append(t.c.changes, old, liveChange{entry.segment, entry.footprint()})
+	t.c.changes = append(t.c.changes, old, entry.live(1))
 	return nil
 }
