@@ -19,7 +19,7 @@ const (
 // seen since is given out a second time, for another message or another change
 // (RFC 9051 section 2.3.1.1, RFC 7162 section 3). A mailbox without room for
 // that gets a new UIDVALIDITY. What changed before is forgotten, so that clients
-// compare the whole mailbox once. It works an account at a time; run again, it
+// compare the whole mailbox once; [Store.Tidy] removes the records of it. It works an account at a time; run again, it
 // skips again.
 func (s *Store) SkipAhead(ctx context.Context) error {
 	return s.eachAccount(ctx, func(a AccountID) error {

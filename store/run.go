@@ -198,12 +198,13 @@ func (s *Store) trim(ctx context.Context, a AccountID) error {
 	return nil
 }
 
-// outdated finds the change records to forget, at most clearChunk at once: the
-// modseq of the last of them, 0 for none, and how many they are.
+// outdated finds the change records to forget, those up to the floor among them, at
+// most clearChunk at once: the modseq of the last of them, 0 for none, and how many
+// they are.
 func (s *Store) outdated(r engine.Reader, k boxKey, st *state, oldest int64) (upTo ModSeq, n int, err error) {
 	extra := int(st.changes) - s.o.KeepChanges
 	err = readChanges(r, k, 0, false, func(q ModSeq, c *change) bool {
-		if n >= extra && c.at >= oldest || n == clearChunk {
+		if n >= extra && c.at >= oldest && q > st.Floor || n == clearChunk {
 			return false
 		}
 		upTo = q
