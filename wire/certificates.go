@@ -123,16 +123,17 @@ func reason(err error) error {
 	return err
 }
 
-// selfSignedFile holds certificate and key together, so that they cannot come
+// SelfSignedFile is the name, in the directory given to LoadCertificates, of the file
+// that holds the self-signed certificate and its key together, so that they cannot come
 // from two different moments.
-const selfSignedFile = "self-signed.pem"
+const SelfSignedFile = "self-signed.pem"
 
 // renewBefore is how long before its end a self-signed certificate is replaced.
 const renewBefore = 30 * 24 * time.Hour
 
 // loadSelfSigned loads the self-signed certificate, or makes it.
 func (k *Certificates) loadSelfSigned() (*tls.Certificate, error) {
-	path := filepath.Join(k.dir, selfSignedFile)
+	path := filepath.Join(k.dir, SelfSignedFile)
 	c, err := tls.LoadX509KeyPair(path, path)
 	if err == nil && c.Leaf.VerifyHostname(k.hostname) == nil && time.Until(c.Leaf.NotAfter) > renewBefore {
 		return &c, nil

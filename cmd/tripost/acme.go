@@ -11,6 +11,9 @@ import (
 	"tripost/wire/certify"
 )
 
+// acmeDir is the directory in the data directory where its certificate and keys are.
+const acmeDir = "acme"
+
 // openACME prepares the certificate that renews itself, if the configuration
 // asks for one. The self-signed one serves until it is there.
 func (s *server) openACME() (err error) {
@@ -20,7 +23,7 @@ func (s *server) openACME() (err error) {
 	}
 	o := certify.Options{
 		Directory: t.ACME, Email: t.ACMEEmail, Names: append([]string{s.cfg.Hostname}, t.ACMENames...),
-		Dir: filepath.Join(s.cfg.Data, "acme"),
+		Dir: filepath.Join(s.cfg.Data, acmeDir),
 		Use: func(c *tls.Certificate) { s.certificates.Use(c) },
 		Logf: func(failed bool, format string, args ...any) {
 			level := syslog.Major

@@ -14,6 +14,7 @@ import (
 	"tripost/store"
 	"tripost/store/backup"
 	"tripost/syslog"
+	"tripost/wire"
 )
 
 // backups copies the data directory of a configuration.
@@ -27,16 +28,29 @@ func (b *backups) Make(ctx context.Context, dir string) (admin.BackupInfo, error
 	if inside(dir, b.cfg.Data) {
 		return admin.BackupInfo{}, &admin.Refusal{Err: fmt.Errorf("%q is in the data directory: a copy of it must be elsewhere", dir)}
 	}
-	skip, err := filepath.Glob(filepath.Join(b.cfg.Data, drillPrefix+"*"))
-	if err != nil {
-		return admin.BackupInfo{}, err
-	}
 	made, err := backup.Make(ctx, dir, backup.Options{
-		Engine: b.store.Engine(), Data: b.cfg.Data, Skip: append(skip, b.cfg.Log.Directory), Product: product(), Now: time.Now(),
+		Engine: b.store.Engine(), Data: b.cfg.Data, Files: alongStore(b.cfg), Product: product(), Now: time.Now(),
 	})
 	info := backupInfo(made.Entry)
 	info.Written = made.Written
 	return info, backupRefusal(err)
+}
+
+// legacyKeyFile is the file in the data directory with the key of recoverable passwords.
+const legacyKeyFile = "legacy.key"
+
+// alongStore lists what is beside the store and goes into a backup with it: the
+// certificates and their keys, and what the configuration names, as far as it is in
+// the data directory. Not the key of recoverable passwords: a copy of the store does
+// not give them away as long as the key is not with it.
+func alongStore(cfg Config) []string {
+	paths := []string{filepath.Join(cfg.Data, wire.SelfSignedFile), filepath.Join(cfg.Data, acmeDir)}
+	for _, named := range cfg.files() {
+		if *named != "" && inside(*named, cfg.Data) {
+			paths = append(paths, *named)
+		}
+	}
+	return paths
 }
 
 // Verify is [admin.Backups].
@@ -160,7 +174,8 @@ func directory(args []string) (string, error) {
 type restored struct {
 	admin.BackupInfo
 	Store string   `json:"store"`
-	Kept  []string `json:"kept,omitempty"` // files that were there and stay as they were
+	Kept  []string `json:"kept,omitempty"`  // files that were there and stay as they were
+	Lacks string   `json:"lacks,omitempty"` // the key of recoverable passwords, where there is none
 }
 
 // storeRestore brings a backup back. It needs no server and no store: there
@@ -179,7 +194,11 @@ func storeRestore(e *environment, args []string) error {
 		return err
 	}
 	done := restored{BackupInfo: backupInfo(found), Store: filepath.Join(cfg.Data, "store")}
+	key := filepath.Join(cfg.Data, legacyKeyFile)
 	done.Kept, err = backup.Restore(e.ctx, found, cfg.Data, func(dir string) error { return continueFrom(e.ctx, cfg, dir) })
+	if _, err := os.Lstat(key); errors.Is(err, os.ErrNotExist) {
+		done.Lacks = key
+	}
 	switch {
 	case errors.Is(err, backup.ErrNotEmpty):
 		return fmt.Errorf("%w: move it away, nothing is overwritten", err)
@@ -191,6 +210,9 @@ func storeRestore(e *environment, args []string) error {
 	fmt.Fprintf(e.stdout, "restored the backup of %s to %s\n", when(found.Time), done.Store)
 	for _, name := range done.Kept {
 		fmt.Fprintf(e.stdout, "%s was there already, and stays as it is\n", name)
+	}
+	if done.Lacks != "" {
+		fmt.Fprintf(e.stdout, "%s is in no backup: put your copy there before the server starts, or accounts with legacy_auth need their passwords set again\n", done.Lacks)
 	}
 	return nil
 }

@@ -365,19 +365,25 @@ func (c *Config) resolve(base string) {
 		c.Log.Directory = filepath.Join(c.Data, "SystemLogs")
 	}
 	abs(&c.Log.Directory)
-	abs(&c.TLS.Certificate)
-	abs(&c.TLS.Key)
-	abs(&c.TLS.ACMEAuthorities)
 	abs(&c.Backup.Directory)
-	abs(&c.Queue.SmarthostPasswordFile)
-	abs(&c.Queue.Authorities)
-	abs(&c.Security.OAuth.ClientSecretFile)
-	abs(&c.Security.OAuth.Authorities)
+	for _, named := range c.files() {
+		abs(named)
+	}
+}
+
+// files lists the keys that name a file to be read.
+func (c *Config) files() []*string {
+	list := []*string{
+		&c.TLS.Certificate, &c.TLS.Key, &c.TLS.ACMEAuthorities,
+		&c.Queue.SmarthostPasswordFile, &c.Queue.Authorities,
+		&c.Security.OAuth.ClientSecretFile, &c.Security.OAuth.Authorities,
+		&c.Screen.RspamdPasswordFile,
+	}
 	if !strings.Contains(c.Security.OAuth.Keys, "://") {
-		abs(&c.Security.OAuth.Keys)
+		list = append(list, &c.Security.OAuth.Keys)
 	}
 	for i := range c.Queue.Route {
-		abs(&c.Queue.Route[i].PasswordFile)
+		list = append(list, &c.Queue.Route[i].PasswordFile)
 	}
-	abs(&c.Screen.RspamdPasswordFile)
+	return list
 }

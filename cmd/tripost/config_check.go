@@ -1,10 +1,12 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -56,6 +58,31 @@ func (c *Config) check() error {
 		if err := check(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkFiles finds what is wrong with the files that the configuration names: they
+// must be there for who asks, and certificate and key go together.
+func (c *Config) checkFiles() error {
+	for _, named := range c.files() {
+		if *named == "" {
+			continue
+		}
+		f, err := os.Open(*named)
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if c.TLS.Certificate == "" {
+		return nil
+	}
+	_, err := tls.LoadX509KeyPair(c.TLS.Certificate, c.TLS.Key)
+	if err != nil {
+		return fmt.Errorf("tls: using the certificate %q with the key %q: %w", c.TLS.Certificate, c.TLS.Key, err)
 	}
 	return nil
 }

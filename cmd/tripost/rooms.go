@@ -59,7 +59,7 @@ func (g ground) openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*ro
 	if err != nil {
 		return nil, err
 	}
-	legacy, err := accounts.LoadLegacyKey(filepath.Join(cfg.Data, "legacy.key"))
+	legacy, err := accounts.LoadLegacyKey(filepath.Join(cfg.Data, legacyKeyFile))
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}

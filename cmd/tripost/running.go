@@ -19,8 +19,12 @@ func configCheck(e *environment, args []string) error {
 		return err
 	}
 	path := findConfig(e.configPath)
-	if _, err := loadConfig(path); err != nil {
+	cfg, err := loadConfig(path)
+	if err != nil {
 		return err
+	}
+	if err := cfg.checkFiles(); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	fmt.Fprintln(e.stdout, path, "is right")
 	return nil

@@ -43,7 +43,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.put("legacy.key", "a key")
+	w.put("own.pem", "a key")
 	w.put("dkim/company.test.pem", "another key")
 	w.put("SystemLogs/2026-03-01.log", "who signed in")
 	return w
@@ -84,7 +84,7 @@ func (w *world) make() backup.Made {
 	w.Helper()
 	w.now = w.now.Add(time.Hour)
 	made, err := backup.Make(ctx, w.dir, backup.Options{
-		Engine: w.store.Engine(), Data: w.data, Skip: []string{filepath.Join(w.data, "SystemLogs")}, Product: "tripost test", Now: w.now,
+		Engine: w.store.Engine(), Data: w.data, Files: []string{filepath.Join(w.data, "own.pem"), filepath.Join(w.data, "dkim"), filepath.Join(w.data, "not", "there")}, Product: "tripost test", Now: w.now,
 	})
 	if err != nil {
 		w.Fatal(err)
@@ -172,10 +172,22 @@ func TestBackupAndRestore(t *testing.T) {
 		if key, err := os.ReadFile(filepath.Join(data, "dkim", "company.test.pem")); string(key) != "another key" {
 			t.Errorf("key %q, %v", key, err)
 		}
-		if _, err := os.Stat(filepath.Join(data, "SystemLogs")); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("the log came along: %v", err)
+		if got, want := namesIn(t, data), []string{"dkim", "own.pem", "store"}; !slices.Equal(got, want) {
+			t.Errorf("restored %q, want %q", got, want)
 		}
 	}
+}
+
+func namesIn(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 func TestRestoreRefuses(t *testing.T) {
@@ -210,7 +222,7 @@ func TestRestoreRefuses(t *testing.T) {
 	})
 	t.Run("to overwrite keys", func(t *testing.T) {
 		data := t.TempDir()
-		key := filepath.Join(data, "legacy.key")
+		key := filepath.Join(data, "own.pem")
 		if err := os.WriteFile(key, []byte("newer"), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,7 @@
 //
 //	20261123T041500.000Z/
 //		store/          opens like any store
-//		files/          the rest of the data directory: certificates and keys
+//		files/          what goes along from beside the store: certificates and keys
 //		MANIFEST.json   every file with its size and SHA-256; written last
 //
 // Files that have not changed since are hard links to those of the backup

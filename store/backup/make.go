@@ -17,14 +17,14 @@ import (
 // Options say what is copied.
 type Options struct {
 	Engine  engine.Engine
-	Data    string   // the data directory; what is beside the store in it goes along
-	Skip    []string // paths in it that do not: the System Log
+	Data    string   // the data directory
+	Files   []string // paths in it, of files and directories, that go along with the store; they need not be there
 	Product string   // for the manifest
 	Now     time.Time
 }
 
 // maxFile bounds the files beside the store: certificates and keys are far
-// smaller, and what is not one of these is no business of the server's.
+// smaller.
 const maxFile = 16 << 20
 
 // Made is what [Make] did.
@@ -132,44 +132,44 @@ func fill(ctx context.Context, dir string, before *Entry, o Options) (Made, erro
 	return made, syncDir(dir)
 }
 
-// copyFiles copies what is beside the store.
+// copyFiles copies what goes along with the store.
 func copyFiles(ctx context.Context, o Options, to string) error {
-	skip := map[string]bool{filepath.Join(o.Data, storeDir): true}
-	for _, path := range o.Skip {
-		skip[filepath.Clean(path)] = true
-	}
-	made := map[string]bool{}
-	err := filepath.WalkDir(o.Data, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil // it went away meanwhile
-		case err != nil:
-			return err
-		case skip[path] && d.IsDir():
-			return filepath.SkipDir
-		case !d.Type().IsRegular():
-			return nil // directories come with their files; sockets are of the process
-		}
-		name, err := filepath.Rel(o.Data, path)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, name)
-		made[filepath.Dir(target)] = true
-		return copyFile(ctx, path, target)
-	})
-	if err != nil {
-		return err
-	}
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return err
 	}
-	for sub := range made {
-		if err := syncDir(sub); err != nil {
+	done, made := map[string]bool{}, map[string]bool{to: true} // files, directories
+	for _, path := range o.Files {
+		err := filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // not there, or gone meanwhile
+			}
+			if err != nil {
+				return err
+			}
+			name, err := filepath.Rel(o.Data, path)
+			target := filepath.Join(to, name)
+			if err != nil || d.IsDir() || done[target] {
+				return err
+			}
+			if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+				return nil // it went, or it is no file that could be read to its end
+			}
+			done[target] = true
+			for dir := filepath.Dir(target); !made[dir]; dir = filepath.Dir(dir) {
+				made[dir] = true
+			}
+			return copyFile(ctx, path, target)
+		})
+		if err != nil {
 			return err
 		}
 	}
-	return syncDir(to)
+	for dir := range made {
+		if err := syncDir(dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // copyFile copies one small file; its directory is made if need be.
@@ -188,7 +188,7 @@ func copyFile(ctx context.Context, from, to string) error {
 	return writeFile(to, func(w io.Writer) error {
 		n, err := io.Copy(w, io.LimitReader(f, maxFile+1))
 		if err == nil && n > maxFile {
-			return fmt.Errorf("%q is larger than %d octets: it does not belong into the data directory", from, maxFile)
+			return fmt.Errorf("%q is larger than %d octets: no certificate or key is", from, maxFile)
 		}
 		return err
 	})
