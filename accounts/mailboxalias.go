@@ -146,6 +146,23 @@ func (n *Names) aliased(id store.AccountID, name string) (target string, found b
 	return "", false, nil
 }
 
+// Unaliased returns the mailbox name that one of the account's own stands for: a
+// name in another account, if it or a level above it is an alias, else the name
+// itself.
+func (d *Directory) Unaliased(ctx context.Context, id store.AccountID, name string) (string, error) {
+	err := d.View(ctx, func(n *Names) error {
+		target, found, err := n.aliased(id, name)
+		if found {
+			name = target
+		}
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("mailbox aliases of account %d: %w", id, err)
+	}
+	return name, nil
+}
+
 // foreign finds the account that is named behind a '~' by somebody.
 func (n *Names) foreign(owner, by string) (Account, error) {
 	local, domain := splitAddress(owner)

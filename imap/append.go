@@ -221,9 +221,6 @@ func (u *uploads) take(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if draft.Finish().NUL && (u.form == formBinary || u.form == formUTF8) {
-		return refuse(no("UNKNOWN-CTE", "Messages with NUL octets are not kept"))
-	}
 	if hint < maxHeld {
 		u.held += draft.Size()
 	}

@@ -124,23 +124,47 @@ func (s *session) listNames(ctx context.Context, r *listRequest) (*listing, erro
 	return l, nil
 }
 
-// listAliases adds the user's own names for mailboxes of others, as far as these
-// may be known.
+// listAliases adds the user's own names for mailboxes of others and for what is
+// below them, as far as these may be known. What is named like one of them cannot
+// be reached.
 func (s *session) listAliases(ctx context.Context, l *listing) error {
 	aliases, err := s.srv.cfg.Directory.MailboxAliases(ctx, s.user.Account)
 	if err != nil {
 		return err
 	}
+	of := make(map[store.AccountID][]store.Mailbox)
 	for _, a := range aliases {
-		box, err := s.lookUp(ctx, a.Name)
+		ref, err := s.resolve(ctx, a.Name)
+		if isMissing(err) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
-		if box != nil {
-			l.add(a.Name, box)
+		boxes, known := of[ref.Account]
+		if !known {
+			if boxes, err = s.srv.cfg.Store.Mailboxes(ctx, s.user, ref.Account); err != nil {
+				return err
+			}
+			of[ref.Account] = boxes
+		}
+		for i := range boxes {
+			below, found := strings.CutPrefix(boxes[i].Name, ref.Name)
+			if found && (below == "" || below[0] == '/') {
+				l.add(a.Name+below, &boxes[i]).box = &boxes[i]
+				l.addAbove(a.Name + below)
+			}
 		}
 	}
 	return nil
+}
+
+// addAbove adds the levels above a name by an alias which are no mailboxes, or none
+// that may be known.
+func (l *listing) addAbove(name string) {
+	for p := parentOf(name); p != ""; p = parentOf(p) {
+		l.add(p, &store.Mailbox{})
+	}
 }
 
 // mailboxesOf lists the mailboxes of an account, "" for the user's own, as far as
@@ -228,7 +252,9 @@ func parentOf(name string) string {
 func (s *session) tellListed(ctx context.Context, r *listRequest, names *listing, n *listed) error {
 	attrs := `\NonExistent ` + names.children(n.name)
 	if n.box != nil {
-		attrs = attributes(n.box)
+		box := *n.box
+		box.Children = box.Children || names.parents[n.name]
+		attrs = attributes(&box)
 		if r.status != nil && n.box.Selectable && !n.readable() {
 			attrs = `\Noselect ` + attrs
 		}
@@ -244,7 +270,7 @@ func (s *session) tellListed(ctx context.Context, r *listRequest, names *listing
 	if n.box == nil {
 		return nil
 	}
-	if r.tellRights {
+	if r.tellRights && n.box.Rights != 0 {
 		s.tellMyRights(n.name, n.box.Rights)
 	}
 	if r.metadata != nil && n.box.Rights&store.RightRead != 0 {

@@ -66,7 +66,7 @@ func (p *parser) knownSet(ranges int) []numRange {
 // before it.
 func (p *parser) ascendingSet(ranges int) store.UIDSet {
 	var set store.UIDSet
-	last := uint32(0)
+	last := int64(0)
 	for _, r := range p.knownSet(ranges) {
 		if r.lo <= last || r.hi < r.lo {
 			p.fail("The set must be in ascending order")
@@ -87,7 +87,7 @@ func (s *session) resync(ctx context.Context, r *resync) error {
 	}
 	known := r.known
 	if known == nil {
-		known = []numRange{{1, math.MaxUint32 - 1}}
+		known = []numRange{{1, math.MaxUint32}}
 	}
 	within := knownUIDs(known, s.view)
 	since, err := s.since(ctx, r.after, r)
@@ -180,7 +180,7 @@ func (s *session) matched(match *resync) store.UID {
 
 // knownUIDs returns the UIDs that a set names; "*" is the newest message.
 func knownUIDs(set []numRange, v *store.View) store.UIDSet {
-	last := uint32(v.State().UIDNext - 1)
+	last := int64(v.State().UIDNext) - 1
 	var out store.UIDSet
 	for _, r := range set {
 		lo, hi := min(r.lo, r.hi), max(r.lo, r.hi)

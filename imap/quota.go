@@ -39,7 +39,11 @@ func (s *session) getQuotaRoot(ctx context.Context, cmd *command) (completion, e
 	case box.Rights&store.RightRead == 0:
 		return completion{}, store.ErrNoRight
 	}
-	root, _ := foreign(name)
+	full, err := s.srv.cfg.Directory.Unaliased(ctx, s.user.Account, name)
+	if err != nil {
+		return completion{}, err
+	}
+	root, _ := foreign(full)
 	root = strings.TrimSuffix(root, "/")
 	b := s.appendMailbox(append(s.c.Out(), "* QUOTAROOT "...), name)
 	b = s.appendMailbox(append(b, ' '), root)

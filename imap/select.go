@@ -102,9 +102,7 @@ func (s *session) tellSelected(ctx context.Context, params *selectParams) error 
 	if params.condstore {
 		s.features |= featureCondstore
 	}
-	if s.has(featureCondstore) {
-		s.tellHighestModSeq()
-	}
+	s.tellHighestModSeq() // to every client: RFC 7162 section 3.1.2.1
 	box := s.view.Mailbox()
 	s.untagged("OK", "MAILBOXID ("+mailboxID(&box)+")", "Of this mailbox for ever") // RFC 8474 section 4.2
 	return nil

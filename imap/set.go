@@ -8,10 +8,10 @@ import (
 )
 
 // numRange is a range of sequence numbers or UIDs as a client wrote it; star is
-// "*", the largest number in use.
-type numRange struct{ lo, hi uint32 }
+// "*", the largest number in use, and above all that a client can write.
+type numRange struct{ lo, hi int64 }
 
-const star = math.MaxUint32 // as UIDs and sequence numbers go, a set may name it: it means the same
+const star = math.MaxUint32 + 1
 
 // set consumes a sequence-set of RFC 3501 section 9 of at most limit ranges, or the
 // "$" of RFC 5182.
@@ -46,7 +46,7 @@ func (p *parser) limit(text string) {
 	}
 }
 
-func (p *parser) setNumber() uint32 {
+func (p *parser) setNumber() int64 {
 	if p.accept('*') {
 		return star
 	}
@@ -54,7 +54,7 @@ func (p *parser) setNumber() uint32 {
 	if n == 0 {
 		p.fail("Zero in a set")
 	}
-	return n
+	return int64(n)
 }
 
 // seqRange is a range of sequence numbers of the view, lo <= hi.
@@ -99,14 +99,14 @@ func resolveSeqs(set []numRange, n int, strict bool) (seqSet, error) {
 	var q seqSet
 	for _, r := range set {
 		lo, hi := min(r.lo, r.hi), max(r.lo, r.hi)
-		if strict && (hi != star && int64(hi) > int64(n)) {
+		if strict && hi != star && hi > int64(n) {
 			return nil, &syntaxError{"There is no message of that number"}
 		}
 		if hi == star { // 7:* is the same as *:7
-			lo = min(lo, uint32(n))
+			lo = min(lo, int64(n))
 		}
-		if last := int(min(int64(hi), int64(n))); n > 0 && int64(lo) <= int64(last) {
-			q = append(q, seqRange{int(lo), last})
+		if last := min(hi, int64(n)); n > 0 && lo <= last {
+			q = append(q, seqRange{int(lo), int(last)})
 		}
 	}
 	return merged(q), nil
@@ -141,12 +141,12 @@ func resolveUIDs(set []numRange, v numbered) seqSet {
 	if n == 0 {
 		return nil
 	}
-	last := uint32(v.At(n).UID)
+	last := int64(v.At(n).UID)
 	var q seqSet
 	for _, r := range set {
 		lo, hi := min(r.lo, r.hi), max(r.lo, r.hi)
 		if hi == star {
-			lo = min(lo, last)
+			lo, hi = min(lo, last), last
 		}
 		from, to := v.SeqFloor(store.UID(lo-1))+1, v.SeqFloor(store.UID(hi))
 		if from <= to {

@@ -216,6 +216,7 @@ func (w *world) open(box string) *store.View {
 //	remove ann/private
 //	rename ann/private new
 //	alert server TEXT          posts an alert; also for an address or a domain
+//	alias ann News ~public/announces   a name of ann's for a mailbox of another's
 //	lock ann                   the account is locked
 //	password ann TEXT          the account gets another password
 //	spoil ann/INBOX 2          what is stored about a message is damaged
@@ -271,6 +272,8 @@ func (w *world) do(line string) {
 		}
 		_, err := w.alerts.Post(w.ctx, target, strings.Join(words[2:], " "))
 		must(w.t, err)
+	case "alias":
+		must(w.t, w.dir.AddMailboxAlias(w.ctx, w.account(words[1]).Address(), accounts.MailboxAlias{Name: words[2], Target: words[3]}))
 	case "lock":
 		_, err := w.dir.SetAccount(w.ctx, w.account(words[1]).Address(), func(a *accounts.Account) error {
 			a.Locked = true
