@@ -84,6 +84,9 @@ func prepare(t testing.TB, extra string) *server {
 	addrs := freeAddresses(t, 7)
 	s.smtp, s.submission, s.pop, s.imap = addrs[0], addrs[1], addrs[2], addrs[3]
 	s.submissionTLS, s.popTLS, s.imapTLS = addrs[4], addrs[5], addrs[6]
+	if !strings.Contains(extra, "admin.listen") {
+		extra = "admin.listen = \"\"\n" + extra
+	}
 	text := fmt.Sprintf(`hostname = "mail.company.test"
 data = "data"
 pop.listen = [%q]
@@ -93,7 +96,6 @@ imap.listen_tls = [%q]
 smtp.listen = [%q]
 submission.listen = [%q]
 submission.listen_tls = [%q]
-admin.listen = ""
 queue.resolver = "127.0.0.1:1" # nothing may leave this machine
 %s`, s.pop, s.popTLS, s.imap, s.imapTLS, s.smtp, s.submission, s.submissionTLS, extra)
 	if !strings.Contains(extra, "log.level") {
