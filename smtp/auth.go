@@ -101,6 +101,8 @@ func (s *session) signInFailed(err error) error {
 		return s.refuseSignIn(reply{501, "5.7.0", "sign-in cancelled"})
 	case errors.Is(err, errBase64):
 		return s.refuseSignIn(reply{501, "5.5.2", "response is not base64"})
+	case errors.Is(err, errLineEnd):
+		return s.refuseSignIn(reply{501, "5.5.2", errLineEnd.Error()})
 	case errors.Is(err, errTooLong):
 		return s.refuseSignIn(reply{500, "5.5.6", "response too long"})
 	}
@@ -149,6 +151,9 @@ func (s *session) readResponse() ([]byte, error) {
 		return nil, &brokenError{err}
 	}
 	s.events.response()
+	if s.conn.BareLF() {
+		return nil, errLineEnd
+	}
 	return decodeResponse(string(line))
 }
 

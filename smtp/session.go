@@ -126,18 +126,20 @@ func (s *session) step() error {
 		return err
 	}
 	verb, arg, err := s.split(line)
-	if err != nil {
-		if verb == "BDAT" {
-			return s.refuseChunk()
-		}
-		return s.refuse(500, "5.5.2", err.Error())
-	}
-	if isHTTP(verb, arg) {
+	switch {
+	case isHTTP(verb, arg):
 		s.events.http(verb)
 		s.write(421, "4.7.0", s.server.config.Hostname+" speaks SMTP, not HTTP")
 		return errQuit
+	case err == nil:
+		return s.dispatch(verb, arg)
+	case verb == "BDAT":
+		return s.refuseChunk()
 	}
-	return s.dispatch(verb, arg)
+	if err := s.refuse(500, "5.5.2", err.Error()); err != nil {
+		return err
+	}
+	return s.guardAhead(verb)
 }
 
 // hideSecrets keeps an AUTH command with an initial response out of the log of
@@ -158,6 +160,7 @@ func (s *session) hideSecrets() error {
 var (
 	errLineLong  = errors.New("line too long")
 	errLineOctet = errors.New("command line with a control character")
+	errLineEnd   = errors.New("a line must end with CRLF") // RFC 5321 section 2.3.8
 )
 
 // split takes a command line apart. The verb comes in upper case.
@@ -171,6 +174,9 @@ func (s *session) split(line []byte) (verb, arg string, err error) {
 	s.events.command(verb, arg)
 	if verb != "AUTH" && len(line)+2 > s.server.config.Limits.Line {
 		return verb, "", errLineLong
+	}
+	if s.conn.BareLF() {
+		return verb, "", errLineEnd
 	}
 	for _, c := range line {
 		if c < ' ' && c != '\t' || c == 0x7f {

@@ -56,6 +56,7 @@ type Conn struct {
 	small    [smallInput]byte
 	long     []byte  // of a line that does not fit into in
 	tail     []byte  // of a line that was too long
+	bareLF   bool    // the last line had no CR
 	body     drainer // literal or data that is not at its end, or nil
 
 	read         readAttempt

@@ -14,7 +14,8 @@ const maxDrain = 1 << 20
 // ReadLine reads one line, ended by CRLF or a bare LF, and returns it without
 // its end. The slice is valid until the next read. NUL and a bare CR within the
 // line are left to the caller. max counts the line with its end; a longer one
-// is read to its end and dropped (ErrLineTooLong); Tail tells how it ended.
+// is read to its end and dropped (ErrLineTooLong); Tail tells how it ended, and
+// BareLF whether there was no CR.
 //
 // Waiting for the first octet it returns ErrIdle after the read timeout, io.EOF
 // when the peer has closed, and what Interrupt was called with. From the first
@@ -81,11 +82,17 @@ func (c *Conn) endLine(n, max int) ([]byte, error) {
 		line = c.long
 	}
 	line = line[:len(line)-1]
-	if n := len(line); n > 0 && line[n-1] == '\r' {
+	n = len(line)
+	c.bareLF = n == 0 || line[n-1] != '\r'
+	if !c.bareLF {
 		line = line[:n-1]
 	}
 	return line, nil
 }
+
+// BareLF tells whether the last line that was read ended with an LF alone, for
+// protocols that know no such lines.
+func (c *Conn) BareLF() bool { return c.bareLF }
 
 // drainLine reads to the end of the line, keeping nothing.
 func (c *Conn) drainLine() error {

@@ -14,10 +14,13 @@ func TestReadLine(t *testing.T) {
 	onEach(t, func(t *testing.T, c *Conn, peer net.Conn) {
 		long := strings.Repeat("x", 40_000)
 		send(peer, "NOOP\r\nbare\nnul \x00 and \r in\r\n\r\n\n", "in ", "two", "\r", "\n", long+"\r\n", "last\r\n")
-		for _, want := range []string{"NOOP", "bare", "nul \x00 and \r in", "", "", "in two", long, "last"} {
+		for i, want := range []string{"NOOP", "bare", "nul \x00 and \r in", "", "", "in two", long, "last"} {
 			got, err := c.ReadLine(64 << 10)
 			if err != nil || string(got) != want {
 				t.Fatalf("got %.40q, %v; want %.40q", got, err, want)
+			}
+			if bare := i == 1 || i == 4; c.BareLF() != bare {
+				t.Errorf("%.40q: ended with an LF alone: %v", want, c.BareLF())
 			}
 		}
 		go peer.Close()

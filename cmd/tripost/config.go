@@ -176,6 +176,7 @@ type QueueConfig struct {
 	Connections           int        `toml:"connections" comment:"most connections to other hosts at once"`
 	ConnectionsPerHost    int        `toml:"connections_per_host" comment:"most of them for one destination; fewer where a host bears fewer"`
 	Ready                 int        `toml:"ready" comment:"messages known in memory as due; the others wait in the store"`
+	Search                Duration   `toml:"search" comment:"how long it may take to find a host of a destination that is ready for mail; then it is put off, and hosts that were not asked come first the next time"`
 	Limit                 int        `toml:"limit" comment:"most messages in the queue; more are refused for the time being"`
 
 	Route []QueueRoute `toml:"route" comment:"where mail for single domains is sent, or how: each a table [[queue.route]] with domain (\"company.test\", \"*.company.test\", or a host that the router names, with :port or without), host (host:port; empty: as it would go anyway), user, password_file, tls (opportunistic, encrypted or verified)"`
@@ -272,7 +273,7 @@ func defaultConfig() Config {
 				Duration{time.Hour}, Duration{2 * time.Hour}, Duration{4 * time.Hour},
 			},
 			WarnAfter: Duration{4 * time.Hour}, ExpireAfter: days(5), SMTPPort: 25, PolicyPort: 443, Limit: 100_000,
-			Connections: 100, ConnectionsPerHost: 20, Ready: 50_000, Route: []QueueRoute{},
+			Connections: 100, ConnectionsPerHost: 20, Ready: 50_000, Search: Duration{10 * time.Minute}, Route: []QueueRoute{},
 		},
 		Alerts:  AlertsConfig{QuotaPercent: 90, Limit: 100, FailedSignIns: true, CertificateDays: 14, DiskPercent: 5},
 		Backup:  BackupConfig{Every: days(1), Keep: 14, Verify: true},

@@ -175,6 +175,7 @@ func (c *Config) checkNumbers() error {
 		{"queue.connections_per_host", int64(c.Queue.ConnectionsPerHost), 1},
 		{"queue.ready", int64(c.Queue.Ready), 100},
 		{"queue.retry", int64(len(c.Queue.Retry)), 1},
+		{"queue.search", int64(c.Queue.Search.Duration), int64(10 * time.Second)},
 	} {
 		if n.v < n.least {
 			return fmt.Errorf("%s: %d is below the least value, %d", n.key, n.v, n.least)

@@ -84,7 +84,7 @@ func (s *server) newSender() (*queue.Sender, error) {
 			Port: s.cfg.Queue.PolicyPort, RootCAs: authorities, Log: s.rooms.log.Tag("SMTP"), Now: s.ground.now,
 		}),
 		Workers: s.cfg.Queue.Connections, PerHost: s.cfg.Queue.ConnectionsPerHost, Ready: s.cfg.Queue.Ready,
-		Self: s.listensAt, Grace: grace,
+		Self: s.listensAt, Search: s.cfg.Queue.Search.Duration, Grace: grace,
 	}), nil
 }
 

@@ -57,6 +57,13 @@ const (
 	// failurePause is the wait until a fetch that failed is tried again: RFC 8461
 	// section 3.3.
 	failurePause = 5 * time.Minute
+	// refreshAfter is the age from which on a policy that still holds is fetched
+	// again, also when its record has not changed: once a day at most, and in time
+	// before it ends. RFC 8461 section 3.3 asks for that, so that an attacker must
+	// hold fetches up for as long as the policy holds.
+	refreshAfter = 24 * time.Hour
+	// refreshPause is the wait after such a fetch has failed.
+	refreshPause = time.Hour
 	maxFailed    = 10_000
 	maxAddrs     = 4 // of a web server that are tried
 )
@@ -119,9 +126,14 @@ func (c *Client) Policy(ctx context.Context, domain string) (Policy, bool) {
 	p, have := c.kept(ctx, domain)
 	records, err := c.dns.LookupTXT(ctx, "_mta-sts."+domain)
 	id, ok := recordID(records)
-	if err == nil && ok && !(have && p.ID == id) {
-		if fresh, ok := c.renew(ctx, domain, id); ok {
-			p, have = fresh, true
+	same := have && p.ID == id
+	if err == nil && ok && !(same && p.fresh(c.o.Now())) {
+		pause := failurePause
+		if same {
+			pause = refreshPause
+		}
+		if renewed, ok := c.renew(ctx, domain, id, pause); ok {
+			p, have = renewed, true
 		}
 	}
 	return p, have && p.Mode != Off
@@ -140,13 +152,13 @@ func (c *Client) kept(ctx context.Context, domain string) (Policy, bool) {
 	return p, err == nil && p.holds(c.o.Now())
 }
 
-// renew fetches a policy and keeps it. After a failure it waits.
-func (c *Client) renew(ctx context.Context, domain, id string) (Policy, bool) {
+// renew fetches a policy and keeps it. After a failure it waits for a pause.
+func (c *Client) renew(ctx context.Context, domain, id string, pause time.Duration) (Policy, bool) {
 	now := c.o.Now()
 	c.mu.Lock()
 	at, failed := c.failed[domain]
 	c.mu.Unlock()
-	if failed && now.Before(at.Add(failurePause)) {
+	if failed && now.Before(at.Add(pause)) {
 		return Policy{}, false
 	}
 	p, err := c.fetch(ctx, domain)

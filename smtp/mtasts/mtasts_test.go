@@ -174,6 +174,46 @@ func TestPolicyLife(t *testing.T) {
 	want(Off, 4, "mode none, kept")
 }
 
+// A policy whose record stays as it is is fetched again before its time is over, and
+// holds when that fails.
+func TestPolicyRefresh(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	week := strings.Replace(good, "86400", "604800", 1)
+	want := func(mode Mode, hits int, what string) {
+		t.Helper()
+		p, ok := w.Policy(t.Context(), "example.com")
+		if !ok || p.Mode != mode || w.asked() != hits {
+			t.Errorf("%s: %+v %v after %d fetches, want %s after %d", what, p, ok, w.asked(), mode, hits)
+		}
+	}
+	want(Enforce, 1, "for a day")
+	w.now = w.now.Add(11 * time.Hour)
+	want(Enforce, 1, "before half of its time")
+	w.says(plain(week))
+	w.now = w.now.Add(2 * time.Hour)
+	want(Enforce, 2, "after half of its time")
+	w.now = w.now.Add(23 * time.Hour)
+	want(Enforce, 2, "not yet a day old")
+	w.says(http.NotFound)
+	w.now = w.now.Add(2 * time.Hour)
+	want(Enforce, 3, "a day old, and not to be had")
+	w.now = w.now.Add(30 * time.Minute)
+	want(Enforce, 3, "not tried again at once")
+	w.now = w.now.Add(31 * time.Minute)
+	want(Enforce, 4, "tried again")
+	for range 5 { // a failing web server takes nothing away before its time
+		w.now = w.now.Add(24 * time.Hour)
+		p, ok := w.Policy(t.Context(), "example.com")
+		if !ok || p.Mode != Enforce {
+			t.Errorf("at %v: %+v %v", w.now, p, ok)
+		}
+	}
+	w.says(plain(strings.Replace(week, "enforce", "testing", 1)))
+	w.now = w.now.Add(2 * time.Hour)
+	want(Testing, 10, "what it says now, under the same id")
+}
+
 // Web servers that must not be believed.
 func TestPolicyFetchRefused(t *testing.T) {
 	t.Parallel()

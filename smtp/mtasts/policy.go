@@ -124,6 +124,12 @@ func (p *Policy) holds(now time.Time) bool {
 	return !now.Before(p.Fetched) && now.Before(p.Fetched.Add(p.MaxAge))
 }
 
+// fresh tells whether the policy need not be fetched again while its record stays as
+// it is.
+func (p *Policy) fresh(now time.Time) bool {
+	return now.Before(p.Fetched.Add(min(refreshAfter, p.MaxAge/2)))
+}
+
 // recordID reads the TXT records of _mta-sts.DOMAIN: there must be exactly one of
 // ours (RFC 8461 section 3.1).
 func recordID(records []string) (string, bool) {

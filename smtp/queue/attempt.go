@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tripost/store"
@@ -39,6 +40,13 @@ type attempt struct {
 	secured        string // how the connection was secured; empty: there was none
 	results        []result
 	administrative bool // not a try at all: somebody decided
+	cut            bool // the peer takes the others over a further connection only
+}
+
+// goesOn tells that the same attempt goes on over another connection, at once, with
+// those who have no result.
+func (a *attempt) goesOn() bool {
+	return a.cut && len(a.results) > 0 && !slices.ContainsFunc(a.results, func(r result) bool { return r.state == deferred })
 }
 
 // settle records what an attempt has brought, with the reports that it makes
@@ -105,7 +113,10 @@ func (q *Queue) outcome(a *attempt, reports []*parcel, warned bool) func(*store.
 		if len(d.recipients) == 0 {
 			err = removeDestination(tx, d)
 		} else {
-			d.next = a.when.Add(q.pause(d.attempts))
+			d.next = a.when
+			if !a.goesOn() {
+				d.next = a.when.Add(q.pause(d.attempts))
+			}
 			putDestination(tx, d)
 		}
 		for _, p := range reports {
@@ -140,7 +151,7 @@ func (d *destination) apply(a *attempt) {
 		}
 	}
 	d.recipients = left
-	if !a.administrative {
+	if !a.administrative && !a.goesOn() {
 		d.attempts++
 		d.tried, d.hurry = a.when, false
 	}

@@ -77,7 +77,16 @@ func (c *carrier) message(id uint64) bool {
 		c.close(conn)
 	}
 	c.j.delivered = c.j.delivered || a.reached()
-	return c.s.record(c.ctx, a)
+	if !c.s.record(c.ctx, a) {
+		return false
+	}
+	if !a.goesOn() {
+		return true
+	}
+	if conn == c.conn {
+		c.drop()
+	}
+	return c.run.Err() == nil && c.message(id)
 }
 
 // crowded tells that the peer bears no further connection: others stand.
@@ -93,6 +102,9 @@ func (c *carrier) crowded(failure error) bool {
 // its own where it needs more, or less, than others.
 func (c *carrier) connection(m *message, d *destination) (*idleConn, error) {
 	n := m.need()
+	if c.conn != nil && !c.conn.Admits()(d.recipients[0].address) {
+		c.drop()
+	}
 	if c.conn != nil && (n != onlyByTLS || c.conn.Level() >= send.Verified && c.conn.RequiresTLS() && c.conn.Target().Certain) {
 		return c.conn, nil
 	}
@@ -198,6 +210,7 @@ func (s *Sender) attempt(ctx context.Context, conn *idleConn, m *message, d *des
 	if failure == nil {
 		a.via, a.secured = conn.Target().String(), conn.Secured()
 		a.results, failure = s.hand(ctx, conn.Conn, m, d)
+		a.cut = failure == nil && !conn.Broken() && len(a.results) < len(d.recipients)
 	}
 	if failure != nil {
 		a.results = nil

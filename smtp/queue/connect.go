@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,9 @@ import (
 // errNotOverTLS is for a message that has to go over TLS alone, and no host of
 // its destination can take it so (RFC 8689 section 4.2.1).
 var errNotOverTLS = errors.New("the message must not be sent without the protection it asks for")
+
+// errNoTime is for a destination whose hosts have kept us waiting for too long.
+var errNoTime = errors.New("no host of the domain was ready for mail in time")
 
 // way is how a destination is reached.
 type way struct {
@@ -70,13 +74,34 @@ func (s *Sender) routeFor(d *destination) *Route {
 // connect opens a connection to the first host of a destination that takes it
 // and that a message with such a need may go to. With urgent also hosts are
 // tried that did not answer lately. While other connections to the destination
-// stand, a failure says nothing about the host.
+// stand, a failure says nothing about the host. It all may take the time of
+// SenderOptions.Search; who was tried when it was over comes last the next time.
 func (s *Sender) connect(ctx context.Context, d *destination, n need, urgent, others bool) (*send.Conn, error) {
+	search, cancel := context.WithTimeout(ctx, s.o.Search)
+	defer cancel()
+	conn, tried, err := s.search(search, d, n, urgent, others)
+	if conn != nil {
+		conn.Watch(ctx)
+		return conn, nil
+	}
+	if search.Err() == nil || ctx.Err() != nil {
+		return nil, err
+	}
+	if !others {
+		s.hosts.keptWaiting(tried, s.queue.o.Now(), err)
+	}
+	return nil, fmt.Errorf("%w (%s): %w", errNoTime, s.o.Search, err)
+}
+
+// search tries the hosts of a destination in turn. It returns those that it has
+// asked.
+func (s *Sender) search(ctx context.Context, d *destination, n need, urgent, others bool) (_ *send.Conn, tried []netip.AddrPort, _ error) {
 	w := s.way(d)
 	targets, err := s.finder.Targets(ctx, w.route)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	s.hosts.patientFirst(targets, s.queue.o.Now())
 	dem := demander{dns: s.o.DNS, policies: s.o.Policies, need: n, least: w.least}
 	if w.named {
 		dem.policies = nil
@@ -85,7 +110,10 @@ func (s *Sender) connect(ctx context.Context, d *destination, n need, urgent, ot
 	for _, t := range targets {
 		conn, err := s.tryHost(ctx, t, &dem, w.login, urgent, others)
 		if err == nil {
-			return conn, nil
+			return conn, nil, nil
+		}
+		if !errors.Is(err, errAsleep) {
+			tried = append(tried, t.Addr)
 		}
 		if failure == nil || !lasting(err) {
 			failure = err // one that may go away counts more
@@ -94,7 +122,7 @@ func (s *Sender) connect(ctx context.Context, d *destination, n need, urgent, ot
 			break
 		}
 	}
-	return nil, failure
+	return nil, tried, failure
 }
 
 func (s *Sender) tryHost(ctx context.Context, t send.Target, dem *demander, login *send.Login, urgent, others bool) (*send.Conn, error) {
@@ -139,6 +167,9 @@ func lasting(err error) bool {
 // hostDown tells failures to get a host's attention from those that are about
 // the way in which we speak to it.
 func hostDown(err error) bool {
+	if errors.Is(err, errNoTime) {
+		return true
+	}
 	var refused *send.ReplyError
 	if errors.As(err, &refused) && refused.Command != "greeting" {
 		return false

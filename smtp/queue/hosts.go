@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
+
+	"tripost/smtp/send"
 )
 
 // hosts remembers which hosts did not answer, so that they are not asked again
@@ -21,6 +24,7 @@ type outage struct {
 	failures int
 	until    time.Time // it is not asked again before
 	why      string
+	slow     bool // it had its part in a search that took too long
 }
 
 // errAsleep is for a host that is not asked now.
@@ -74,6 +78,42 @@ func (h *hosts) failed(a netip.AddrPort, now time.Time, err error) {
 	o.failures++
 	o.until = now.Add(min(pause, max(h.most, h.first)))
 	o.why = clean(err.Error(), 256)
+}
+
+// keptWaiting notes hosts that were asked until there was no time left for others.
+func (h *hosts) keptWaiting(asked []netip.AddrPort, now time.Time, err error) {
+	for _, a := range asked {
+		if h.check(a, now) == nil {
+			h.failed(a, now, err)
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, a := range asked {
+		if o := h.dead[a]; o != nil {
+			o.slow = true
+		}
+	}
+}
+
+// patientFirst puts hosts that have kept us waiting behind the others, as long as it
+// is remembered: else those would never have their turn.
+func (h *hosts) patientFirst(targets []send.Target, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	slow := func(t send.Target) bool {
+		o := h.dead[t.Addr]
+		return o != nil && o.slow && now.Before(o.until.Add(deadMemory))
+	}
+	slices.SortStableFunc(targets, func(x, y send.Target) int {
+		switch {
+		case slow(x) == slow(y):
+			return 0
+		case slow(x):
+			return 1
+		}
+		return -1
+	})
 }
 
 // makeRoom keeps the memory bounded: what is over goes first. The caller holds

@@ -68,6 +68,7 @@ type SenderOptions struct {
 	Batch     int                       // messages handed to one connection at a time; default 50
 	Ready     int                       // messages known in memory as due; default 50,000
 	Idle      time.Duration             // how long a connection is kept for further messages; default 2 s
+	Search    time.Duration             // how long it may take to find a host of a destination that is ready for mail; default 10 minutes
 	Grace     time.Duration             // how long attempts in flight may take when Run is ended; default 10 s
 	Timeouts  send.Timeouts
 	RootCAs   *x509.CertPool // for certificates that are verified; default: the system's
@@ -90,6 +91,9 @@ func (o *SenderOptions) defaults() {
 	}
 	if o.Idle <= 0 {
 		o.Idle = 2 * time.Second
+	}
+	if o.Search <= 0 {
+		o.Search = 10 * time.Minute
 	}
 	if o.Grace <= 0 {
 		o.Grace = 10 * time.Second

@@ -6,11 +6,14 @@ import "tripost/smtp/send"
 // need there, and returns a result for each of them that was come to. A peer that
 // takes only some of them at a time says so beforehand (RFC 9422), or with 452 to
 // those beyond (RFC 5321 section 4.5.3.1.10), who then have the next transaction.
+// Who has no result is for another connection.
 func transact(conn *send.Conn, all []recipient, message func([]recipient) send.Message) (results []result) {
 	most := conn.MaxRecipients()
 	for len(all) > 0 {
-		some := all[:min(most, len(all))]
-		all = all[len(some):]
+		var some []recipient
+		if some, all = choose(conn, all, most); len(some) == 0 {
+			break
+		}
 		var beyond []recipient
 		taken := 0
 		got := conn.Send(message(some))
@@ -39,6 +42,19 @@ func transact(conn *send.Conn, all []recipient, message func([]recipient) send.M
 		}
 	}
 	return results
+}
+
+// choose returns the recipients of the next transaction, and the others.
+func choose(conn *send.Conn, all []recipient, most int) (some, rest []recipient) {
+	admits := conn.Admits()
+	for _, r := range all {
+		if len(some) < most && admits(r.address) {
+			some = append(some, r)
+		} else {
+			rest = append(rest, r)
+		}
+	}
+	return some, rest
 }
 
 // tooMany tells the reply to a recipient for whom there is no room in the

@@ -32,7 +32,7 @@ func TestManyRecipients(t *testing.T) {
 		"too many, as of old":        {room: 3, full: "552 5.5.3 too many recipients", recipients: 4, want: []int{3, 1}},
 		"no room at all":             {room: -1, full: "452 4.5.3 too many recipients", recipients: 2, want: nil, waits: 2},
 		"a full mailbox":             {room: 2, full: "452 4.2.2 mailbox full", recipients: 3, want: []int{2}, waits: 1},
-		"no further transaction":     {limits: "LIMITS RCPTMAX=2 MAILMAX=1", recipients: 3, want: []int{2}, waits: 1},
+		"no further transaction":     {limits: "LIMITS RCPTMAX=2 MAILMAX=1", recipients: 3, want: []int{2, 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -105,5 +105,57 @@ func TestMessagesOfAConnection(t *testing.T) {
 	w.until("all is sent", w.empty)
 	if got := len(s.Wait(5)); got != 5 || s.Connections() != 3 {
 		t.Errorf("%d messages over %d connections, want 5 over 3", got, s.Connections())
+	}
+}
+
+// A peer may bound the domains of the recipients over one connection. Who is in
+// further domains has further connections, within the same attempt.
+func TestDomainsOfAConnection(t *testing.T) {
+	t.Parallel()
+	for limits, want := range map[string][]string{
+		"LIMITS RCPTDOMAINMAX=1":           {"u@a.test v@a.test", "u@b.test", "u@c.test"},
+		"LIMITS RCPTDOMAINMAX=2":           {"u@a.test u@b.test v@a.test", "u@c.test"},
+		"LIMITS RCPTDOMAINMAX=1 RCPTMAX=1": {"u@a.test", "v@a.test", "u@b.test", "u@c.test"},
+		"LIMITS RCPTDOMAINMAX=3":           {"u@a.test u@b.test v@a.test u@c.test"},
+		"LIMITS RCPTDOMAINMAX=0":           {"u@a.test u@b.test v@a.test u@c.test"},
+	} {
+		t.Run(limits, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, Options{})
+			n := newInternet()
+			s := sinktest.New(t, sinktest.Options{Extensions: []string{"PIPELINING", limits}})
+			n.host("gate.test", "192.0.2.1", s)
+			var to []string
+			for _, addr := range []string{"u@a.test", "u@b.test", "v@a.test", "u@c.test"} {
+				to = append(to, strings.Replace(addr, "@", "%", 1)+"@gate.test._via")
+			}
+			w.submit("ann@example.test", to...)
+			w.run(n, SenderOptions{PerHost: 1})
+			w.until("all is sent", w.empty)
+			var got []string
+			for _, m := range s.Messages() {
+				got = append(got, strings.NewReplacer("<", "", ">", "").Replace(strings.Join(m.To, " ")))
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("transactions %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// The bound holds for the messages of a connection together.
+func TestDomainsOfMessages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	n := newInternet()
+	s := sinktest.New(t, sinktest.Options{Extensions: []string{"LIMITS RCPTDOMAINMAX=1"}})
+	n.host("gate.test", "192.0.2.1", s)
+	for _, domain := range []string{"a", "a", "b", "b"} {
+		w.submit("ann@example.test", "u%"+domain+".test@gate.test._via")
+	}
+	w.run(n, SenderOptions{PerHost: 1})
+	w.until("all is sent", w.empty)
+	if got := len(s.Wait(4)); got != 4 || s.Connections() != 2 {
+		t.Errorf("%d messages over %d connections, want 4 over 2", got, s.Connections())
 	}
 }

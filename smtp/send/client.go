@@ -68,6 +68,7 @@ var errTLS = errors.New("TLS handshake failed")
 type Conn struct {
 	client   *Client
 	target   Target
+	socket   net.Conn
 	nc       net.Conn // the socket, or TLS over it
 	wire     *wire.Conn
 	timeouts Timeouts
@@ -80,7 +81,8 @@ type Conn struct {
 	extensions map[string]string // keyword in upper case to its parameters
 	last       Reply
 	broken     bool
-	mails      int // transactions begun
+	mails      int             // transactions begun
+	domains    map[string]bool // of their recipients, where the peer bounds them
 }
 
 // Connect opens a connection: greeting, EHLO (or HELO), STARTTLS when offered,
@@ -101,13 +103,24 @@ func (cl *Client) Connect(ctx context.Context, t Target, d Demand, login *Login)
 	return c, nil
 }
 
+// Watch lets ctx end the connection from now on, in the place of the one that
+// Connect was given.
+func (c *Conn) Watch(ctx context.Context) {
+	c.unwatch()
+	c.watch(ctx)
+}
+
+func (c *Conn) watch(ctx context.Context) {
+	c.unwatch = context.AfterFunc(ctx, func() { _ = c.socket.Close() })
+}
+
 func (cl *Client) connect(ctx context.Context, t Target, d Demand, login *Login, useTLS bool) (*Conn, error) {
 	c := &Conn{client: cl, target: t, demand: d, timeouts: cl.Timeouts.defaults(), log: cl.Log.Session(t.Addr)}
 	if err := c.dial(ctx); err != nil {
 		return nil, err
 	}
-	socket := c.nc
-	c.unwatch = context.AfterFunc(ctx, func() { _ = socket.Close() })
+	c.socket = c.nc
+	c.watch(ctx)
 	err := c.open(ctx, login, useTLS)
 	if err != nil {
 		c.Close() // with QUIT where the peer still listens: RFC 5321 section 4.1.1.10

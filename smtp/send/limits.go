@@ -1,6 +1,7 @@
 package send
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 )
@@ -26,6 +27,41 @@ const maxRecipients = 1000
 func (c *Conn) Exhausted() bool {
 	n := c.limit("MAILMAX")
 	return n > 0 && c.mails >= n
+}
+
+// Admits returns a function that tells of recipients in turn whether they may be in
+// the next transaction: some hosts take recipients in so many domains alone over one
+// connection (RFC 9422 section 4.3).
+func (c *Conn) Admits() func(path string) bool {
+	most := c.limit("RCPTDOMAINMAX")
+	seen := make(map[string]bool)
+	maps.Copy(seen, c.domains)
+	return func(path string) bool {
+		domain := domainOf(path)
+		if most > 0 && !seen[domain] && len(seen) >= most {
+			return false
+		}
+		seen[domain] = true
+		return true
+	}
+}
+
+// count notes the domains of a transaction, where they count.
+func (c *Conn) count(m *Message) {
+	if c.limit("RCPTDOMAINMAX") == 0 {
+		return
+	}
+	if c.domains == nil {
+		c.domains = make(map[string]bool)
+	}
+	for _, path := range m.Recipients {
+		c.domains[domainOf(path)] = true
+	}
+}
+
+func domainOf(path string) string {
+	path = asciiDomain(path)
+	return strings.ToLower(path[strings.LastIndexByte(path, '@')+1:])
 }
 
 // limit returns one of the peer's limits, 0 for one that it does not give.

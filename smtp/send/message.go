@@ -70,6 +70,7 @@ func (c *Conn) Send(m Message) []Result {
 		m.Body = &lineReader{body: m.Body, size: m.Size}
 	}
 	c.mails++
+	c.count(&m)
 	c.wire.SetReadTimeout(c.timeouts.Command)
 	ahead := c.has("PIPELINING") && !c.chunks(&m) && len(results) <= maxGroup
 	some, err := c.envelope(m, results, ahead)
