@@ -18,7 +18,7 @@ func (s *session) copy(ctx context.Context, cmd *command) (completion, error) {
 		return ok("No such messages"), nil
 	}
 	set := uidSet(q, s.view)
-	if err := s.withinLimit(q.count()); err != nil {
+	if err := s.copyWithinLimit(q); err != nil {
 		return completion{}, err
 	}
 	copied, err := s.view.Copy(ctx, set, target)

@@ -423,11 +423,11 @@ func (f *fetcher) fromRecord(b []byte, r message.Record) []byte {
 	}
 	if f.plan.items&fetchBody != 0 {
 		b = append(spaced(b), "BODY "...)
-		b = append(b, r.Body()...)
+		b = f.s.appendStructure(b, r.Body())
 	}
 	if f.plan.items&fetchStructure != 0 {
 		b = append(spaced(b), "BODYSTRUCTURE "...)
-		b = append(b, r.BodyStructure()...)
+		b = f.s.appendStructure(b, r.BodyStructure())
 	}
 	return b
 }

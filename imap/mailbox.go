@@ -59,8 +59,16 @@ func (s *session) normalized(name string) string {
 // tellOldName writes under which name a mailbox is listed now that the client calls
 // something else. RFC 9051 section 6.3.9.7.
 func (s *session) tellOldName(name, old string, box *store.Mailbox) {
-	extended := append(s.appendMailbox([]byte(`"OLDNAME" (`), old), ')')
-	s.listLine("LIST", attributes(box), name, string(extended))
+	s.listLine("LIST", attributes(box), name, s.oldName(old))
+}
+
+// oldName is the extended data item of LIST that says what a mailbox was called before;
+// "" is none.
+func (s *session) oldName(name string) string {
+	if name == "" {
+		return ""
+	}
+	return string(append(s.appendMailbox([]byte(`"OLDNAME" (`), name), ')'))
 }
 
 // createUses consumes (USE (\Sent)).

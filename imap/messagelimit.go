@@ -56,31 +56,38 @@ func (s *session) cutDeleted(q seqSet) (seqSet, store.UID) {
 	return q, 0
 }
 
-// cutSearch has a search look at as many messages as it may, those with the highest
-// UIDs of the ones that its sets leave, and returns the lowest UID it looks at, 0
+// cutSearch has a search look at as many messages of a mailbox as it may, those with the
+// highest UIDs of the ones that its sets leave, and returns the lowest UID it looks at, 0
 // where all are looked at. RFC 9738 section 3.1.
-func (s *session) cutSearch(root *search.Key) store.UID {
-	left := s.srv.cfg.Limits.Messages
-	if left == 0 || s.view.Len() <= left {
+func (s *session) cutSearch(root *search.Key, box *store.View) store.UID {
+	limit := s.srv.cfg.Limits.Messages
+	if limit == 0 {
 		return 0
 	}
-	within := sets(root, s.view)
-	lowest := 0
-	for seq := s.view.Len(); seq > 0; seq-- {
+	lowest, n := looksAt(root, box, limit)
+	if n <= limit {
+		return 0
+	}
+	root.Keys = append(root.Keys, &search.Key{Kind: search.Among, Resolve: func(search.Mailbox) func(int) bool {
+		return func(seq int) bool { return seq >= lowest }
+	}})
+	return box.At(lowest).UID
+}
+
+// looksAt counts the messages that a search looks at, as its sets leave them, from the
+// last one on, and stops at the first beyond the limit. It returns the sequence number
+// of the last one within.
+func looksAt(root *search.Key, box *store.View, limit int) (lowest, n int) {
+	within := sets(root, box)
+	for seq := box.Len(); seq > 0 && n <= limit; seq-- {
 		if slices.ContainsFunc(within, func(contains func(int) bool) bool { return !contains(seq) }) {
 			continue
 		}
-		if left == 0 {
-			from := lowest
-			root.Keys = append(root.Keys, &search.Key{Kind: search.Among, Resolve: func(search.Mailbox) func(int) bool {
-				return func(seq int) bool { return seq >= from }
-			}})
-			return s.view.At(lowest).UID
+		if n++; n <= limit {
+			lowest = seq
 		}
-		left--
-		lowest = seq
 	}
-	return 0
+	return lowest, n
 }
 
 // sets are the sets of messages in which every match of a conjunction is.
@@ -98,11 +105,23 @@ func sets(and *search.Key, box search.Mailbox) (within []func(seq int) bool) {
 
 // withinLimit refuses a command that must not stop half way, for n messages.
 func (s *session) withinLimit(n int) error {
-	limit := s.srv.cfg.Limits.Messages
-	if limit == 0 || n <= limit {
-		return nil
+	if limit := s.srv.cfg.Limits.Messages; limit > 0 && n > limit {
+		return s.tooMany("")
 	}
-	return refuse(no(fmt.Sprintf("MESSAGELIMIT %d", limit), "Too many messages: try fewer"))
+	return nil
+}
+
+// copyWithinLimit is withinLimit for COPY, which tells what it might be for: the messages
+// from a UID on.
+func (s *session) copyWithinLimit(q seqSet) error {
+	if _, lowest := s.cut(q); lowest != 0 {
+		return s.tooMany(fmt.Sprintf(" %d", lowest))
+	}
+	return nil
+}
+
+func (s *session) tooMany(lowest string) error {
+	return refuse(no(fmt.Sprintf("MESSAGELIMIT %d%s", s.srv.cfg.Limits.Messages, lowest), "Too many messages: try fewer"))
 }
 
 // asFarAs adds to the completion of a command how far it came, by the lowest UID

@@ -42,10 +42,15 @@ func (s *session) multiSearch(ctx context.Context, cmd *command) (completion, er
 	if err == nil {
 		err = scorable(&ret, nil, root)
 	}
+	var lowest store.UID
 	if err == nil {
-		err = s.searchSources(ctx, cmd, &from, &ret, root)
+		lowest, err = s.searchSources(ctx, cmd, &from, &ret, root)
 	}
-	return s.searched(&ret, err)
+	done, err := s.searched(&ret, err)
+	if err == nil {
+		done = s.asFarAs(done, lowest)
+	}
+	return done, err
 }
 
 // sources consumes IN with its list, if it is there.
@@ -83,43 +88,78 @@ func (p *parser) sourceNames(take func(string)) {
 }
 
 // searchSources searches one mailbox after the other, each once. Together they may
-// read as much as one search.
-func (s *session) searchSources(ctx context.Context, cmd *command, from *sources, ret *returns, root *search.Key) error {
+// read as much as one search, and look at as many messages. It returns the lowest UID
+// that was looked at, if that is not all: of one mailbox alone.
+func (s *session) searchSources(ctx context.Context, cmd *command, from *sources, ret *returns, root *search.Key) (store.UID, error) {
 	names, err := s.sourceMailboxes(ctx, from)
+	if err != nil {
+		return 0, err
+	}
+	m := &multiSearched{octets: s.srv.cfg.Limits.SearchOctets, seen: make(map[mailboxKey]bool)}
+	m.only = from.selected && len(names) == 0 || !from.selected && len(names) == 1
+	if from.selected {
+		if err := s.searchSelected(ctx, cmd, m, ret, root); err != nil {
+			return 0, err
+		}
+	}
+	for _, name := range names {
+		if m.octets <= 0 {
+			return 0, search.ErrTooMuch
+		}
+		if err := s.searchNamed(ctx, cmd, name, m, ret, root); err != nil && !unsearchable(err) {
+			return 0, err
+		}
+	}
+	return m.lowest, nil
+}
+
+// multiSearched is how far an ESEARCH has come.
+type multiSearched struct {
+	seen     map[mailboxKey]bool
+	octets   int64 // that may still be read
+	messages int   // that were looked at
+	only     bool  // there is but one mailbox
+	lowest   store.UID
+}
+
+// within keeps a search of one mailbox within the limit of messages. Of several mailboxes
+// no UID could say how far it came, so these are refused where the limit is passed.
+func (m *multiSearched) within(s *session, root *search.Key, v *store.View) error {
+	limit := s.srv.cfg.Limits.Messages
+	if limit == 0 {
+		return nil
+	}
+	if m.only {
+		m.lowest = s.cutSearch(root, v)
+		return nil
+	}
+	_, n := looksAt(root, v, limit-m.messages)
+	m.messages += n
+	return s.withinLimit(m.messages)
+}
+
+// searchSelected searches the selected mailbox.
+func (s *session) searchSelected(ctx context.Context, cmd *command, m *multiSearched, ret *returns, root *search.Key) error {
+	m.seen[keyOf(s.view)] = true
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	if err := m.within(s, root, s.view); err != nil {
+		return err
+	}
+	e := s.searching(cmd, root)
+	name, err := s.selectedName(ctx)
 	if err != nil {
 		return err
 	}
-	left := s.srv.cfg.Limits.SearchOctets
-	searched := make(map[mailboxKey]bool)
-	if from.selected {
-		searched[keyOf(s.view)] = true
-		if err := s.ready(ctx); err != nil {
-			return err
-		}
-		e := s.searching(cmd, root)
-		name, err := s.selectedName(ctx)
-		if err != nil {
-			return err
-		}
-		f, err := s.searchSource(ctx, cmd, e, s.view, name, ret, root)
-		if err != nil {
-			return err
-		}
-		if ret.save {
-			s.saved = uidSet(f.kept(ret), s.view)
-		}
-		left -= e.Octets()
+	f, err := s.searchSource(ctx, cmd, e, s.view, name, ret, root)
+	if err != nil {
+		return err
 	}
-	for _, name := range names {
-		if left <= 0 {
-			return search.ErrTooMuch
-		}
-		read, err := s.searchNamed(ctx, cmd, name, searched, ret, root, left)
-		if err != nil && !unsearchable(err) {
-			return err
-		}
-		left -= read
+	if ret.save {
+		s.saved = uidSet(f.kept(ret), s.view)
 	}
+	m.octets -= e.Octets()
 	return nil
 }
 
@@ -151,28 +191,32 @@ func unsearchable(err error) bool {
 }
 
 // searchNamed searches a mailbox that is opened for it.
-func (s *session) searchNamed(ctx context.Context, cmd *command, name string, searched map[mailboxKey]bool, ret *returns, root *search.Key, octets int64) (int64, error) {
+func (s *session) searchNamed(ctx context.Context, cmd *command, name string, m *multiSearched, ret *returns, root *search.Key) error {
 	ref, err := s.resolve(ctx, name)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	view, err := s.openMailbox(ctx, ref, true)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer view.Close()
-	if searched[keyOf(view)] {
-		return 0, nil
+	if m.seen[keyOf(view)] {
+		return nil
 	}
-	searched[keyOf(view)] = true
+	m.seen[keyOf(view)] = true
 	if err := view.Load(ctx); err != nil {
-		return 0, err
+		return err
+	}
+	if err := m.within(s, root, view); err != nil {
+		return err
 	}
 	o := s.searchOptions(cmd, view)
-	o.Octets = octets
+	o.Octets = m.octets
 	e := search.New(view, root, o)
 	_, err = s.searchSource(ctx, cmd, e, view, name, ret, root)
-	return e.Octets(), err
+	m.octets -= e.Octets()
+	return err
 }
 
 // searchSource searches one mailbox and tells what it found, if anything.

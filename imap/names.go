@@ -88,7 +88,25 @@ func appendUTF8(b []byte, name string) []byte {
 
 // resolve finds the account and the name there that a client's mailbox name means.
 func (s *session) resolve(ctx context.Context, name string) (store.MailboxRef, error) {
-	return s.srv.cfg.Directory.Resolve(ctx, s.user, name)
+	_, ref, err := s.resolveName(ctx, name)
+	return ref, err
+}
+
+// resolveName is resolve, and returns the name that the mailbox goes by: that of the form
+// NFC, if the client writes it otherwise and there is no mailbox of exactly that name.
+// RFC 9051 section 5.1.
+func (s *session) resolveName(ctx context.Context, name string) (string, store.MailboxRef, error) {
+	directory := s.srv.cfg.Directory
+	ref, err := directory.Resolve(ctx, s.user, name)
+	plain := s.normalized(name)
+	if err != nil || plain == name {
+		return name, ref, err
+	}
+	if _, _, err := s.srv.cfg.Store.Mailbox(ctx, s.user, ref); !isMissing(err) {
+		return name, ref, err
+	}
+	ref, err = directory.Resolve(ctx, s.user, plain)
+	return plain, ref, err
 }
 
 // foreign splits a name or pattern into the account part with its "/", such as

@@ -255,11 +255,7 @@ func (s *session) tellName(name, from string, now *noticed) {
 	if now.subscribed[name] {
 		attrs += ` \Subscribed`
 	}
-	more := ""
-	if from != "" {
-		more = string(append(s.appendMailbox([]byte(`"OLDNAME" (`), from), ')'))
-	}
-	s.listLine("LIST", attrs, name, more)
+	s.listLine("LIST", attrs, name, s.oldName(from))
 }
 
 // changedEntries names the entries that are not the same.

@@ -56,7 +56,7 @@ func (s *session) find(ctx context.Context, cmd *command, ret *returns, root *se
 	if err := s.ready(ctx); err != nil {
 		return 0, err
 	}
-	lowest = s.cutSearch(root)
+	lowest = s.cutSearch(root, s.view)
 	var f findings
 	if err := f.search(ctx, s.searching(cmd, root), ret); err != nil {
 		return 0, err
@@ -73,7 +73,7 @@ func (s *session) findAll(ctx context.Context, cmd *command, root *search.Key) (
 	if err := s.ready(ctx); err != nil {
 		return nil, f, err
 	}
-	if lowest := s.cutSearch(root); lowest != 0 {
+	if lowest := s.cutSearch(root, s.view); lowest != 0 {
 		return nil, f, s.withinLimit(s.view.Len()) // RFC 9738 section 3.3
 	}
 	e = s.searching(cmd, root)

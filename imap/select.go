@@ -22,8 +22,9 @@ func (s *session) examine(ctx context.Context, cmd *command) (completion, error)
 func (s *session) open(ctx context.Context, cmd *command, readOnly bool) (completion, error) {
 	p := &cmd.args
 	p.space()
-	name := p.mailbox()
-	params := selectParams{name: name, ranges: s.srv.cfg.Limits.SetRanges}
+	given := p.astring()
+	name := p.name(given)
+	params := selectParams{ranges: s.srv.cfg.Limits.SetRanges}
 	if p.accept(' ') {
 		p.selectParams(&params)
 	}
@@ -40,9 +41,13 @@ func (s *session) open(ctx context.Context, cmd *command, readOnly bool) (comple
 		s.untagged("OK", "CLOSED", "The mailbox that was selected is closed")
 	}
 	s.deselect()
-	ref, err := s.resolve(ctx, name)
+	name, ref, err := s.resolveName(ctx, name)
 	if err != nil {
 		return completion{}, err
+	}
+	params.name = name
+	if s.has(featureRev2) && name != string(given) {
+		params.given = string(given)
 	}
 	view, err := s.openMailbox(ctx, ref, readOnly)
 	if err != nil {
@@ -94,7 +99,7 @@ func (s *session) tellSelected(ctx context.Context, params *selectParams) error 
 	state := s.view.State()
 	s.tellFlagNames()
 	s.counted(int(state.Exists), "EXISTS")
-	if err := s.tellByVersion(ctx, params.name, &state); err != nil {
+	if err := s.tellByVersion(ctx, params, &state); err != nil {
 		return err
 	}
 	s.untagged("OK", "UIDVALIDITY "+strconv.FormatUint(uint64(state.UIDValidity), 10), "UIDs are valid")
@@ -109,8 +114,9 @@ func (s *session) tellSelected(ctx context.Context, params *selectParams) error 
 }
 
 // tellByVersion writes what SELECT tells to some clients only: RECENT and UNSEEN by
-// RFC 3501, the mailbox's line of LIST by RFC 9051 section 6.3.2.
-func (s *session) tellByVersion(ctx context.Context, name string, state *store.State) error {
+// RFC 3501, the mailbox's line of LIST by RFC 9051 section 6.3.2, with the name that the client
+// has given as the old one if the mailbox goes by another.
+func (s *session) tellByVersion(ctx context.Context, params *selectParams, state *store.State) error {
 	s.recent = s.view.Recent()
 	if !s.has(featureRev2) {
 		s.counted(s.recent, "RECENT")
@@ -122,14 +128,15 @@ func (s *session) tellByVersion(ctx context.Context, name string, state *store.S
 	box := s.view.Mailbox()
 	whole, _, err := s.srv.cfg.Store.Mailbox(ctx, s.user, store.MailboxRef{Account: box.Account, Name: box.Name})
 	if err == nil {
-		s.listLine("LIST", attributes(&whole), name, "")
+		s.listLine("LIST", attributes(&whole), params.name, s.oldName(params.given))
 	}
 	return err
 }
 
 // selectParams are the parameters of SELECT and EXAMINE, RFC 4466 section 2.1.
 type selectParams struct {
-	name      string  // of the mailbox, as the client writes it
+	name      string  // of the mailbox
+	given     string  // as the client writes it, if otherwise
 	condstore bool    // RFC 7162 section 3.1.8
 	resync    *resync // nil: none
 	ranges    int     // allowed in a set
