@@ -227,7 +227,7 @@ func (n *Names) accounts(domain string) ([]Account, error) {
 func (d *Directory) SetAccount(ctx context.Context, addr string, change func(*Account) error) (Account, error) {
 	var acct Account
 	err := d.update(ctx, func(w *writer) (err error) {
-		acct, err = w.setAccount(addr, change, d.seal)
+		acct, err = w.setAccount(addr, func(a *Account) error { return d.hiding(&a.Policy, func() error { return change(a) }) }, d.seal)
 		return err
 	})
 	if err != nil {

@@ -24,6 +24,9 @@ type Options struct {
 	// Server is the policy of the domains that leave it to the server. What is
 	// not set in it is off.
 	Server Policy
+	// CheckHidden says what is wrong with a name in [Policy.IMAPHide]; nil: any
+	// that could be a capability's will do.
+	CheckHidden func(name string) error
 }
 
 // InitialMailbox is a mailbox that each new account has beside INBOX. It is
@@ -53,12 +56,14 @@ type Directory struct {
 	seal      cipher.AEAD // nil without Options.LegacyKey
 	server    Policy
 	known     known
+
+	checkHidden func(name string) error
 }
 
 // New returns the directory that is in st. It watches the store for as long as
 // that is open.
 func New(st *store.Store, o Options) *Directory {
-	d := &Directory{store: st, now: o.Now, rand: o.Rand, mailboxes: o.Mailboxes, params: o.Password.withDefaults(), seal: newSeal(o.LegacyKey), server: o.Server}
+	d := &Directory{store: st, now: o.Now, rand: o.Rand, mailboxes: o.Mailboxes, params: o.Password.withDefaults(), seal: newSeal(o.LegacyKey), server: o.Server, checkHidden: o.CheckHidden}
 	d.known.store = st
 	if d.now == nil {
 		d.now = time.Now

@@ -219,7 +219,7 @@ func (n *Names) domainRecord(canonical string) (d Domain, aliasOf string, err er
 func (d *Directory) SetDomain(ctx context.Context, name string, change func(*Domain) error) (Domain, error) {
 	var dom Domain
 	err := d.update(ctx, func(w *writer) (err error) {
-		dom, err = w.setDomain(name, change)
+		dom, err = w.setDomain(name, func(dom *Domain) error { return d.hiding(&dom.Policy, func() error { return change(dom) }) })
 		return err
 	})
 	if err != nil {

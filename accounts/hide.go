@@ -36,13 +36,31 @@ func (h Hidden) check() error {
 	return nil
 }
 
+// hiding checks what a change hides that was not hidden before.
+func (d *Directory) hiding(p *Policy, change func() error) error {
+	before, _ := p.IMAPHide.Get()
+	if err := change(); err != nil {
+		return err
+	}
+	now, _ := p.IMAPHide.Get()
+	if now == before || now == "" || d.checkHidden == nil {
+		return nil
+	}
+	for name := range strings.SplitSeq(string(now), ",") {
+		if err := d.checkHidden(name); err != nil {
+			return fmt.Errorf("imap_hide: %w: %w", ErrBadValue, err)
+		}
+	}
+	return nil
+}
+
 func isCapability(name string) bool {
 	for i := range len(name) {
 		if c := name[i]; !isLetterOrDigit(c) && strings.IndexByte("=+-_.", c) < 0 {
 			return false
 		}
 	}
-	return name != "" && len(name) <= maxHiddenName && !strings.HasPrefix(name, "IMAP4")
+	return name != "" && len(name) <= maxHiddenName
 }
 
 // Hides tells whether a capability is in the list, by its whole name or by what

@@ -20,7 +20,7 @@ func TestHidden(t *testing.T) {
 			t.Errorf("hides %q: %t", name, h.Hides(name))
 		}
 	}
-	for _, value := range []string{"", ",", "A,,B", "A B", "A;B", "IMAP4rev1", "IMAP4REV2,IDLE", strings.Repeat("x", 41), strings.Repeat("abcdefgh1,", 10) + "ä"} {
+	for _, value := range []string{"", ",", "A,,B", "A B", "A;B", strings.Repeat("x", 41), strings.Repeat("abcdefgh1,", 10) + "ä"} {
 		if h, err := ParseHidden(value); !errors.Is(err, ErrBadValue) {
 			t.Errorf("%q: %q, %v", value, h, err)
 		}

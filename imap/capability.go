@@ -117,6 +117,22 @@ func (s *session) offers(name string) (c capability, offered bool) {
 // tells says whether a capability is there now, and not hidden from this user.
 func (s *session) tells(c *capability) bool { return c.when(s) && !s.hidden.Hides(c.name) }
 
+// CheckHidden returns an error for what cannot be hidden from the clients of an
+// account: no capability, the name of the protocol itself, or one that counts
+// before it is known whose client it is. A name without its "=" stands for all with
+// it.
+func CheckHidden(name string) error {
+	switch name = strings.ToUpper(name); name {
+	case "IMAP4REV1", "IMAP4REV2", "SASL-IR", "STARTTLS", "LOGINDISABLED":
+		return fmt.Errorf("%s cannot be hidden from an account: it says how to speak at all", name)
+	}
+	hidden := accounts.Hidden(name)
+	if !slices.ContainsFunc(capabilities, func(c capability) bool { return hidden.Hides(c.name) }) {
+		return fmt.Errorf("%q is not a capability that IMAP clients of an account are told of", name)
+	}
+	return nil
+}
+
 // attempt describes the connection to those who decide about a sign-in.
 func (s *session) attempt() accounts.Attempt {
 	state := s.c.TLS()

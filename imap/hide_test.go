@@ -27,3 +27,21 @@ func TestHiddenCapabilities(t *testing.T) {
 		t.Errorf("ann is told %v, boss %v", ann, boss)
 	}
 }
+
+// TestCheckHidden: a name that would hide nothing is refused.
+func TestCheckHidden(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"UIDONLY", "compress", "COMPRESS=DEFLATE", "Thread", "RIGHTS=KXTE", "LITERAL+"} {
+		if err := CheckHidden(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, want := range map[string]string{
+		"UIDONLI": "is not a capability", "COMPRESS=ZSTD": "is not a capability", "": "is not a capability",
+		"IMAP4rev2": "cannot be hidden", "starttls": "cannot be hidden",
+	} {
+		if err := CheckHidden(name); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tripost/accounts"
+	"tripost/imap"
 	"tripost/pop"
 	"tripost/smtp"
 )
@@ -190,6 +191,11 @@ func (c *Config) checkNumbers() error {
 	if hide := c.IMAP.Hide; len(hide) > 0 {
 		if _, err := accounts.ParseHidden(strings.Join(hide, ",")); err != nil {
 			return fmt.Errorf("imap.hide: %w", err)
+		}
+		for _, name := range hide {
+			if err := imap.CheckHidden(name); err != nil {
+				return fmt.Errorf("imap.hide: %w", err)
+			}
 		}
 	}
 	if _, err := accounts.ParseServices(c.Local.Services); err != nil {

@@ -11,6 +11,7 @@ import (
 	"tripost/admin"
 	"tripost/alerts"
 	"tripost/history"
+	"tripost/imap"
 	"tripost/message"
 	"tripost/router"
 	"tripost/rules"
@@ -64,7 +65,7 @@ func (g ground) openRooms(ctx context.Context, cfg Config, log *syslog.Log) (*ro
 		return nil, errors.Join(err, st.Close())
 	}
 	r := &rooms{cfg: cfg, ground: g, log: log, store: st}
-	r.directory = accounts.New(st, accounts.Options{LegacyKey: legacy, Server: serverPolicy(cfg), Now: g.now})
+	r.directory = accounts.New(st, accounts.Options{LegacyKey: legacy, Server: serverPolicy(cfg), Now: g.now, CheckHidden: imap.CheckHidden})
 	if err := r.directory.Upgrade(ctx); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
