@@ -203,3 +203,30 @@ func TestFieldsShared(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestScoresWithFieldsKept has the scores of a search be the same whether its fields
+// are kept or not.
+func TestScoresWithFieldsKept(t *testing.T) {
+	w := newWorld(t)
+	for i := range 6 {
+		w.deliver(fmt.Sprintf("Subject: quick %s fox\r\nFrom: ann@x\r\nX-Some: y\r\n\r\n", []string{"brown", "browne", "red"}[i%3]), 1000, 0)
+	}
+	v := w.open()
+	for _, field := range []string{"from", "x-some"} {
+		var first []int
+		for i := range 3 {
+			o := w.options()
+			o.Columns = w.columns
+			root := &Key{Kind: Or, Scored: true, Keys: []*Key{{Kind: Field, Field: field, Text: ""}, {Kind: FuzzyField, Field: "subject", Text: "brown fox"}}}
+			var scores []int
+			e := New(v, root, o)
+			must(t, e.Run(w.ctx, false, func(seq int) bool { scores = append(scores, e.Score(seq)); return true }))
+			if i == 0 {
+				first = scores
+			}
+			if !slices.Equal(scores, first) || len(scores) != 6 {
+				t.Errorf("%s: scores %v, at first %v", field, scores, first)
+			}
+		}
+	}
+}

@@ -34,6 +34,9 @@ func (e *Search) eval(k *Key, c *candidate) verdict {
 		}
 		return compareDay(k.Kind-SavedBefore+Before, floorDay(c.saved), k.N)
 	case Field:
+		if e.scores != nil { // a score must not depend on what happens to be kept
+			break
+		}
 		if v := e.keptField(k, c.message.UID); v != unknown {
 			return v
 		}

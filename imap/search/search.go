@@ -129,6 +129,9 @@ const (
 // Run calls found with each message that matches, by ascending sequence numbers, or
 // descending ones with backward, until it returns false.
 func (e *Search) Run(ctx context.Context, backward bool, found func(seq int) bool) error {
+	if e.flags.whole && !backward {
+		return e.byFlags(ctx, found)
+	}
 	e.recallFields()
 	defer e.keepFields()
 	n, size := e.box.Len(), firstWindow
@@ -154,6 +157,20 @@ func (e *Search) Run(ctx context.Context, backward bool, found func(seq int) boo
 		past += to - from + 1
 		e.done = past
 		size = min(2*size, searchWindow)
+	}
+	return nil
+}
+
+// byFlags is Run where nothing but flags is asked for, which most searches are about.
+func (e *Search) byFlags(ctx context.Context, found func(seq int) bool) error {
+	if err := e.alive(ctx); err != nil {
+		return err
+	}
+	flags := e.flags
+	for seq, m := range e.box.Range(1, e.box.Len()) {
+		if flags.passes(m.Flags) && !found(seq) {
+			break
+		}
 	}
 	return nil
 }
