@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"strconv"
@@ -90,7 +91,7 @@ func (s *Sender) connect(ctx context.Context, d *destination, n need, urgent, ot
 	if !others {
 		s.hosts.keptWaiting(tried, s.queue.o.Now(), err)
 	}
-	return nil, fmt.Errorf("%w (%s): %w", errNoTime, s.o.Search, err)
+	return nil, fmt.Errorf("%w (%s): %v", errNoTime, s.o.Search, err) // not the last word, whatever it is: others may not have been asked
 }
 
 // search tries the hosts of a destination in turn. It returns those that it has
@@ -107,12 +108,19 @@ func (s *Sender) search(ctx context.Context, d *destination, n need, urgent, oth
 		dem.policies = nil
 	}
 	var failure error
+	limit := uint32(math.MaxUint32) // preferences from here on are behind this server
 	for _, t := range targets {
+		if uint32(t.Pref) >= limit {
+			continue
+		}
 		conn, err := s.tryHost(ctx, t, &dem, w.login, urgent, others)
 		if err == nil {
 			return conn, nil, nil
 		}
-		if !errors.Is(err, errAsleep) {
+		if errors.Is(err, send.ErrSelf) {
+			limit = uint32(t.Pref)
+		}
+		if t.Err == nil && !errors.Is(err, errAsleep) {
 			tried = append(tried, t.Addr)
 		}
 		if failure == nil || !lasting(err) {
@@ -126,6 +134,9 @@ func (s *Sender) search(ctx context.Context, d *destination, n need, urgent, oth
 }
 
 func (s *Sender) tryHost(ctx context.Context, t send.Target, dem *demander, login *send.Login, urgent, others bool) (*send.Conn, error) {
+	if t.Err != nil {
+		return nil, t.Err
+	}
 	if !urgent {
 		if err := s.hosts.check(t.Addr, s.queue.o.Now()); err != nil {
 			return nil, fmt.Errorf("%s: %w", t, err)
@@ -174,7 +185,7 @@ func hostDown(err error) bool {
 	if errors.As(err, &refused) && refused.Command != "greeting" {
 		return false
 	}
-	for _, other := range []error{send.ErrNoTLS, send.ErrNoRequireTLS, send.ErrUnverified, send.ErrInsecure} {
+	for _, other := range []error{send.ErrNoTLS, send.ErrNoRequireTLS, send.ErrUnverified, send.ErrInsecure, send.ErrSelf} {
 		if errors.Is(err, other) {
 			return false
 		}

@@ -127,9 +127,10 @@ func NewSender(q *Queue, o SenderOptions) *Sender {
 	return &Sender{
 		queue:  q,
 		o:      o,
-		finder: &send.Finder{DNS: o.DNS, Port: o.Port, Self: o.Self},
+		finder: &send.Finder{DNS: o.DNS, Port: o.Port, Self: o.Self, Hostname: q.o.Hostname},
 		client: &send.Client{
 			Hostname: q.o.Hostname,
+			Port:     o.Port,
 			Timeouts: o.Timeouts,
 			Log:      q.o.Log.Tag("SMTP"),
 			RootCAs:  o.RootCAs,

@@ -47,6 +47,10 @@ func (t Timeouts) defaults() Timeouts {
 // Client connects to hosts.
 type Client struct {
 	Hostname string // as we name ourselves in EHLO
+	// Port is where the hosts of the world take mail; default 25. A peer there that
+	// calls itself by our name is this server, however the way to it leads: ErrSelf.
+	// At other ports there may be a neighbour on the same machine.
+	Port     int
 	Timeouts Timeouts
 	Log      *syslog.Logger // tag SMTP; each connection is a session of it
 	RootCAs  *x509.CertPool // for verified certificates; nil: the system's
@@ -168,6 +172,8 @@ func (c *Conn) open(ctx context.Context, login *Login, useTLS bool) error {
 		return err
 	} else if r.Code != 220 {
 		return &ReplyError{r, "greeting"}
+	} else if c.isSelf(r) {
+		return ErrSelf
 	}
 	if err := c.hello(); err != nil {
 		return err
@@ -214,11 +220,25 @@ func (c *Conn) hello() error {
 		}
 		return err
 	}
+	if c.isSelf(r) {
+		return ErrSelf
+	}
 	for _, line := range r.lines[1:] {
 		keyword, params, _ := strings.Cut(line, " ")
 		c.extensions[strings.ToUpper(keyword)] = params
 	}
 	return nil
+}
+
+// isSelf tells whether the name at the begin of a greeting, or of the reply to EHLO
+// (RFC 5321 section 4.2), is ours.
+func (c *Conn) isSelf(r Reply) bool {
+	port := c.client.Port
+	if port == 0 {
+		port = 25
+	}
+	name, _, _ := strings.Cut(r.lines[0], " ")
+	return int(c.target.Addr.Port()) == port && sameHost(name, c.client.Hostname)
 }
 
 // startTLS turns TLS on: RFC 3207. A refusal leaves the connection in clear.

@@ -58,6 +58,11 @@ type Target struct {
 	// Secure tells that DNSSEC vouches for the addresses, and for the MX where
 	// one led here: only then can there be DANE (RFC 7672 section 2.2).
 	Secure bool
+	// Pref is the preference of the MX that led here: lower is better.
+	Pref uint16
+	// Err tells why the addresses of the host are not known now; there is no Addr
+	// then. It is temporary.
+	Err error
 }
 
 // String returns "mx.company.test [192.0.2.7]".
@@ -73,12 +78,17 @@ type Finder struct {
 	DNS  DNS
 	Port int                       // default 25
 	Self func(netip.AddrPort) bool // addresses at which this server listens; nil: none
+	// Hostname is the name of this server: an MX with it leads back here, whatever
+	// its addresses are, which may be those of a router or a load balancer.
+	Hostname string
 }
 
 // Targets returns the addresses to be tried, in this order: those of the MX
 // hosts by preference, equals in random order, or of the domain itself when it
 // has no MX (RFC 5321 section 5.1). Where one of them is this server, it and all
-// that are not preferred to it are left out.
+// that are not preferred to it are left out. A host whose addresses cannot be had
+// now stands in its place without an address, so that what another one says is not
+// taken for the last word; but there is at least one address.
 //
 // Errors are ErrNullMX, ErrNoDomain and ErrSelf; all others are temporary.
 func (f *Finder) Targets(ctx context.Context, r Route) ([]Target, error) {
@@ -99,9 +109,7 @@ func (f *Finder) Targets(ctx context.Context, r Route) ([]Target, error) {
 			return nil, err
 		}
 	}
-	if err := f.resolve(ctx, hosts); err != nil {
-		return nil, err
-	}
+	f.resolve(ctx, hosts)
 	return f.withoutSelf(hosts, r, port)
 }
 
@@ -111,6 +119,7 @@ type exchanger struct {
 	pref   uint16
 	secure bool // DNSSEC vouches for the way to the name
 	host   resolve.Host
+	err    error // the addresses are not known now
 }
 
 // literal reads an IP address, or an address literal of RFC 5321 section 4.1.3.
@@ -151,11 +160,8 @@ func (f *Finder) exchangers(ctx context.Context, domain string) ([]exchanger, er
 	return hosts, nil
 }
 
-// resolve fills in the addresses. A host that cannot be resolved does not matter
-// while another one can.
-func (f *Finder) resolve(ctx context.Context, hosts []exchanger) error {
-	var temporary error
-	found := 0
+// resolve fills in the addresses. A host that is not there has none.
+func (f *Finder) resolve(ctx context.Context, hosts []exchanger) {
 	for i := range hosts {
 		h := &hosts[i]
 		if a, ok := literal(h.name); ok {
@@ -163,53 +169,68 @@ func (f *Finder) resolve(ctx context.Context, hosts []exchanger) error {
 		} else if host, err := f.DNS.Host(ctx, h.name); err == nil {
 			h.host = host
 		} else if !resolve.NotFound(err) {
-			temporary = fmt.Errorf("look up addresses of %q: %w", h.name, err)
+			h.err = fmt.Errorf("look up addresses of %q: %w", h.name, err)
 		}
-		found += len(h.host.Addrs)
-	}
-	switch {
-	case found > 0:
-		return nil
-	case temporary != nil:
-		return temporary
-	default:
-		return ErrNoDomain
 	}
 }
 
 // withoutSelf leaves out this server and what is not preferred to it.
 func (f *Finder) withoutSelf(hosts []exchanger, r Route, port uint16) ([]Target, error) {
-	self, limit := false, uint16(0)
-	for _, h := range hosts {
-		for _, a := range h.host.Addrs {
-			if f.Self != nil && f.Self(netip.AddrPortFrom(a.Unmap(), port)) && (!self || h.pref < limit) {
-				self, limit = true, h.pref
-			}
-		}
-	}
+	self := slices.IndexFunc(hosts, func(h exchanger) bool { return f.isSelf(h, r, port) })
 	var targets []Target
+	var unknown error
+	addresses := 0
 	for _, h := range hosts {
-		if self && h.pref >= limit {
-			continue
+		if self >= 0 && h.pref >= hosts[self].pref {
+			break // they are in the order of preference
 		}
-		t := Target{Name: h.name, Certain: r.Direct || h.secure && h.host.Secure, Secure: h.secure && h.host.Secure}
+		t := Target{Name: h.name, Pref: h.pref, Certain: r.Direct || h.secure && h.host.Secure, Secure: h.secure && h.host.Secure}
 		if !r.Direct {
 			t.Domain = absolute(r.Host)
+		}
+		if h.err != nil {
+			t.Err = h.err
+			targets = append(targets, t)
+			if unknown == nil {
+				unknown = h.err
+			}
 		}
 		if h.host.Name != h.name {
 			t.Alias = h.host.Name
 		}
 		for _, a := range h.host.Addrs {
-			if len(targets) < maxTargets {
+			if addresses < maxTargets {
 				t.Addr = netip.AddrPortFrom(a.Unmap(), port)
 				targets = append(targets, t)
+				addresses++
 			}
 		}
 	}
-	if len(targets) == 0 {
+	switch {
+	case addresses > 0:
+		return targets, nil
+	case unknown != nil:
+		return nil, unknown
+	case self >= 0:
 		return nil, ErrSelf
+	default:
+		return nil, ErrNoDomain
 	}
-	return targets, nil
+}
+
+// isSelf tells whether a host is this server: by its name where an MX led there, or
+// by its addresses.
+func (f *Finder) isSelf(h exchanger, r Route, port uint16) bool {
+	if !r.Direct && r.Port == 0 && sameHost(h.name, f.Hostname) {
+		return true
+	}
+	return f.Self != nil && slices.ContainsFunc(h.host.Addrs, func(a netip.Addr) bool { return f.Self(netip.AddrPortFrom(a.Unmap(), port)) })
+}
+
+// sameHost tells whether a name is the one of this server. A name without a dot is
+// nobody's alone.
+func sameHost(name, ours string) bool {
+	return strings.Contains(ours, ".") && absolute(name) == absolute(ours)
 }
 
 // absolute is a name in the form in which it is compared.

@@ -92,6 +92,19 @@ func TestTargets(t *testing.T) {
 			"A us.test.":       {"198.51.100.1"},
 			"MX flaky.test.":   {"10 broken.test."},
 			"MX number.test.":  {"10 192.0.2.9."},
+			// We are the backup of a host that cannot be found now.
+			"MX backup.test.":  {"10 broken.test.", "20 us.test.", "30 a.two.test."},
+			"MX equals.test.":  {"20 broken.test.", "20 us.test."},
+			"MX behind.test.":  {"10 us.test.", "20 broken.test."},
+			"MX missing.test.": {"10 gone.test.", "20 us.test."},
+			"MX unsure.test.":  {"10 broken.test.", "20 a.two.test."},
+			// Our own name, at an address that is not ours: a router's.
+			"MX name.test.":          {"10 b.two.test.", "20 MAIL.example.test.", "30 a.two.test."},
+			"MX only-name.test.":     {"10 mail.example.test.", "20 a.two.test."},
+			"A mail.example.test.":   {"203.0.113.1"},
+			"MX name-backup.test.":   {"10 broken.test.", "20 mail.example.test."},
+			"MX mail2.example.test.": {"10 mail2.example.test."},
+			"A mail2.example.test.":  {"203.0.113.2"},
 		},
 		broken: map[string]int{"broken.test.": dns.RcodeServerFailure, "refused.test.": dns.RcodeRefused},
 	}
@@ -99,6 +112,8 @@ func TestTargets(t *testing.T) {
 		DNS:  resolve.New(resolve.Options{Servers: []string{z.start(t)}, Timeout: 30 * time.Second}),
 		Port: 2525,
 		Self: func(a netip.AddrPort) bool { return a == netip.MustParseAddrPort("198.51.100.1:2525") },
+
+		Hostname: "mail.example.test",
 	}
 	temporary := errors.New("something else")
 	for _, c := range []struct {
@@ -126,10 +141,25 @@ func TestTargets(t *testing.T) {
 		{Route{Host: "broken.test"}, nil, temporary},
 		{Route{Host: "refused.test"}, nil, temporary},
 		{Route{Host: "flaky.test"}, nil, temporary},
+		{Route{Host: "backup.test"}, nil, temporary},
+		{Route{Host: "equals.test"}, nil, ErrSelf},
+		{Route{Host: "behind.test"}, nil, ErrSelf},
+		{Route{Host: "missing.test"}, nil, ErrSelf},
+		{Route{Host: "unsure.test"}, []string{"broken.test: unknown", "192.0.2.1:2525"}, nil},
+		{Route{Host: "name.test"}, []string{"192.0.2.2:2525", "[2001:db8::2]:2525"}, nil},
+		{Route{Host: "only-name.test"}, nil, ErrSelf},
+		{Route{Host: "mail.example.test"}, nil, ErrSelf},
+		{Route{Host: "mail.example.test", Direct: true}, []string{"203.0.113.1:2525"}, nil},
+		{Route{Host: "name-backup.test"}, nil, temporary},
+		{Route{Host: "mail2.example.test"}, []string{"203.0.113.2:2525"}, nil},
 	} {
 		targets, err := f.Targets(context.Background(), c.route)
 		var got []string
 		for _, target := range targets {
+			if target.Err != nil {
+				got = append(got, target.Name+": unknown")
+				continue
+			}
 			got = append(got, target.Addr.String())
 		}
 		known := errors.Is(err, ErrNullMX) || errors.Is(err, ErrNoDomain) || errors.Is(err, ErrSelf)
