@@ -153,6 +153,8 @@ func (u *uploads) into(ctx context.Context, name string) (err error) {
 		return tryCreate(store.ErrNotSelectable)
 	case box.Rights&store.RightInsert == 0:
 		return store.ErrNoRight
+	case s.individual(u.target) != "": // it would be there, and not be shown
+		return refuse(no("CANNOT", "This mailbox shows what came in for one name; use another one"))
 	}
 	return s.srv.cfg.Store.View(ctx, func(r *store.Snapshot) (err error) {
 		if u.room, _, err = r.Room(u.target.Account); u.room == math.MaxInt64 {
