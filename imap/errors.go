@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"tripost/accounts"
 	"tripost/store"
@@ -52,11 +53,18 @@ func (s *session) errorToResponse(err error) completion {
 	}
 	for _, known := range responses {
 		if errors.Is(err, known.err) {
-			return no(known.code, known.text)
+			return no(known.code, known.text+reason(err, store.ErrBadName))
 		}
 	}
 	s.log.Logf(syslog.Failure, "command failed: %v", err)
 	return no("SERVERBUG", "Something went wrong here; it has been logged")
+}
+
+// reason is what stands behind an error in the one that wraps it, such as ": more
+// than 20 levels".
+func reason(err, wrapped error) string {
+	_, reason, _ := strings.Cut(err.Error(), wrapped.Error())
+	return reason
 }
 
 // responses are the errors that a client can understand or mend.

@@ -86,7 +86,11 @@ func (p *parser) expect(c byte) {
 
 // space consumes one space, which must be next.
 func (p *parser) space() {
-	if p.err == nil && !p.accept(' ') {
+	switch {
+	case p.err != nil || p.accept(' '):
+	case p.i == len(p.b):
+		p.fail("An argument is missing")
+	default:
 		p.fail("Expected a space")
 	}
 }
