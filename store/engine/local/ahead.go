@@ -48,20 +48,23 @@ func (a *ahead) began() {
 // note takes the length of a group into the mean.
 func (a *ahead) note(group int64) { a.mean += (group - a.mean) / 8 }
 
-// writeAhead writes zeros behind the last group when few are left. Nobody waits for
-// it but the next group. A disk without room for zeros may have some for groups
-// still: then it is left, and nothing fails. After a sync that fails the next group
-// goes to a new segment, for what the file has on disk is unknown behind its last
-// group.
+// aheadDue reports whether few zeros are left behind the last group, and there should be.
+func (j *journal) aheadDue() bool {
+	a := &j.ahead
+	return j.active != nil && !a.stopped && !a.failed && a.mean <= aheadGroup && a.end-j.size < aheadLeft &&
+		a.end < j.segBytes && j.end.seq >= j.active.header.firstSeq+aheadAfter-1
+}
+
+// writeAhead writes zeros behind the last group, up to the length of a segment. A
+// disk without room for zeros may have some for groups still: then it is left,
+// and nothing fails. After a sync that fails the next group goes to a new segment,
+// for what the file has on disk is unknown behind its last group.
 func (j *journal) writeAhead() {
 	a := &j.ahead
-	if j.active == nil || a.stopped || a.mean > aheadGroup || a.end-j.size >= aheadLeft ||
-		j.end.seq < j.active.header.firstSeq+aheadAfter-1 {
-		return
-	}
 	from := (max(j.size, a.end) + aheadAlign - 1) &^ (aheadAlign - 1)
 	to := min(from+max(min(aheadPiece, j.size), 2*aheadLeft), j.segBytes)
 	if to <= from {
+		a.stopped = true
 		return
 	}
 	if a.zeros == nil {

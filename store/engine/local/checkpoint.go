@@ -48,11 +48,15 @@ func signal(c chan struct{}) {
 	}
 }
 
+func (c *committer) freezeDue() bool {
+	return c.arena.taken >= c.o.OverlayBytes || c.since >= c.o.SegmentSize
+}
+
 // freezeWhenDue begins a checkpoint when the overlay or the journal behind it
 // is long enough. It holds up the committer while the overlay is twice as long
 // as it should be and the one before is not written yet.
 func (c *committer) freezeWhenDue() {
-	if c.arena.taken < c.o.OverlayBytes && c.since < c.o.SegmentSize {
+	if !c.freezeDue() {
 		return
 	}
 	for !c.freeze() && c.arena.taken >= 2*c.o.OverlayBytes && c.e.readOnly() == nil {

@@ -4,12 +4,18 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"time"
 )
 
-// committer turns waiting Updates into commit groups. Its goroutine alone runs
-// their functions, changes the working overlay and writes the journal.
+// committer turns waiting Updates into commit groups. Who has its turn alone runs
+// their functions, changes the working overlay and writes the journal: its
+// goroutine, or the caller of an Update that has no company.
 type committer struct {
+	turn   sync.Mutex
+	chores chan struct{} // asks the goroutine to look after what is due
+	led    bool          // the turn is a caller's
+
 	e       *Engine
 	o       *Options
 	journal journal
@@ -39,20 +45,31 @@ type committer struct {
 // op is one change of a key: enough to write it down and to undo it.
 type op struct{ now, before *item }
 
-// run serves until stop, by which time no Update is running.
-func (c *committer) run() {
+// run serves until stop, by which time no Update is running. A function that
+// ended its goroutine left a group behind, and the turn.
+func (c *committer) run(left bool) {
 	debug.SetPanicOnFault(true) // of a damaged index: the Update's error, as other panics
-	// A function that ended its goroutine left a group behind.
-	if len(c.members) > 0 {
+	if left {
 		c.fill()
 		c.commit()
+		c.doChores()
+		c.turn.Unlock()
 	}
 	for {
 		select {
 		case r := <-c.e.requests:
+			c.turn.Lock()
 			c.serve(r)
+			c.doChores()
+			c.turn.Unlock()
+		case <-c.chores:
+			c.turn.Lock()
+			c.doChores()
+			c.turn.Unlock()
 		case fn := <-c.e.control:
+			c.turn.Lock()
 			fn()
+			c.turn.Unlock()
 		case <-c.e.stop:
 			close(c.e.committerDone)
 			return
@@ -65,10 +82,53 @@ func (c *committer) run() {
 func (c *committer) goexit(r *request) {
 	c.tx.undo()
 	r.err = errGoexit
-	go c.run()
+	if !c.led {
+		go c.run(true)
+	}
 }
 
-// serve builds a group that begins with r, and commits it.
+// lead commits r on the caller's goroutine, if nobody else is there: handing it to
+// another one and back would wake two threads for a commit that may take no longer
+// than that. Where Updates come together, the committer's goroutine goes from
+// one group to the next at once, and no function runs on another caller's
+// goroutine. It reports false when r is not done.
+func (c *committer) lead(r *request) bool {
+	if c.e.queued.Load() > 0 || !c.turn.TryLock() {
+		return false
+	}
+	if c.lastMembers > 1 || c.choresDue() {
+		c.turn.Unlock()
+		return false
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // as in run
+	c.led = true
+	defer func() {
+		if len(c.members) > 0 { // the function ended this goroutine
+			c.commit()
+		}
+		c.led = false
+		if c.choresDue() {
+			signal(c.chores)
+		}
+		c.turn.Unlock()
+	}()
+	c.serve(r)
+	<-r.done
+	return true
+}
+
+// choresDue reports whether there is something to do behind a group for which
+// nobody should wait.
+func (c *committer) choresDue() bool { return c.freezeDue() || c.journal.aheadDue() }
+
+func (c *committer) doChores() {
+	if c.journal.aheadDue() {
+		c.journal.writeAhead()
+	}
+	c.freezeWhenDue()
+}
+
+// serve builds a group that begins with r, and commits it. A caller has it for itself.
 func (c *committer) serve(r *request) {
 	if err := c.ready(); err != nil {
 		if r.state.CompareAndSwap(requestWaiting, requestTaken) {
@@ -79,7 +139,9 @@ func (c *committer) serve(r *request) {
 	}
 	c.taken = c.arena.taken
 	c.execute(r)
-	c.fill()
+	if !c.led {
+		c.fill()
+	}
 	c.commit()
 }
 
@@ -177,8 +239,6 @@ func (c *committer) commit() {
 	c.e.watchers.wake(c.ops) // first, so that no answer is ahead of the news
 	c.answer()
 	c.reset()
-	c.journal.writeAhead()
-	c.freezeWhenDue()
 }
 
 // write appends the group and its commit record to the journal.

@@ -27,8 +27,9 @@ type Engine struct {
 	mended   string
 
 	requests      chan *request
+	queued        atomic.Int64 // callers that have put one there and are not answered
 	idle          requestPool
-	control       chan func() // run by the committer between groups
+	control       chan func() // run in the committer's turn, between groups
 	stop          chan struct{}
 	committerDone chan struct{}
 	background    sync.WaitGroup
@@ -117,7 +118,7 @@ func (e *Engine) open() error {
 
 // recover brings the state up to the end of the journal.
 func (e *Engine) recover(cp checkpoint) error {
-	c := &committer{e: e, o: &e.o}
+	c := &committer{e: e, o: &e.o, chores: make(chan struct{}, 1)}
 	c.tx.c = c
 	e.committer = c
 	e.nextBlob.Store(cp.nextBlob)
@@ -194,7 +195,7 @@ func describe(r replayed, bodies bodyCount) string {
 func (e *Engine) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	e.cancel = cancel
-	go e.committer.run()
+	go e.committer.run(false)
 	for _, work := range []func(context.Context){e.checkpointLoop, e.probeLoop, e.compactLoop, e.copyLoop} {
 		e.background.Add(1)
 		go func() {
@@ -204,7 +205,7 @@ func (e *Engine) start() {
 	}
 }
 
-// onCommitter runs fn on the committer's goroutine, between groups.
+// onCommitter runs fn in the committer's turn, between groups.
 func (e *Engine) onCommitter(fn func()) error {
 	done := make(chan struct{})
 	select {

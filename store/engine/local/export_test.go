@@ -10,6 +10,13 @@ import (
 // Waiting returns how many Updates wait for the committer.
 func (e *Engine) Waiting() int { return len(e.requests) }
 
+// Hold has the committer's turn until release is closed, and returns when it has it.
+func (e *Engine) Hold(release <-chan struct{}) {
+	held := make(chan struct{})
+	go e.onCommitter(func() { close(held); <-release })
+	<-held
+}
+
 // Settle waits until the committer has done what it does behind its last answer.
 func (e *Engine) Settle() error { return e.onCommitter(func() {}) }
 

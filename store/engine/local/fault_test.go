@@ -327,18 +327,9 @@ func TestFaultFailsWholeGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.l.set(1000, present)
-	// The first Update of the group holds the committer until the rest waits.
-	begun, release := make(chan struct{}), make(chan struct{})
-	results := make(chan error, 21)
-	go func() {
-		results <- e.Update(context.Background(), func(tx engine.Tx) error {
-			close(begun)
-			<-release
-			tx.Put([]byte("x"), []byte("y"))
-			return nil
-		})
-	}()
-	<-begun
+	release := make(chan struct{})
+	results := make(chan error, 20)
+	e.Hold(release)
 	f.fs.FailWhen(func(_ int, op faultfs.Op) faultfs.Fault {
 		if op.Kind == "sync" {
 			return faultfs.Fault{Err: errInjected, After: true}
@@ -354,6 +345,7 @@ func TestFaultFailsWholeGroup(t *testing.T) {
 			results <- putRecord(e, id)
 		}()
 	}
+	waitFor(t, e, 20)
 	close(release)
 	for range cap(results) {
 		if err := <-results; !errors.Is(err, engine.ErrReadOnly) {
@@ -375,6 +367,20 @@ func TestFaultFailsWholeGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustMatch(t, copied, small(), f.l, false)
+}
+
+// waitFor waits until some Updates are in the committer's queue.
+func waitFor(t *testing.T, e *local.Engine, updates int) {
+	t.Helper()
+	deadline := time.After(2 * time.Minute)
+	for e.Waiting() < updates {
+		select {
+		case <-deadline:
+			t.Fatalf("%d Updates wait, want %d", e.Waiting(), updates)
+		default:
+			runtime.Gosched()
+		}
+	}
 }
 
 // TestFaultTakesErrorsBack lets an Update refuse for what another one of its
@@ -407,16 +413,9 @@ func TestFaultTakesErrorsBack(t *testing.T) {
 		return nil
 	}
 	const creators = 20
-	begun, release := make(chan struct{}), make(chan struct{})
-	results := make(chan error, 1+creators)
-	go func() {
-		results <- e.Update(context.Background(), func(tx engine.Tx) error {
-			close(begun)
-			<-release
-			return create(tx)
-		})
-	}()
-	<-begun
+	release := make(chan struct{})
+	results := make(chan error, creators)
+	e.Hold(release)
 	refused := 0
 	for range creators {
 		go func() {
@@ -429,15 +428,7 @@ func TestFaultTakesErrorsBack(t *testing.T) {
 			})
 		}()
 	}
-	deadline := time.After(2 * time.Minute)
-	for e.Waiting() < creators {
-		select {
-		case <-deadline:
-			t.Fatalf("%d Updates wait, want %d", e.Waiting(), creators)
-		default:
-			runtime.Gosched()
-		}
-	}
+	waitFor(t, e, creators)
 	close(release)
 	for range cap(results) {
 		if err := <-results; !errors.Is(err, engine.ErrReadOnly) || errors.Is(err, exists) {

@@ -44,8 +44,9 @@ func (p *requestPool) put(r *request) { p.pool.Put(r) }
 
 // Update runs fn as one atomic change; see [engine.Engine].
 //
-// fn runs on the committer's goroutine: it must not call Update, and must not
-// end its goroutine. A panic in it becomes this Update's error.
+// fn runs in the committer's turn, on its goroutine or the caller's: it must not
+// call Update, and must not end its goroutine. A panic in it becomes this
+// Update's error.
 func (e *Engine) Update(ctx context.Context, fn func(engine.Tx) error) error {
 	return e.update(ctx, func(t *tx) error { return fn(t) })
 }
@@ -68,7 +69,7 @@ func (e *Engine) update(ctx context.Context, fn func(*tx) error) error {
 	}
 }
 
-// submit hands fn to the committer and waits for the outcome.
+// submit has fn run in a commit group and waits for the outcome.
 func (e *Engine) submit(ctx context.Context, fn func(*tx) error) ([]*draft, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -76,24 +77,37 @@ func (e *Engine) submit(ctx context.Context, fn func(*tx) error) ([]*draft, erro
 	r := e.idle.get()
 	r.ctx, r.fn, r.err, r.unsynced = ctx, fn, nil, nil
 	r.state.Store(requestWaiting)
-	select {
-	case e.requests <- r:
-	case <-ctx.Done():
-		e.idle.put(r)
-		return nil, ctx.Err()
-	}
-	select {
-	case <-r.done:
-	case <-ctx.Done():
-		if r.state.CompareAndSwap(requestWaiting, requestWithdrawn) {
-			return nil, ctx.Err() // the committer still holds r: not for the pool
+	if !e.committer.lead(r) {
+		if err := e.queue(ctx, r); err != nil {
+			return nil, err
 		}
-		<-r.done
 	}
 	unsynced, err := r.unsynced, r.err
 	r.ctx, r.fn, r.err, r.unsynced = nil, nil, nil, nil
 	e.idle.put(r)
 	return unsynced, err
+}
+
+// queue gives r to the committer and waits until it is answered. An error is that of
+// ctx, and then r was not run.
+func (e *Engine) queue(ctx context.Context, r *request) error {
+	e.queued.Add(1)
+	defer e.queued.Add(-1)
+	select {
+	case e.requests <- r:
+	case <-ctx.Done():
+		e.idle.put(r)
+		return ctx.Err()
+	}
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		if r.state.CompareAndSwap(requestWaiting, requestWithdrawn) {
+			return ctx.Err() // the committer still holds r: not for the pool
+		}
+		<-r.done
+	}
+	return nil
 }
 
 // call runs the function and turns a panic into an error.

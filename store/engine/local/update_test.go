@@ -11,8 +11,8 @@ import (
 	"tripost/store/engine/local"
 )
 
-// TestGoexit ends the committer's goroutine in the middle of a group, as a
-// failing test does: only that Update fails.
+// TestGoexit ends the goroutine that has the committer's turn in the middle of a
+// group, as a failing test does: only that Update fails.
 func TestGoexit(t *testing.T) {
 	t.Parallel()
 	e, err := local.Open(t.TempDir(), local.Options{})
@@ -22,7 +22,10 @@ func TestGoexit(t *testing.T) {
 	results := make(chan error)
 	for i := range 20 {
 		go func() {
-			results <- e.Update(context.Background(), func(tx engine.Tx) error {
+			// Where the function ran on this goroutine, Update does not return.
+			err := errors.New("update ended the caller's goroutine")
+			defer func() { results <- err }()
+			err = e.Update(context.Background(), func(tx engine.Tx) error {
 				tx.Put([]byte{'k', byte(i)}, nil)
 				if i%4 == 0 {
 					runtime.Goexit()
