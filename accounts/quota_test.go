@@ -83,6 +83,37 @@ func TestDomainQuota(t *testing.T) {
 	}
 }
 
+// TestRestoreBeyondQuota restores an account that holds more than it and its domain
+// may by now: all that it held is there again, and nothing can be added.
+func TestRestoreBeyondQuota(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	st := storetest.New(t)
+	d := New(st, Options{})
+	must(t)(d.AddDomain(ctx, "company.test"))
+	ann := value(d.AddAccount(ctx, "ann", ""))(t)
+	bob := value(d.AddAccount(ctx, "bob", ""))(t)
+	fillInbox(t, st, ann, 3)
+	fillInbox(t, st, bob, 2)
+	if err := d.RemoveAccount(ctx, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	must(t)(d.SetDomain(ctx, "company.test", func(d *Domain) error {
+		d.TotalOctets, d.TotalMessages, d.MaxMessages = 100, 1, Set[int64](1)
+		return nil
+	}))
+	_, n, err := d.RestoreAccount(ctx, "ann")
+	if n != 3 || err != nil {
+		t.Errorf("%d messages are back, %v", n, err)
+	}
+	domainHolds(t, d, "company.test", "5 500 1 100")
+	more := value(st.Draft(ctx, 100))(t)
+	defer more.Close()
+	fmt.Fprint(more, "Subject: more\r\n\r\n")
+	_, err = st.Append(ctx, store.System(), store.MailboxRef{Account: ann.ID, Name: "INBOX"}, more, store.FlagSet{}, time.Time{})
+	wantError(t, err, store.ErrOverQuota)
+}
+
 // TestUpgrade opens a directory whose domains are not counted yet.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()

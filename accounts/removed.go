@@ -162,7 +162,7 @@ func (n *Names) RemovedAccounts(now time.Time) ([]Removed, error) {
 // RestoreAccount makes an account again that was removed: its name, settings,
 // password, aliases and groups as far as their names are still free and there,
 // its mailboxes with their access control lists and metadata, names of its own for those of others, and the messages that were in them, under new UIDs. It returns
-// how many. ErrNoAccount: none of this name was removed, or its time is over.
+// how many. They come whatever the quota of the account and its domain is by now. ErrNoAccount: none of this name was removed, or its time is over.
 // ErrExists: something has taken its name.
 //
 // The account is there before its messages are; where restoring them fails,
@@ -275,5 +275,5 @@ func (d *Directory) restoreMail(ctx context.Context, was removedAccount) (int, e
 			kept = append(kept, x)
 		}
 	}
-	return d.store.Restore(ctx, was.account.ID, kept)
+	return d.store.RestoreBeyondQuota(ctx, was.account.ID, kept)
 }

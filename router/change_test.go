@@ -162,16 +162,54 @@ func TestDifferences(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Difference{
-		{"jim@far.test", false, "send jim@far.test to the MX hosts of far.test", "send jim@far.test to the MX hosts of far.test, also for strangers"},
 		{"jsmith", false, "account jsmith@company.test", "accept and throw away"},
 		{"nobody", false, "refuse: 550 5.1.1 no such account in company.test", "refuse the whole message (spam trap)"},
+		{"jim@far.test", false, "send jim@far.test to the MX hosts of far.test", "send jim@far.test to the MX hosts of far.test, also for strangers"},
 	}
-	if report.Tested != 6 || report.Changed != 3 || !slices.Equal(report.Differences, want) {
+	if report.Tested != 6 || report.Changed != 3 || report.Lost != 1 || !slices.Equal(report.Differences, want) {
 		t.Errorf("%+v", report)
 	}
 	report, err = r.Preview(t.Context(), Replace("Access: <jsmith> = boss"))
 	if want := []Difference{{"jsmith", true, "account jsmith@company.test", "account boss@company.test"}}; err != nil || !slices.Equal(report.Differences, want) {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// TestDifferencesOfManyNames tries a table on as many names as seven days may
+// leave. Whatever there is of the rest, the few that would be lost are told first.
+func TestDifferencesOfManyNames(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	o := testOptions()
+	o.Now = func() time.Time { return now }
+	r := openRouter(t, o)
+	for day := range keepDays {
+		for i := range maxNames[leadsHere] {
+			r.recent.note(fmt.Sprintf("client%d-%d@old.test", day, i), ForMail, &Result{Kind: Local})
+		}
+		for i := range maxNames[leadsOut] {
+			r.recent.note(fmt.Sprintf("friend%d-%d@far.test", day, i), ForMail, &Result{Kind: Remote})
+		}
+		for i := range maxNames[leadsNowhere] {
+			r.recent.note(fmt.Sprintf("guess%d-%d", day, i), ForMail, &Result{Kind: Refused})
+		}
+		r.flush(t.Context())
+		now = now.AddDate(0, 0, 1)
+	}
+	now = now.AddDate(0, 0, -1)
+	r.recent.note("jsmith", ForLogin, &Result{Kind: Local})
+	r.recent.note("jsmith", ForMail, &Result{Kind: Local})
+	report, err := r.Preview(t.Context(), Replace("old.test = company.test\nfar.test = elsewhere.test\n<jsmith> = error"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The clients are sent to another host now, and would have to be accounts.
+	clients, friends := keepDays*maxNames[leadsHere], keepDays*maxNames[leadsOut]
+	if report.Tested != keepDays*10_000+2 || report.Changed != clients+friends+2 || report.Lost != clients+2 || len(report.Differences) != maxDifferences {
+		t.Fatalf("%d tried, %d lead elsewhere, %d nowhere, %d told", report.Tested, report.Changed, report.Lost, len(report.Differences))
+	}
+	if d := report.Differences; !d[0].Login || d[0].Address != "jsmith" || d[1].Address != "jsmith" || d[2].Address != "client0-0@old.test" {
+		t.Errorf("first %+v", d[:3])
 	}
 }
 

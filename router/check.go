@@ -17,7 +17,8 @@ type Report struct {
 	Problems    []Problem    `json:"problems"`
 	Tested      int          `json:"tested"`      // addresses and login names of recent days
 	Changed     int          `json:"changed"`     // those of them that would lead elsewhere
-	Differences []Difference `json:"differences"` // the first of these
+	Lost        int          `json:"lost"`        // those of these that lead somewhere now, and would be refused or thrown away
+	Differences []Difference `json:"differences"` // up to 200 of them: first what would be lost, login names before addresses
 }
 
 // refusal returns a [*TableError] for a table that cannot be put in force.

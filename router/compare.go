@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 )
 
 // maxDifferences bounds the differences that a report names.
@@ -17,8 +18,10 @@ type Difference struct {
 	Then    string `json:"then"` // where it would lead
 }
 
-// compare routes names by both tables.
+// compare routes names by both tables. What would be lost is told before
+// anything else, for it is what nobody may have meant.
 func (c *checker) compare(ctx context.Context, names []name, report *Report) error {
+	var lost, others []Difference
 	for _, n := range names {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -39,14 +42,44 @@ func (c *checker) compare(ctx context.Context, names []name, report *Report) err
 		if now.same(&then) {
 			continue
 		}
-		if report.Changed++; len(report.Differences) < maxDifferences {
-			report.Differences = append(report.Differences, Difference{
-				Address: n.addr, Login: n.purpose == ForLogin, Now: now.outcome(), Then: then.outcome(),
-			})
+		report.Changed++
+		kind := &others
+		if then.nowhere() && !now.nowhere() {
+			report.Lost++
+			kind = &lost
 		}
+		*kind = append(*kind, Difference{
+			Address: n.addr, Login: n.purpose == ForLogin, Now: now.outcome(), Then: then.outcome(),
+		})
 	}
-	slices.SortFunc(report.Differences, func(a, b Difference) int { return cmp.Compare(a.Address, b.Address) })
+	inOrder(lost)
+	inOrder(others)
+	all := append(lost, others...)
+	report.Differences = append(report.Differences, all[:min(len(all), maxDifferences)]...)
 	return nil
+}
+
+func (r *Result) nowhere() bool { return r.Kind == Refused || r.Kind == Discard }
+
+// inOrder sorts login names before addresses, and each by domain and name.
+func inOrder(list []Difference) {
+	slices.SortFunc(list, func(a, b Difference) int {
+		if a.Login != b.Login {
+			return map[bool]int{true: -1, false: 1}[a.Login]
+		}
+		localA, domainA := splitLast(a.Address)
+		localB, domainB := splitLast(b.Address)
+		return cmp.Or(cmp.Compare(domainA, domainB), cmp.Compare(localA, localB))
+	})
+}
+
+// splitLast splits an address at its last @, if it has one.
+func splitLast(addr string) (local, domain string) {
+	i := strings.LastIndexByte(addr, '@')
+	if i < 0 {
+		return addr, ""
+	}
+	return addr[:i], addr[i+1:]
 }
 
 // same reports whether two results lead to the same place for the same people.

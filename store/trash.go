@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"time"
 
@@ -139,6 +140,16 @@ func (x *Expunged) key(a AccountID) []byte {
 // no longer among the expunged ones, and those whose body is lost, are passed
 // over. It works in chunks, each a transaction. The account's quota holds.
 func (s *Store) Restore(ctx context.Context, a AccountID, items []Expunged) (int, error) {
+	return s.restore(ctx, a, items, Allowance{})
+}
+
+// RestoreBeyondQuota is [Store.Restore] whatever the quota: what an account held
+// when it was removed comes back with it, though less may be allowed by now.
+func (s *Store) RestoreBeyondQuota(ctx context.Context, a AccountID, items []Expunged) (int, error) {
+	return s.restore(ctx, a, items, Allowance{Octets: math.MaxInt64, Messages: math.MaxInt64})
+}
+
+func (s *Store) restore(ctx context.Context, a AccountID, items []Expunged, beyond Allowance) (int, error) {
 	items = slices.Clone(items)
 	slices.SortFunc(items, func(x, y Expunged) int {
 		return cmp.Or(cmp.Compare(x.MailboxID, y.MailboxID), cmp.Compare(x.UID, y.UID))
@@ -149,7 +160,7 @@ func (s *Store) Restore(ctx context.Context, a AccountID, items []Expunged) (int
 		err := s.Update(ctx, func(tx *Tx) error {
 			n = 0
 			for i := range chunk {
-				done, err := tx.restore(a, &chunk[i])
+				done, err := tx.restore(a, &chunk[i], beyond)
 				if err != nil {
 					return err
 				}
@@ -168,7 +179,7 @@ func (s *Store) Restore(ctx context.Context, a AccountID, items []Expunged) (int
 }
 
 // restore puts one message back; false when it is not there any more.
-func (tx *Tx) restore(a AccountID, x *Expunged) (bool, error) {
+func (tx *Tx) restore(a AccountID, x *Expunged, beyond Allowance) (bool, error) {
 	key := x.key(a)
 	value, err := tx.r.Get(key)
 	if err != nil || value == nil {
@@ -192,6 +203,7 @@ func (tx *Tx) restore(a AccountID, x *Expunged) (bool, error) {
 		Date:  time.Unix(t.Date, 0).In(t.Zone.Location()),
 
 		UniqueID: t.uniqueID,
+		Beyond:   beyond,
 	}
 	done, err := tx.append(&system, ref, m, t.Size, keywordsFit)
 	if err != nil {

@@ -161,7 +161,11 @@ func (e *environment) showReport(r router.Report) {
 	if refusedTable(r) != nil {
 		return
 	}
-	fmt.Fprintf(e.stdout, "records: %d; names of recent days tried: %d; leading elsewhere: %d\n", r.Records, r.Tested, r.Changed)
+	fmt.Fprintf(e.stdout, "records: %d; names of recent days tried: %d; leading elsewhere: %d", r.Records, r.Tested, r.Changed)
+	if r.Lost > 0 {
+		fmt.Fprintf(e.stdout, ", %d of them nowhere", r.Lost)
+	}
+	fmt.Fprintln(e.stdout)
 	if r.Changed == 0 {
 		return
 	}
