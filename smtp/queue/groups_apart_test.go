@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tripost/accounts"
 	"tripost/store"
@@ -347,5 +348,107 @@ func TestGroupApartHistory(t *testing.T) {
 				t.Errorf("%s: %q lacks %q", id, text, sentence)
 			}
 		}
+	}
+}
+
+// TestGroupOwnerAtOnce tells the owner of a member who is gone, also when everybody
+// else gets the message.
+func TestGroupOwnerAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	_, err := w.dir.SetForwarder(w.ctx, "gone", "nobody@example.test", true)
+	must(t, err)
+	w.group("crew", "bob gone", owned("team"))
+	w.submit("ann@example.test", "crew@example.test")
+	w.holds(map[string]int{"bob": 1, "team": 1, "ann": 0})
+}
+
+// TestGroupApartAnswersFor holds an account to what it sends by way of a group, and
+// leaves what strangers send theirs.
+func TestGroupApartAnswersFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{Flow: Flow{Recipients: 3, Period: time.Hour}})
+	w.group("crew", "bob joe@client.test jim@client.test", answered)
+	send := func(src Source) error {
+		env := envelope("ann@example.test", "crew@example.test")
+		env.Source = src
+		_, err := w.Submit(w.ctx, env, strings.NewReader(hello))
+		return err
+	}
+	must(t, send(w.as("ann")))
+	if it := w.only(); it.Account != "ann@example.test" {
+		t.Errorf("it is sent for %q", it.Account)
+	}
+	for range 2 { // what was refused is not counted
+		if err := send(w.as("ann")); !errors.Is(err, ErrFlow) {
+			t.Errorf("a fourth recipient: %v", err)
+		}
+	}
+	w.holds(map[string]int{"bob": 1})
+	must(t, send(Source{Module: "SMTP"}))
+	ours := map[string]bool{}
+	for _, it := range w.items() {
+		id, err := parseID(it.ID)
+		must(t, err)
+		must(t, w.store.View(w.ctx, func(r *store.Snapshot) error {
+			m, err := getMessage(r, id)
+			ours[it.Account] = m.ours
+			return err
+		}))
+	}
+	if len(ours) != 2 || !ours["ann@example.test"] || ours[""] {
+		t.Errorf("this server answers for %v", ours)
+	}
+}
+
+// TestGroupApartIsNoticed has the sender hear of what a group's members get, also
+// when its time is before what was looked at already.
+func TestGroupApartIsNoticed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.group("crew", "jim@third.test", answered)
+	s := NewSender(w.Queue, SenderOptions{})
+	w.submit("ann@example.test", "joe@client.test")
+	if jobs := w.jobs(s); len(jobs) != 1 {
+		t.Fatalf("%d jobs", len(jobs))
+	}
+	w.pass(-time.Minute)
+	w.submit("ann@example.test", "crew@example.test")
+	if jobs := w.jobs(s); len(jobs) != 1 {
+		t.Errorf("%d jobs for the group, want 1: %+v", len(jobs), w.items())
+	}
+}
+
+// TestReportToGroup brings reports to a sender that is a group: of failures also to
+// members who have no room, and others to nobody then.
+func TestReportToGroup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.group("crew", "ann", answered)
+	w.quota("ann", 10)
+	_, err := w.Submit(w.ctx, Envelope{From: "crew@example.test", Recipients: []string{"bob@example.test"},
+		Options: []RecipientOptions{{Notify: NotifySuccess}}, Source: Source{Client: true}}, strings.NewReader(hello))
+	must(t, err)
+	w.holds(map[string]int{"ann": 0, "bob": 1})
+	w.submit("crew@example.test", "joe@client.test")
+	w.try(failed, "550 5.1.1 no such user")
+	w.holds(map[string]int{"ann": 1})
+	if got := w.waits(); len(got) != 0 {
+		t.Errorf("%q wait", got)
+	}
+}
+
+// TestGroupApartSuspended suspends the rules of a member while a message to the group
+// is under way: what they would have sent is kept.
+func TestGroupApartSuspended(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.group("crew", "ann", answered)
+	w.rule("ann", `f: forward joe@client.test`)
+	_, err := w.Submit(w.ctx, envelope("x@other.test", "crew@example.test"), then(hello, func() { w.compromise("ann", true) }))
+	must(t, err)
+	w.holds(map[string]int{"ann": 1})
+	if got := w.waits(); len(got) != 0 {
+		t.Errorf("%q wait", got)
 	}
 }
