@@ -20,11 +20,13 @@ type checker struct {
 	result engine.CheckResult
 
 	layers  layers
-	covered checkpoint
 	end     position
 	noted   map[uint64]segmentNote // as the engine keeps count
 	counted map[uint64]int64       // live octets as the body map says
-	octets  int64                  // of all bodies, about: for the progress
+	walked  map[uint64]int64       // up to where every record of a segment has been read
+	rotten  map[place]bool         // body records that fail their checksum
+	total   int64                  // octets to read, about: for the progress
+	read    int64                  // of these
 }
 
 type segmentNote struct {
@@ -41,13 +43,12 @@ func (e *Engine) Check(ctx context.Context, report func(engine.Fault)) (engine.C
 	defer e.running.leave()
 	e.segments.pin()
 	defer e.segments.unpin()
-	c := &checker{e: e, ctx: ctx, report: report, counted: map[uint64]int64{}}
-	c.octets = e.Status().LiveOctets
+	c := &checker{e: e, ctx: ctx, report: report, counted: map[uint64]int64{}, walked: map[uint64]int64{}, rotten: map[place]bool{}}
 	if err := c.begin(); err != nil {
 		return c.result, err
 	}
 	defer c.layers.tx.Rollback()
-	for _, part := range []func() error{c.pages, c.keys, c.files, c.accounts, c.journal, c.copy} {
+	for _, part := range []func() error{c.pages, c.journal, c.keys, c.rest, c.files, c.accounts, c.copy} {
 		err := guarded(indexName, part)
 		if errors.Is(err, engine.ErrDamaged) {
 			c.fault(indexName, "%v", err)
@@ -66,7 +67,7 @@ func (c *checker) begin() error {
 			return
 		}
 		c.noted = c.e.segments.notes()
-		c.covered = c.e.checkpoints.covered()
+		c.total = c.e.segments.inFiles()
 		c.end = c.e.committer.journal.end
 	})
 	return errors.Join(stopped, err)
@@ -107,7 +108,6 @@ func (c *checker) keys() error {
 			continue
 		}
 		c.blob(b, entry)
-		engine.Progress(c.ctx, c.result.BlobOctets, c.octets)
 	}
 	return nil
 }
@@ -132,25 +132,34 @@ func (c *checker) blob(b engine.Blob, entry bodyEntry) {
 		return
 	}
 	defer opened.Close()
-	if entry.segment != 0 {
-		c.header(b, entry, opened)
+	if entry.segment != 0 && c.header(b, entry, opened) && c.verified(entry) {
+		return
 	}
 	if _, err := opened.WriteTo(io.Discard); err != nil {
 		c.fault(place, "%v", err)
 	}
+	c.progress(entry.length)
 }
 
-// header compares a body's record with its entry.
-func (c *checker) header(b engine.Blob, entry bodyEntry, opened *body) {
+// progress tells that so many octets more have been read.
+func (c *checker) progress(octets int64) {
+	c.read += octets
+	engine.Progress(c.ctx, c.read, max(c.read, c.total))
+}
+
+// header compares a body's record with its entry, and reports whether it fits.
+func (c *checker) header(b engine.Blob, entry bodyEntry, opened *body) bool {
 	buf := make([]byte, recordHeaderSize)
 	if _, err := opened.file.ReadAt(buf, entry.offset); err != nil {
 		c.fault(fmt.Sprintf("blob %d", b), "reading %s at offset %d: %v", opened.name, entry.offset, err)
-		return
+		return false
 	}
 	r, ok := parseRecordHeader(buf, c.noted[entry.segment].segment.seed)
 	if !ok || r.kind != kindBody || r.id != uint64(b) || int64(r.length) != entry.length || r.sum != entry.sum {
 		c.fault(opened.name, "record at offset %d is not that of blob %d", entry.offset, b)
+		return false
 	}
+	return true
 }
 
 // files looks for body files that nothing knows of.
@@ -205,27 +214,6 @@ func (c *checker) accounts() error {
 	return nil
 }
 
-// journal reads what replay would need if the process ended now.
-func (c *checker) journal() error {
-	at := c.covered.position
-	for number := c.covered.segment; number <= c.end.segment; number++ {
-		n, ok := c.noted[number]
-		if !ok {
-			continue // a number that was tried and failed, or none at all
-		}
-		if err := c.ctx.Err(); err != nil {
-			return err
-		}
-		if number != at.segment {
-			at = position{number, segmentHeaderSize, n.segment.header.firstSeq - 1}
-		}
-		if err := c.walk(n, at); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // copy reads the copy of the index, if there is one.
 func (c *checker) copy() error {
 	r, err := openCopy(filepath.Join(c.e.dir, copyName), c.e.o.FS)
@@ -243,29 +231,4 @@ func (c *checker) copy() error {
 		return nil
 	}
 	return errors.Join(err, c.ctx.Err())
-}
-
-func (c *checker) walk(n segmentNote, from position) error {
-	seg, err := c.e.segments.acquire(from.segment)
-	if err != nil {
-		c.fault(segmentName(from.segment), "%v", err)
-		return nil
-	}
-	defer c.e.segments.release(seg)
-	w := newWalker(seg.file, seg.name, seg.seed, from.offset, n.size)
-	for seq := from.seq + 1; w.offset < n.size; seq++ {
-		at := w.offset
-		g, err := w.group(seq)
-		if err == nil {
-			err = eachChange(g.changes, func([]byte, []byte) error { return nil })
-		}
-		if errors.Is(err, errNotWhole) || errors.Is(err, errChanges) {
-			c.fault(seg.name, "offset %d: %v", at, err)
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
