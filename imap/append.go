@@ -38,7 +38,15 @@ func (s *session) append(ctx context.Context, cmd *command) (completion, error) 
 		return completion{}, tryCreate(err)
 	}
 	s.stale = true // it may have been the selected mailbox
+	s.ownMessages(up.target, appendedUIDs(appended))
 	return okCode(appendUID(appended), "Appended"), nil
+}
+
+func appendedUIDs(list []store.Appended) (uids store.UIDSet) {
+	for _, a := range list {
+		uids.Add(a.UID, a.UID)
+	}
+	return uids
 }
 
 // appendUID is the response code APPENDUID.

@@ -26,6 +26,7 @@ func (s *session) copy(ctx context.Context, cmd *command) (completion, error) {
 		return completion{}, tryCreate(err)
 	}
 	s.stale = true // they may have been copied into the selected mailbox
+	s.ownMessages(target, copied.Target)
 	if len(copied.Source) == 0 {
 		return ok("Nothing copied"), nil
 	}
@@ -51,6 +52,7 @@ func (s *session) move(ctx context.Context, cmd *command) (completion, error) {
 		return completion{}, tryCreate(err)
 	}
 	s.stale = true
+	s.ownMessages(target, moved.Target)
 	if len(moved.Source) == 0 {
 		return s.asFarAs(ok("Nothing moved"), lowest), nil
 	}

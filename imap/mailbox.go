@@ -36,6 +36,7 @@ func (s *session) create(ctx context.Context, cmd *command) (completion, error) 
 	if err := s.srv.cfg.Store.Create(ctx, s.user, ref, store.CreateOptions{SpecialUse: use}); err != nil {
 		return completion{}, err
 	}
+	s.ownNames(ref.Account, strings.TrimSuffix(ref.Name, "/"))
 	box, err := s.lookUp(ctx, strings.TrimSuffix(name, "/"))
 	if err != nil || box == nil {
 		return ok("Created"), err // and removed by somebody, or made for others to see
@@ -114,6 +115,7 @@ func (s *session) delete(ctx context.Context, cmd *command) (completion, error) 
 	if err := s.srv.cfg.Store.Delete(ctx, s.user, ref); err != nil {
 		return completion{}, err
 	}
+	s.ownNames(ref.Account, ref.Name)
 	return ok("Deleted"), nil
 }
 
@@ -155,6 +157,7 @@ func (s *session) rename(ctx context.Context, cmd *command) (completion, error) 
 	if err := s.srv.cfg.Store.Rename(ctx, s.user, source, target.Name); err != nil {
 		return completion{}, err
 	}
+	s.ownNames(source.Account, source.Name, target.Name)
 	if to != given {
 		box, err := s.lookUp(ctx, to)
 		if err != nil {
@@ -187,5 +190,6 @@ func (s *session) setSubscribed(ctx context.Context, cmd *command, on bool) (com
 	if err := s.srv.cfg.Store.Subscribe(ctx, s.user.Account, name, on); err != nil {
 		return completion{}, err
 	}
+	s.ownNames(s.user.Account, name)
 	return ok("Done"), nil
 }

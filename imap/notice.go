@@ -112,7 +112,11 @@ func (s *session) lookOver(ctx context.Context, n *notify) (noticed, error) {
 // tellNotices tells what has happened in mailboxes other than the selected one.
 func (s *session) tellNotices(ctx context.Context) error {
 	n := s.notify
-	if n == nil || !n.dirty.Swap(false) {
+	if n == nil {
+		return nil
+	}
+	defer func() { n.ownNames = nil }() // a commit is noticed before the command that made it ends
+	if !n.dirty.Swap(false) {
 		return nil
 	}
 	now, err := s.lookOver(ctx, n)
@@ -213,7 +217,7 @@ func (s *session) tellNames(old, now *noticed) {
 		}
 	}
 	tell := func(name, from string, e notifyEvents) {
-		if n.events(name, now.subscribed[name] || old.subscribed[name])&e != 0 {
+		if !n.ownNames[name] && n.events(name, now.subscribed[name] || old.subscribed[name])&e != 0 {
 			s.tellName(name, from, now)
 		}
 	}
@@ -282,11 +286,50 @@ func (s *session) tellChangedMetadata(name string, entries []string) {
 	s.c.Done(append(b, "\r\n"...))
 }
 
-// fetchArrived tells of the messages from a number on what NOTIFY asked for.
+// fetchArrived tells of the messages from a number on what NOTIFY asked for, but for those
+// that this session has put there.
 func (s *session) fetchArrived(ctx context.Context, from int) error {
 	if s.notify == nil || s.notify.plan == nil || s.view == nil || from > s.view.Len() {
 		return nil
 	}
+	var arrived seqSet
+	for seq, m := range s.view.Range(from, s.view.Len()) {
+		switch n := len(arrived); {
+		case s.notify.own.Contains(m.UID):
+		case n > 0 && arrived[n-1].hi == seq-1:
+			arrived[n-1].hi = seq
+		default:
+			arrived = append(arrived, seqRange{seq, seq})
+		}
+	}
+	s.notify.own = nil
 	f := fetcher{s: s, plan: s.notify.plan}
-	return f.run(ctx, seqSet{{from, s.view.Len()}})
+	return f.run(ctx, arrived)
+}
+
+// ownMessages notes which messages this session puts into the selected mailbox: it need
+// not be told what they are. RFC 5465 section 5.2.
+func (s *session) ownMessages(target store.MailboxRef, uids store.UIDSet) {
+	if s.notify == nil || s.notify.plan == nil || s.view == nil {
+		return
+	}
+	if box := s.view.Mailbox(); box.Account == target.Account && box.Name == target.Name {
+		s.notify.own = uids
+	}
+}
+
+// ownNames notes what names of the user's own this session changes, of which, and of whose
+// parents, it need not be told. RFC 5465 section 5.
+func (s *session) ownNames(a store.AccountID, names ...string) {
+	if s.notify == nil || a != s.user.Account {
+		return
+	}
+	if s.notify.ownNames == nil {
+		s.notify.ownNames = make(map[string]bool)
+	}
+	for _, name := range names {
+		for ; name != ""; name = parentOf(name) {
+			s.notify.ownNames[name] = true
+		}
+	}
 }

@@ -46,10 +46,14 @@ const (
 
 // notify is what a client wants to hear of.
 type notify struct {
-	selected notifyEvents // in the selected mailbox; 0: none
+	named    bool         // some group speaks of the selected mailbox
+	selected notifyEvents // in it; 0: none
 	delayed  bool         // EXPUNGE there waits for a command
 	plan     *fetchPlan   // what is told of new messages there, or nil
 	groups   []notifyGroup
+
+	own      store.UIDSet    // messages that the session has just put into the selected mailbox
+	ownNames map[string]bool // names that it has just changed
 
 	dirty atomic.Bool // something may have changed in the accounts that are watched
 	stops []func()    // of their watches
@@ -163,9 +167,10 @@ func (p *parser) notifyGroup(n *notify, items int, names *int, supported *bool) 
 	g := notifyGroup{filter: p.word()}
 	switch g.filter {
 	case "SELECTED", "SELECTED-DELAYED":
-		if n.plan != nil || n.selected != 0 {
+		if n.named {
 			p.fail("The selected mailbox twice")
 		}
+		n.named = true
 	case "INBOXES", "PERSONAL", "SUBSCRIBED":
 	case "SUBTREE", "MAILBOXES":
 		p.space()
@@ -187,6 +192,9 @@ func (p *parser) notifyGroup(n *notify, items int, names *int, supported *bool) 
 	case g.events&both != 0 && g.events&both != both, g.events&eventFlags != 0 && g.events&both == 0:
 		p.fail("MessageNew and MessageExpunge are only to be had together, FlagChange only with them")
 	case !strings.HasPrefix(g.filter, "SELECTED"):
+		if plan != nil {
+			p.fail("Items of new messages are told of the selected mailbox alone")
+		}
 		n.groups = append(n.groups, g)
 	case g.events&^messageEvents != 0:
 		p.fail("Of the selected mailbox there are only events of messages")
@@ -249,10 +257,21 @@ func (s *session) beginNotify(ctx context.Context, status bool) (completion, err
 		case m.Rights&store.RightRead == 0:
 			s.listLine("LIST", `\NoAccess`, name, "")
 		case status:
-			s.tellStatus(name, &m.Mailbox, &m.State, s.noticeItems(events|eventNew))
+			s.tellStatus(name, &m.Mailbox, &m.State, s.firstItems(events))
 		}
 	}
 	return ok("Done"), nil
+}
+
+// firstItems are those of [session.noticeItems] that STATUS tells at the beginning: who
+// wants to hear of flags needs the mod-sequence to begin with, asked for before or not.
+// RFC 5465 section 3.1.
+func (s *session) firstItems(events notifyEvents) []string {
+	items := s.noticeItems(events | eventNew)
+	if events&eventFlags != 0 && !s.has(featureCondstore) {
+		items = append(items, "HIGHESTMODSEQ")
+	}
+	return items
 }
 
 // watch begins to watch the accounts that groups speak of, and looks them over.

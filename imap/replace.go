@@ -47,6 +47,7 @@ func (s *session) replace(ctx context.Context, cmd *command) (completion, error)
 		return completion{}, tryCreate(err)
 	}
 	s.stale = true
+	s.ownMessages(up.target, appendedUIDs([]store.Appended{appended}))
 	s.untagged("OK", appendUID([]store.Appended{appended}), "Replaced")
 	return ok("Done"), nil
 }

@@ -190,26 +190,48 @@ func (tx *Tx) dropMetadata(acct *account, k boxKey) error {
 	return nil
 }
 
+// storedMetadata is an entry as it lies in the store, under whose key it is without the
+// mailbox.
+type storedMetadata struct{ key, value []byte }
+
+func (tx *Tx) storedMetadata(k boxKey) (list []storedMetadata, err error) {
+	prefix := appendMailboxMetadata(nil, k)
+	for i, err := range tx.r.Range(prefix, prefixEnd(prefix)) {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, storedMetadata{bytes.Clone(i.Key[len(prefix):]), bytes.Clone(i.Value)})
+	}
+	return list, nil
+}
+
 // moveMetadata counts all entries of a mailbox of an account that is made again, under
 // the key that it has now.
 func (tx *Tx) moveMetadata(acct *account, from, to boxKey) error {
-	prefix := appendMailboxMetadata(nil, from)
-	type item struct{ key, value []byte }
-	var items []item
-	for i, err := range tx.r.Range(prefix, prefixEnd(prefix)) {
-		if err != nil {
-			return err
-		}
-		items = append(items, item{bytes.Clone(i.Key), bytes.Clone(i.Value)})
-	}
-	for _, i := range items {
-		acct.metadata += metadataSize(i.key, i.value)
+	list, err := tx.storedMetadata(from)
+	for _, e := range list {
+		key := append(appendMailboxMetadata(nil, to), e.key...)
+		acct.metadata += metadataSize(key, e.value)
 		if from != to {
-			tx.tx.Delete(i.key)
-			tx.tx.Put(append(appendMailboxMetadata(nil, to), i.key[len(prefix):]...), i.value)
+			tx.tx.Delete(append(appendMailboxMetadata(nil, from), e.key...))
+			tx.tx.Put(key, e.value)
 		}
 	}
-	return nil
+	return err
+}
+
+// copyMetadata gives a new mailbox the entries of another in its account, as far as the
+// account has room for them.
+func (tx *Tx) copyMetadata(acct *account, from, to boxKey) error {
+	list, err := tx.storedMetadata(from)
+	for _, e := range list {
+		key := append(appendMailboxMetadata(nil, to), e.key...)
+		if size := metadataSize(key, e.value); acct.metadata+size <= maxMetadata {
+			acct.metadata += size
+			tx.tx.Put(key, e.value)
+		}
+	}
+	return err
 }
 
 func appendMailboxMetadata(b []byte, k boxKey) []byte {

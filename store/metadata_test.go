@@ -105,3 +105,30 @@ func TestMetadataLimits(t *testing.T) {
 		t.Errorf("%d entries of the server, %v", len(list), err)
 	}
 }
+
+// TestMetadataOfRenamedInbox: both INBOX and what it held have its entries afterwards,
+// as far as there is room for them.
+func TestMetadataOfRenamedInbox(t *testing.T) {
+	s, ann := open(t)
+	inbox := box(ann, store.Inbox)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(s.SetMetadata(ctx, ann, inbox, []store.MetadataEntry{entry("/private/comment", "mine"), entry("/shared/comment", "ours")}))
+	want := metadataOf(t, s, ann, inbox)
+	must(s.Rename(ctx, ann, inbox, "old"))
+	must(s.SetMetadata(ctx, ann, box(ann, "old"), []store.MetadataEntry{entry("/private/comment", "changed")}))
+	if got := metadataOf(t, s, ann, inbox); !slices.Equal(got, want) {
+		t.Errorf("INBOX has %q, want %q", got, want)
+	}
+	for i := range 90 {
+		must(s.SetMetadata(ctx, ann, inbox, []store.MetadataEntry{{Name: fmt.Sprintf("/private/%d", i), Value: make([]byte, store.MaxMetadataValue)}}))
+	}
+	must(s.Rename(ctx, ann, inbox, "older"))
+	if old, now := len(metadataOf(t, s, ann, box(ann, "older"))), len(metadataOf(t, s, ann, inbox)); old != 92 || now == 0 || now >= old {
+		t.Errorf("%d entries went along and %d stay", old, now)
+	}
+}

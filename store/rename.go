@@ -60,12 +60,17 @@ func (tx *Tx) rename(id *Identity, ref MailboxRef, to string) error {
 	return nil
 }
 
-// moveInbox gives INBOX's store another name and makes a new INBOX.
+// moveInbox gives INBOX's store another name and makes a new INBOX, with the same
+// metadata (RFC 5464 section 4.1).
 func (tx *Tx) moveInbox(k boxKey, acct *account, m mailbox, to string) error {
 	if _, err := tx.addParents(k.account, acct, to, 1); err != nil {
 		return err
 	}
-	if _, err := tx.addMailbox(k.account, acct, Inbox, kindSelectable, m.acl, m.specialUse); err != nil {
+	inbox, err := tx.addMailbox(k.account, acct, Inbox, kindSelectable, m.acl, m.specialUse)
+	if err != nil {
+		return err
+	}
+	if err := tx.copyMetadata(acct, k, inbox); err != nil {
 		return err
 	}
 	m.specialUse = ""
