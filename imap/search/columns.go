@@ -6,6 +6,7 @@ import (
 	"container/list"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"tripost/store"
 )
@@ -16,6 +17,9 @@ import (
 // costs what came since. It is safe for concurrent use; nil keeps nothing.
 type Columns struct {
 	limit int64 // octets
+
+	gathering atomic.Int64 // octets that searches have read and not given yet
+	adding    sync.Mutex   // held while texts grow, so that one copy of them is made at a time
 
 	mu   sync.Mutex // guards what follows
 	held int64
@@ -92,6 +96,28 @@ func (c *Columns) get(k columnKey) *column {
 		return found
 	}
 	return &column{key: k}
+}
+
+// texts returns the texts with a key, without messages where none are kept, or where
+// most of those that are kept have gone from the mailbox, which has so many.
+func (c *Columns) texts(k columnKey, messages int) *texts {
+	if found, is := c.find(k).(*texts); is && len(found.uids) <= 2*messages+64 {
+		return found
+	}
+	return &texts{key: k}
+}
+
+// gathers notes that a search holds so many octets more that it is going to add, and
+// reports whether all of them together are within the room.
+func (c *Columns) gathers(octets int64) bool {
+	return c != nil && c.gathering.Add(octets) <= c.limit
+}
+
+// add keeps what a search has gathered with the texts that are kept with the key.
+func (c *Columns) add(k columnKey, g *gathered, messages int) {
+	c.adding.Lock()
+	defer c.adding.Unlock()
+	c.put(c.texts(k, messages).with(g))
 }
 
 // put keeps something in the place of what has its key, and lets the longest unused

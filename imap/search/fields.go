@@ -1,8 +1,6 @@
 package search
 
 import (
-	"math"
-
 	"tripost/message"
 	"tripost/store"
 )
@@ -15,7 +13,7 @@ type fieldSearch struct {
 	kept   *texts
 	next   int // the place among the texts kept that is likely asked for next
 	read   gathered
-	full   bool // there is more than may be kept
+	full   bool // nothing of it is gathered: there is no room
 }
 
 // fieldSearch returns the number of a field among those of the search.
@@ -33,13 +31,8 @@ func (e *Search) fieldSearch(name string) int {
 func (e *Search) recallFields() {
 	for i := range e.fields {
 		f := &e.fields[i]
-		k := e.columnKey(0, f.name)
-		f.next, f.full = 0, f.name == "" || e.o.Columns.room() == 0                               // an empty name is no field's
-		if found, is := e.o.Columns.find(k).(*texts); is && len(found.uids) <= 2*e.box.Len()+64 { // else most of them are gone
-			f.kept = found
-		} else {
-			f.kept = &texts{key: k}
-		}
+		f.kept = e.o.Columns.texts(e.columnKey(0, f.name), e.box.Len())
+		f.next, f.full = 0, f.name == "" // which is no field's
 	}
 }
 
@@ -47,13 +40,17 @@ func (e *Search) recallFields() {
 func (e *Search) keepFields() {
 	for i := range e.fields {
 		f := &e.fields[i]
-		if f.full || len(f.read.list) == 0 {
-			continue
+		if len(f.read.list) > 0 {
+			e.o.Columns.add(f.kept.key, &f.read, e.box.Len())
+			e.drop(f)
 		}
-		f.kept = f.kept.with(&f.read)
-		e.o.Columns.put(f.kept)
-		f.read = gathered{}
 	}
+}
+
+// drop forgets what has been gathered of a field.
+func (e *Search) drop(f *fieldSearch) {
+	e.o.Columns.gathers(-f.read.size())
+	f.read = gathered{}
 }
 
 // values returns the values that are kept of a message.
@@ -100,19 +97,25 @@ func (e *Search) readRecord(u store.UID, r message.Record) {
 		default:
 			e.fold = e.o.Collation.Append(append(e.fold[:0], valueMark), text)
 		}
-		f.gather(u, e.fold, e.o.Columns.room())
+		e.gather(f, u, e.fold)
 	}
 }
 
-// keptValues is the longest buffer of values that is kept for the next message.
-const keptValues = 4 << 10
+const (
+	// longValues bounds the values of all fields that are gathered of one message:
+	// as many messages as make a batch hold them at a time.
+	longValues = 64 << 10
+	// keptValues is the longest buffer of values that is kept for the next message.
+	keptValues = 512
+)
 
-// readOctets takes the values of the fields that were found in a message's header.
+// readOctets takes the values of the fields that were found in a message's header,
+// but for those that are too long, which are nil.
 func (e *Search) readOctets(u store.UID, values [][]byte) {
 	for i := range e.fields {
 		f := &e.fields[i]
-		if _, found := f.values(u); !f.full && !found {
-			f.gather(u, values[i], e.o.Columns.room())
+		if _, found := f.values(u); !f.full && !found && values[i] != nil {
+			e.gather(f, u, values[i])
 		}
 		if cap(values[i]) > keptValues {
 			values[i] = nil
@@ -120,12 +123,14 @@ func (e *Search) readOctets(u store.UID, values [][]byte) {
 	}
 }
 
-// gather remembers a message's values until the search ends.
-func (f *fieldSearch) gather(u store.UID, values []byte, room int64) {
-	from := len(f.read.octets)
-	f.read.octets = append(f.read.octets, values...)
-	f.read.list = append(f.read.list, gatheredText{u, uint32(from), uint32(len(f.read.octets))})
-	if size := f.kept.size() + f.read.size(); size > room || size > math.MaxUint32 {
-		f.full, f.read = true, gathered{}
+// gather remembers a message's values until the search ends, unless there is no room.
+func (e *Search) gather(f *fieldSearch, u store.UID, values []byte) {
+	before := f.read.size()
+	f.read.add(u, values)
+	size := f.read.size()
+	if e.o.Columns.gathers(size-before) && f.kept.size()+size <= e.o.Columns.room() {
+		return
 	}
+	f.full = true
+	e.drop(f)
 }

@@ -2,6 +2,7 @@ package search
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -91,8 +92,8 @@ func TestFieldsAgainstPlain(t *testing.T) {
 				if !slices.Equal(got, want) {
 					t.Fatalf("%q with %q or %q without %q by %v, with %s kept:\ngot  %v\nwant %v", k.Field, k.Text, other.Field, other.Text, c, name, got, want)
 				}
-				if room != nil && room.held > room.limit {
-					t.Fatalf("%d octets are kept, of %d", room.held, room.limit)
+				if room != nil {
+					room.check(t)
 				}
 			}
 		}
@@ -101,6 +102,25 @@ func TestFieldsAgainstPlain(t *testing.T) {
 		_, err = v.Expunge(w.ctx, store.UIDSet{{Lo: lo, Hi: min(last, lo+store.UID(r.IntN(40)))}}, true)
 		must(t, err)
 		v.Close()
+	}
+}
+
+// check looks whether what is kept is in order and within the room.
+func (c *Columns) check(t *testing.T) {
+	t.Helper()
+	held := int64(0)
+	for _, at := range c.all {
+		held += at.Value.(kept).size()
+		if kept, is := at.Value.(*texts); is {
+			for i, u := range kept.uids {
+				if i > 0 && kept.uids[i-1] >= u {
+					t.Fatalf("%q of message %d stands behind that of %d", kept.key.field, u, kept.uids[i-1])
+				}
+			}
+		}
+	}
+	if held != c.held || held > c.limit || c.gathering.Load() != 0 {
+		t.Fatalf("%d octets are kept, said to be %d, of %d, and %d are gathered", held, c.held, c.limit, c.gathering.Load())
 	}
 }
 
@@ -143,6 +163,68 @@ func TestFieldsAreReadOnce(t *testing.T) {
 		octets, found := reads(test.collation, test.text)
 		if octets != test.octets || found != test.found {
 			t.Errorf("search %d read %d octets and found %d, want %d and %d", i, octets, found, test.octets, test.found)
+		}
+	}
+}
+
+// TestLongFieldsAreNotKept reads values again that are longer than is kept, and finds
+// what stands in them each time.
+func TestLongFieldsAreNotKept(t *testing.T) {
+	w := newWorld(t)
+	long := strings.Repeat("word ", longValues/5) + "end"
+	w.deliver("X-Some: "+long+"\r\n\r\n", 1000, 0)
+	w.deliver("X-Some: end\r\n\r\n", 1000, 0)
+	v := w.open()
+	o := w.options()
+	o.Columns = NewColumns(1 << 20)
+	for i := range 2 {
+		e := New(v, &Key{Kind: And, Keys: []*Key{{Kind: Field, Field: "x-some", Text: "END"}}}, o)
+		n := 0
+		must(t, e.Run(w.ctx, false, func(int) bool { n++; return true }))
+		if n != 2 || e.Octets() < int64(len(long)) {
+			t.Errorf("search %d found %d in %d octets", i, n, e.Octets())
+		}
+	}
+	if kept := o.Columns.texts(New(v, &Key{}, o).columnKey(0, "x-some"), 2); !slices.Equal(kept.uids, []store.UID{2}) {
+		t.Errorf("kept are %v", kept.uids)
+	}
+}
+
+// TestFieldsAreGatheredWithinTheRoom has a search with many keys gather no more than
+// may be kept, and give back what it has gathered, also when it is broken off.
+func TestFieldsAreGatheredWithinTheRoom(t *testing.T) {
+	w := newWorld(t)
+	for range 100 {
+		w.deliver("X-1: "+strings.Repeat("one ", 20)+"\r\nX-2: "+strings.Repeat("two ", 20)+"\r\n\r\n", 1000, 0)
+	}
+	v := w.open()
+	o := w.options()
+	const room = 50_000
+	o.Columns = NewColumns(room)
+	and := &Key{Kind: And}
+	for i := range 30 {
+		and.Keys = append(and.Keys, Negated(&Key{Kind: Field, Field: fmt.Sprintf("x-%d", i), Text: "three"}))
+	}
+	broken := errors.New("broken off")
+	asked := 0
+	o.Alive = func(int) error {
+		if n := o.Columns.gathering.Load(); n > room {
+			t.Errorf("%d octets are gathered", n)
+		}
+		if asked++; asked == 6 {
+			return broken
+		}
+		return nil
+	}
+	e := New(v, and, o)
+	for i := range 3 {
+		n := 0
+		err := e.Run(w.ctx, false, func(int) bool { n++; return true })
+		if i == 0 && !errors.Is(err, broken) || i > 0 && (err != nil || n != 100) {
+			t.Errorf("run %d found %d, %v", i, n, err)
+		}
+		if left, held := o.Columns.gathering.Load(), o.Columns.held; left != 0 || held > room || held == 0 {
+			t.Errorf("run %d: %d octets are gathered and %d held", i, left, held)
 		}
 	}
 }

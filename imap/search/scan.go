@@ -230,10 +230,14 @@ func (s *scanner) header(c *candidate, limit int) error {
 	return nil
 }
 
-// readValues reads the fields that are searched, and looks through them.
+// readValues reads the fields that are searched, and looks through them. What is
+// longer than is gathered of one message is forgotten.
 func (s *scanner) readValues() {
 	for i := range s.search {
 		b := s.values[i][:0]
+		if b == nil {
+			b = make([]byte, 0, 64)
+		}
 		for _, f := range s.fields {
 			if f.Is(s.search[i].name) {
 				b = s.finder.collation.Append(append(b, valueMark), []byte(message.DecodeHeader(f.Value())))
@@ -244,6 +248,12 @@ func (s *scanner) readValues() {
 	for i, k := range s.keys {
 		if k.Kind == Field {
 			s.finder.found[i] = anyContains(s.values[k.field], k.folded)
+		}
+	}
+	total := 0
+	for i, b := range s.values {
+		if total += len(b); total > longValues {
+			s.values[i] = nil
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"unsafe"
 
 	"tripost/store"
 )
@@ -47,7 +48,7 @@ func (t *texts) add(u store.UID, values []byte) {
 	t.ends = append(t.ends, uint32(len(t.octets)))
 }
 
-// with returns texts that have messages besides, which are not among them yet.
+// with returns texts that have messages besides, where they are not among them yet.
 func (t *texts) with(g *gathered) *texts {
 	g.sort()
 	n := len(t.uids) + len(g.list)
@@ -59,6 +60,9 @@ func (t *texts) with(g *gathered) *texts {
 	for place, u := range t.uids {
 		for ; len(rest) > 0 && rest[0].uid < u; rest = rest[1:] {
 			made.add(rest[0].uid, g.values(rest[0]))
+		}
+		if len(rest) > 0 && rest[0].uid == u {
+			rest = rest[1:] // another search was first
 		}
 		made.add(u, t.at(place))
 	}
@@ -79,14 +83,26 @@ type gatheredText struct {
 	from, to uint32 // of its values
 }
 
-func (g *gathered) values(t gatheredText) []byte { return g.octets[t.from:t.to] }
-
-func (g *gathered) sort() {
-	slices.SortFunc(g.list, func(a, b gatheredText) int { return cmp.Compare(a.uid, b.uid) })
+func (g *gathered) add(u store.UID, values []byte) {
+	from := len(g.octets)
+	g.octets = append(g.octets, values...)
+	g.list = append(g.list, gatheredText{u, uint32(from), uint32(len(g.octets))})
 }
 
-// size is what the messages will take among texts, in octets.
-func (g *gathered) size() int64 { return int64(len(g.list))*textOverhead + int64(len(g.octets)) }
+func (g *gathered) values(t gatheredText) []byte { return g.octets[t.from:t.to] }
+
+// sort puts the messages in order, each once: what a record told of one counts, and
+// not what its octets told after it.
+func (g *gathered) sort() {
+	slices.SortStableFunc(g.list, func(a, b gatheredText) int { return cmp.Compare(a.uid, b.uid) })
+	g.list = slices.CompactFunc(g.list, func(a, b gatheredText) bool { return a.uid == b.uid })
+}
+
+// size is what it takes in memory, in octets, which is more than the messages will
+// take among texts.
+func (g *gathered) size() int64 {
+	return int64(cap(g.list))*int64(unsafe.Sizeof(gatheredText{})) + int64(cap(g.octets))
+}
 
 // anyContains says whether one of a message's values has a text in it, which is in
 // canonical form as they are. Every value has an empty one.
