@@ -81,7 +81,7 @@ func (a *API) withKeys(ctx context.Context, q DKIMRequest, fn func(domain string
 		return nil, err
 	}
 	keys, err := fn(dom.Name)
-	for _, known := range []error{dkim.ErrAlgorithm, dkim.ErrHasKey, dkim.ErrNoKey, dkim.ErrOverlap} {
+	for _, known := range []error{dkim.ErrAlgorithm, dkim.ErrHasKey, dkim.ErrWaiting, dkim.ErrNoKey, dkim.ErrOverlap} {
 		if errors.Is(err, known) {
 			return nil, &Refusal{err}
 		}

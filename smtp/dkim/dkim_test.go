@@ -131,6 +131,42 @@ func TestSign(t *testing.T) {
 	}
 }
 
+// What a mailing list adds breaks no signature, where there was nothing of it.
+func TestSignedForLists(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.must(w.Add(w.ctx, "company.test", RSA, Ed25519))
+	signed := w.sign(letter)
+	for _, field := range []string{
+		"List-Id: <news.list.test>", "Sender: news@list.test", "List-Unsubscribe: <https://list.test/leave>", "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+		"Auto-Submitted: auto-generated", "References: <1@list.test>", "In-Reply-To: <1@list.test>", "Message-ID: <2@list.test>", "X-Other: x",
+	} {
+		if good := w.verify(field + "\r\n" + signed); good != "company.test company.test" {
+			t.Errorf("with %s: good signatures %q", field, good)
+		}
+	}
+	// What shows, or how, cannot be added; nor changed what was there.
+	for _, field := range []string{"From", "Reply-To", "To", "Cc", "Subject", "Date", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"} {
+		if good := w.verify(field + ": 7bit\r\n" + signed); good != "" {
+			t.Errorf("with %s: good signatures %q", field, good)
+		}
+	}
+	whole := "To: jim@client.test\r\nList-Id: <a.test>\r\nsender: ann@company.test\r\nList-Id: <b.test>\r\nContent-Transfer-Encoding: 8bit\r\n" + letter
+	signed = w.sign(whole)
+	if good := w.verify(signed); good != "company.test company.test" {
+		t.Errorf("good signatures %q", good)
+	}
+	for _, changed := range []string{
+		strings.Replace(signed, "<a.test>", "<c.test>", 1), strings.Replace(signed, "<b.test>", "<c.test>", 1),
+		strings.Replace(signed, "sender: ann", "sender: eve", 1), strings.Replace(signed, "jim@", "eve@", 1),
+		"To: eve@client.test\r\n" + signed, "Content-Transfer-Encoding: base64\r\n" + signed,
+	} {
+		if good := w.verify(changed); good != "" {
+			t.Errorf("good signatures %q of\n%s", good, changed)
+		}
+	}
+}
+
 // A rotation never leaves the domain without a key whose record is known.
 func TestRotate(t *testing.T) {
 	t.Parallel()
@@ -147,8 +183,11 @@ func TestRotate(t *testing.T) {
 	w.at = w.at.Add(time.Hour)
 	w.must(w.Rotate(w.ctx, domain, 72*time.Hour))
 	w.want(domain, "20260301e signing, 20260301r signing, 20260301e2 waiting, 20260301r2 waiting")
-	if _, err := w.Rotate(w.ctx, domain, time.Hour); !errors.Is(err, ErrHasKey) {
+	if _, err := w.Rotate(w.ctx, domain, time.Hour); !errors.Is(err, ErrWaiting) || !strings.HasPrefix(err.Error(), "20260301e2 waits to sign already: ") {
 		t.Errorf("rotate twice: %v", err)
+	}
+	if _, err := w.Add(w.ctx, domain, RSA); !errors.Is(err, ErrWaiting) || !strings.HasPrefix(err.Error(), "20260301r2 waits to sign already: ") {
+		t.Errorf("a third one: %v", err)
 	}
 	if signed := w.sign(letter); !strings.Contains(signed, "s=20260301r;") || strings.Contains(signed, "s=20260301r2;") {
 		t.Errorf("signed by:\n%s", signed)
@@ -169,8 +208,10 @@ func TestRotate(t *testing.T) {
 		t.Error(err)
 	}
 	w.want(domain, "20260301e2 fading, 20260301r2 fading, 20260311r signing")
-	if _, err := w.Rotate(w.ctx, domain, maxOverlap+1); !errors.Is(err, ErrOverlap) {
-		t.Errorf("endless overlap: %v", err)
+	for _, overlap := range []time.Duration{maxOverlap + 1, -1} {
+		if _, err := w.Rotate(w.ctx, domain, overlap); !errors.Is(err, ErrOverlap) {
+			t.Errorf("an overlap of %s: %v", overlap, err)
+		}
 	}
 	if _, err := w.Add(w.ctx, domain, "dsa"); !errors.Is(err, ErrAlgorithm) {
 		t.Errorf("dsa: %v", err)
@@ -179,6 +220,37 @@ func TestRotate(t *testing.T) {
 		t.Error(err)
 	}
 	w.want(domain, "")
+}
+
+// A key that is removed within a rotation leaves its place to the other one: the
+// domain goes on signing with both algorithms, now and when the overlap is over.
+func TestRemoveWithinRotation(t *testing.T) {
+	t.Parallel()
+	const domain = "company.test"
+	for removed, want := range map[string]struct{ now, later string }{
+		"20260301r": {
+			"20260301e signing, 20260301e2 waiting, 20260301r2 signing",
+			"20260301e fading, 20260301e2 signing, 20260301r2 signing",
+		},
+		"20260301r2": {
+			"20260301e signing, 20260301r signing, 20260301e2 waiting",
+			"20260301e fading, 20260301r signing, 20260301e2 signing",
+		},
+	} {
+		w := newWorld(t)
+		w.must(w.Add(w.ctx, domain, RSA, Ed25519))
+		w.at = w.at.Add(time.Hour)
+		w.must(w.Rotate(w.ctx, domain, 72*time.Hour))
+		if err := w.Remove(w.ctx, domain, removed); err != nil {
+			t.Error(err)
+		}
+		w.want(domain, want.now)
+		w.at = w.at.Add(72 * time.Hour)
+		w.want(domain, want.later)
+		if good := w.verify(w.sign(letter)); good != "company.test company.test" {
+			t.Errorf("without %s: good signatures %q", removed, good)
+		}
+	}
 }
 
 // Domains of which one is the begin of another keep their keys apart.

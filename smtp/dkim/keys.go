@@ -18,7 +18,8 @@ var (
 	ErrAlgorithm = errors.New("no such algorithm: rsa or ed25519")
 	ErrHasKey    = errors.New("the domain signs with such a key already: rotate it")
 	ErrNoKey     = errors.New("the domain has no such key")
-	ErrOverlap   = errors.New("the old keys go on signing for at most 30 days")
+	ErrWaiting   = errors.New("waits to sign already: it begins by itself; to make another, remove it first")
+	ErrOverlap   = errors.New("the overlap, in which the old keys go on signing, is between 0 and 30 days")
 )
 
 // maxOverlap bounds how long new keys wait.
@@ -91,10 +92,11 @@ func (k *Keys) Add(ctx context.Context, domain string, algorithms ...Algorithm) 
 	return k.change(ctx, domain, func(have []*Key, now time.Time) ([]*Key, []*Key, error) {
 		made := make([]*Key, 0, len(algorithms))
 		for _, a := range algorithms {
-			for _, old := range have {
-				if s := old.State(now); old.Algorithm == a && (s == Waiting || s == Signing) {
-					return nil, nil, fmt.Errorf("%s: %w", a, ErrHasKey)
-				}
+			if old := latest(have, a, Waiting, now); old != nil {
+				return nil, nil, fmt.Errorf("%s %w", old.Selector, ErrWaiting)
+			}
+			if latest(have, a, Signing, now) != nil {
+				return nil, nil, fmt.Errorf("%s: %w", a, ErrHasKey)
 			}
 			one, err := newKey(domain, selector(append(have, made...), a, now), a, now, now)
 			if err != nil {
@@ -121,7 +123,7 @@ func (k *Keys) Rotate(ctx context.Context, domain string, overlap time.Duration)
 			case Over:
 				remove = append(remove, old)
 			case Waiting:
-				return nil, nil, fmt.Errorf("%s waits to sign: %w", old.Selector, ErrHasKey)
+				return nil, nil, fmt.Errorf("%s %w", old.Selector, ErrWaiting)
 			case Signing:
 				if old.Ends.IsZero() || old.Ends.After(begins) {
 					old.Ends = begins
@@ -148,20 +150,55 @@ func (k *Keys) Rotate(ctx context.Context, domain string, overlap time.Duration)
 }
 
 // Remove removes a key at once, whatever its state; with an empty selector all
-// keys of the domain.
+// keys of the domain. Within a rotation the other key takes its place: one that
+// waits begins at once when nothing else of its algorithm signs, and one that was to
+// end goes on when its successor is gone.
 func (k *Keys) Remove(ctx context.Context, domain, selector string) error {
 	_, err := k.change(ctx, domain, func(have []*Key, now time.Time) (put, remove []*Key, err error) {
+		var left []*Key
 		for _, one := range have {
 			if selector == "" || one.Selector == selector {
 				remove = append(remove, one)
+			} else {
+				left = append(left, one)
 			}
 		}
 		if len(remove) == 0 && selector != "" {
 			return nil, nil, fmt.Errorf("%q: %w", selector, ErrNoKey)
 		}
-		return nil, remove, nil
+		for _, gone := range remove {
+			if one := succeed(left, gone, now); one != nil {
+				put = append(put, one)
+			}
+		}
+		return put, remove, nil
 	})
 	return err
+}
+
+// succeed changes the key that takes the place of one that is gone, and returns it;
+// nil where there is none.
+func succeed(left []*Key, gone *Key, now time.Time) *Key {
+	waiting, signing := latest(left, gone.Algorithm, Waiting, now), latest(left, gone.Algorithm, Signing, now)
+	switch {
+	case signing == nil && waiting != nil && gone.State(now) == Signing:
+		waiting.Begins = now
+		return waiting
+	case signing != nil && waiting == nil && gone.State(now) == Waiting:
+		signing.Ends = time.Time{}
+		return signing
+	}
+	return nil
+}
+
+// latest returns the key of an algorithm and a state that was made last, or nil.
+func latest(keys []*Key, a Algorithm, s State, now time.Time) *Key {
+	for _, one := range slices.Backward(keys) {
+		if one.Algorithm == a && one.State(now) == s {
+			return one
+		}
+	}
+	return nil
 }
 
 // change runs fn on the keys of a domain and records what it says, unless they

@@ -5,22 +5,50 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/emersion/go-msgauth/dkim"
 
 	"tripost/message"
 )
 
-// signed are the fields that a signature covers, where they are there (RFC 6376
-// section 5.4.1). Those that stand twice are signed once more than they are
-// there, so that none can be added.
-func signed() []string {
-	return []string{
-		"From", "From", "Sender", "Reply-To", "Reply-To", "To", "To", "Cc", "Cc", "Subject", "Subject", "Date", "Date",
-		"Message-ID", "In-Reply-To", "References", "MIME-Version", "MIME-Version", "Content-Type", "Content-Type",
-		"Content-Transfer-Encoding", "Auto-Submitted",
-		"List-Id", "List-Help", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Subscribe", "List-Post", "List-Owner", "List-Archive",
+// sealed are the fields that are signed once more than they are there, so that none
+// can be added: what a reader is shown of a message, or how (RFC 6376 section 8.15).
+var sealed = []string{
+	"From", "Reply-To", "To", "Cc", "Subject", "Date", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
+}
+
+// covered are further fields that are signed where they are there (RFC 6376 section
+// 5.4.1). A mailing list may add them: whoever names one that is not there says
+// that there is none, and the signature is broken on the way.
+var covered = []string{
+	"Sender", "Message-ID", "In-Reply-To", "References", "Auto-Submitted",
+	"List-Id", "List-Help", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Subscribe", "List-Post", "List-Owner", "List-Archive",
+}
+
+// maxInstances bounds how often one name is signed.
+const maxInstances = 10
+
+// signed returns the names of the fields that a signature of a message covers, each
+// as often as it covers them.
+func signed(body io.ReaderAt, size int64) []string {
+	count := make(map[string]int)
+	for _, f := range message.Fields(readHead(body, size)) {
+		count[strings.ToLower(string(f.Name))]++
 	}
+	var names []string
+	add := func(name string, more int) {
+		for range min(count[strings.ToLower(name)], maxInstances) + more {
+			names = append(names, name)
+		}
+	}
+	for _, name := range sealed {
+		add(name, 1)
+	}
+	for _, name := range covered {
+		add(name, 0)
+	}
+	return names
 }
 
 // Sign returns a DKIM-Signature field for each key that signs for a domain now,
@@ -31,6 +59,7 @@ func (k *Keys) Sign(ctx context.Context, domain, as string, body io.ReaderAt, si
 	if err != nil || len(keys) == 0 {
 		return nil, err
 	}
+	names := signed(body, size)
 	signers := make([]*dkim.Signer, 0, len(keys))
 	writers := make([]io.Writer, 0, len(keys))
 	defer func() {
@@ -40,7 +69,7 @@ func (k *Keys) Sign(ctx context.Context, domain, as string, body io.ReaderAt, si
 	}()
 	for _, key := range keys {
 		s, err := dkim.NewSigner(&dkim.SignOptions{
-			Domain: as, Selector: key.Selector, Signer: key.signer, HeaderKeys: signed(),
+			Domain: as, Selector: key.Selector, Signer: key.signer, HeaderKeys: names,
 			HeaderCanonicalization: dkim.CanonicalizationRelaxed, BodyCanonicalization: dkim.CanonicalizationRelaxed,
 		})
 		if err != nil {

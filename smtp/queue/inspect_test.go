@@ -112,7 +112,7 @@ func TestSpoolReadsAnywhere(t *testing.T) {
 	}
 }
 
-// Who is on our side of the border may bring results in our name.
+// The agent in front of us may bring results in our name; nobody else may.
 func TestWhoseResultsAreTakenOut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Options{})
@@ -122,8 +122,9 @@ func TestWhoseResultsAreTakenOut(t *testing.T) {
 	}{
 		{Source{Module: "SMTP"}, true},
 		{Source{Module: "SMTP", Account: &accounts.Account{}}, true},
-		{Source{Module: "SMTP", Client: true}, false},
+		{Source{Module: "SMTP", Client: true}, true},
 		{Source{Module: "LMTP"}, false},
+		{Source{Module: "LMTP", Client: true}, false},
 		{Source{Internal: true}, false},
 	} {
 		if got := w.resultsOf(&c.src) != ""; got != c.want {
