@@ -154,6 +154,37 @@ func TestAddressees(t *testing.T) {
 	}
 }
 
+// TestNoReply asks of messages whether a program may answer them: RFC 3834 section 2.
+func TestNoReply(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		from, header string
+		may          bool
+	}{
+		{"x@y.test", "Subject: hello\r\n", true},
+		{"x@y.test", "Auto-Submitted: no\r\nPrecedence: first-class\r\n", true},
+		{"x@y.test", "Auto-Submitted: No (a person)\r\n", true},
+		{"x@y.test", "X-Auto-Response-Suppress: DR, RN\r\n", true},
+		{"", "Subject: a report\r\n", false},
+		{"MAILER-DAEMON@y.test", "", false},
+		{"no-reply@y.test", "", false},
+		{"list-bounces+ann=a.test@y.test", "", false},
+		{"owner-list@y.test", "", false},
+		{"x@y.test", "auto-submitted: auto-generated; type=cron\r\n", false},
+		{"x@y.test", "Auto-Submitted: auto-replied\r\n", false},
+		{"x@y.test", "List-Id: <list.y.test>\r\n", false},
+		{"x@y.test", "List-Unsubscribe: <mailto:x@y.test>\r\n", false},
+		{"x@y.test", "Precedence: bulk\r\n", false},
+		{"x@y.test", "Precedence: LIST (of people)\r\n", false},
+		{"x@y.test", "X-Auto-Response-Suppress: OOF, DR\r\n", false},
+	} {
+		m := &Message{From: c.from, Header: []byte(c.header)}
+		if why := m.NoReply(); (why == "") != c.may {
+			t.Errorf("from %q with %q: %q, want it to be answered: %v", c.from, c.header, why, c.may)
+		}
+	}
+}
+
 // TestReply looks at the fields that come from the message: nothing in it breaks
 // out of its field, and no line is too long.
 func TestReply(t *testing.T) {
