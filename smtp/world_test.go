@@ -185,6 +185,17 @@ func (w *world) setup(line string) {
 	case "trap":
 		w.screen.TrapTime = time.Hour
 		w.table = "<" + words[1] + "> = spamtrap\n"
+	case "route": // a record of the router's table
+		w.table += strings.TrimPrefix(line, "route ") + "\n"
+	case "group":
+		_, err := w.dir.AddGroup(context.Background(), words[1], words[2:])
+		must(w.t, err)
+	case "senders": // crew users
+		_, err := w.dir.SetGroup(context.Background(), words[1], func(g *accounts.Group) (err error) {
+			g.Senders, err = accounts.ParseSenders(words[2])
+			return err
+		})
+		must(w.t, err)
 	case "policy": // ann@example.test dmarc refuse
 		_, err := w.dir.SetAccount(w.ctx, words[1], func(a *accounts.Account) error {
 			_, err := a.Policy.Change(words[2], words[3])

@@ -1,14 +1,13 @@
 package queue
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"tripost/accounts"
 	"tripost/syslog"
+	"tripost/syslog/syslogtest"
 )
 
 // TestNoReportAboutReports lets messages from the null reverse-path fail in all the
@@ -52,9 +51,7 @@ func TestNoReportAboutReports(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
-			log, err := syslog.Open(syslog.Options{Directory: dir, Level: syslog.Raw})
-			must(t, err)
+			log, lines := syslogtest.Open(t, syslog.Raw)
 			w := newWorld(t, Options{Log: log, WarnAfter: time.Hour})
 			w.group("plain", "ann joe@client.test", func(*accounts.Group) {})
 			w.group("full", "ann bob", func(*accounts.Group) {})
@@ -67,7 +64,7 @@ func TestNoReportAboutReports(t *testing.T) {
 			env := envelope("", c.to)
 			env.Options = []RecipientOptions{{Notify: all}}
 			env.Return = ReturnFull
-			_, err = w.Submit(w.ctx, env, strings.NewReader("From: x@client.test\r\nTo: ann@example.test\r\nSubject: hello\r\n\r\ntext\r\n"))
+			_, err := w.Submit(w.ctx, env, strings.NewReader("From: x@client.test\r\nTo: ann@example.test\r\nSubject: hello\r\n\r\ntext\r\n"))
 			must(t, err)
 			if c.then != nil {
 				c.then(w)
@@ -79,24 +76,9 @@ func TestNoReportAboutReports(t *testing.T) {
 			if got, want := w.blobs(), int64(min(c.ann, 1)); got != want {
 				t.Errorf("%d bodies are kept, want %d", got, want)
 			}
-			must(t, log.Close())
-			if text := logged(t, dir); strings.Contains(text, "REPORT") || strings.Contains(text, "report to") {
+			if text := lines(); strings.Contains(text, "REPORT") || strings.Contains(text, "report to") {
 				t.Errorf("a report was begun:\n%s", text)
 			}
 		})
 	}
-}
-
-// logged returns what the System Log in a directory holds.
-func logged(t *testing.T, dir string) string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*"))
-	must(t, err)
-	var all []byte
-	for _, name := range files {
-		text, err := os.ReadFile(name)
-		must(t, err)
-		all = append(all, text...)
-	}
-	return string(all)
 }
