@@ -201,6 +201,10 @@ func (t *teller) arrival() {
 			t.add(Event{At: o.At, What: "checked", Text: "found out about the sender: " + o.Checks})
 		}
 	}
+	for i := range o.Steps {
+		what, text := o.Steps[i].step()
+		t.add(Event{At: o.At, What: what, Text: text})
+	}
 	for _, p := range o.Places {
 		switch {
 		case p.Account != 0:
@@ -210,9 +214,9 @@ func (t *teller) arrival() {
 					Text: fmt.Sprintf("delivered to %s of %s%s", p.Name, p.Address, forWhom(p))})
 			}
 		case p.Host != "":
-			t.add(Event{At: o.At, What: "queued", Text: fmt.Sprintf("queued for <%s>, to be sent to %s", p.Recipient, p.Host)})
+			t.add(Event{At: o.At, What: "queued", Text: fmt.Sprintf("queued for <%s>%s, to be sent to %s", p.Recipient, forWhom(Place{By: p.By}), p.Host)})
 		default:
-			t.add(Event{At: o.At, What: "discarded", Text: fmt.Sprintf("not delivered to <%s>, as the router or a rule says", p.Recipient)})
+			t.add(Event{At: o.At, What: "discarded", Text: fmt.Sprintf("not delivered to <%s>, as the router says", p.Recipient)})
 		}
 	}
 	for _, p := range o.Passed {

@@ -139,6 +139,7 @@ const (
 	maxPath       = 256    // octets of a mail address or a mailbox's name
 	maxNote       = 500    // octets of a reply, or of what was found out about the sender
 	maxRecipients = 50     // of one message that are named
+	maxSteps      = 50     // of one message
 	maxRanges     = 10_000 // of UIDs
 	maxKeywords   = 20
 )
@@ -173,6 +174,7 @@ type Origin struct {
 
 	Group  string     // whose members it was passed on to, from the message Parent
 	Passed []PassedOn // what its groups pass on
+	Steps  []Step
 }
 
 // PassedOn is a message that the members of a group get instead of the one that
@@ -182,9 +184,30 @@ type PassedOn struct {
 	QueueID uint64
 }
 
+// Step is what happened to a message on its way, beside where it went.
+type Step struct {
+	What    StepKind
+	Who     string // the account whose rules did it, or the recipient that led to it
+	Text    string // what they did, whom it is about, or why
+	QueueID uint64 // of the message that was made; 0: none
+}
+
+// StepKind is what a [Step] is.
+type StepKind uint8
+
+const (
+	Ruled        StepKind = iota + 1 // rules were met: Text has their names and what they ask for
+	Forwarded                        // rules passed it on: Text has the addresses
+	NotForwarded                     // and why they did not
+	Answered                         // rules answered: Text has the sender
+	LeftOut                          // Text has a member who does not get it, and why
+	lastStep     = LeftOut
+)
+
 // Place is where one copy went: into a mailbox, to another host, or nowhere.
 type Place struct {
 	Recipient string // the address
+	By        string // the recipient of the envelope that led to it, where that is another one
 	Account   store.AccountID
 	Address   string // of the account
 	Mailbox   store.MailboxID
@@ -214,9 +237,11 @@ func (o *Origin) encode() []byte {
 		e.Uint(uint64(b))
 	}
 	n := min(len(o.Places), maxRecipients)
+	places, led := o.Places[:n], false
 	e.Uint(uint64(n))
-	for i := range o.Places[:n] {
-		p := &o.Places[i]
+	for i := range places {
+		p := &places[i]
+		led = led || p.By != ""
 		e.text(p.Recipient, maxPath)
 		e.Uint(uint64(p.Account))
 		e.text(p.Address, maxPath)
@@ -226,7 +251,7 @@ func (o *Origin) encode() []byte {
 		e.text(p.Host, maxPath)
 	}
 	e.Uint(uint64(o.More + len(o.Places) - n))
-	if o.Group == "" && len(o.Passed) == 0 {
+	if o.Group == "" && len(o.Passed) == 0 && len(o.Steps) == 0 && !led {
 		return e.Bytes()
 	}
 	e.text(o.Group, maxPath)
@@ -235,6 +260,20 @@ func (o *Origin) encode() []byte {
 	for _, p := range o.Passed[:n] {
 		e.text(p.Group, maxPath)
 		e.Uint(p.QueueID)
+	}
+	if len(o.Steps) == 0 && !led {
+		return e.Bytes()
+	}
+	for i := range places {
+		e.text(places[i].By, maxPath)
+	}
+	steps := o.Steps[:min(len(o.Steps), maxSteps)]
+	e.Uint(uint64(len(steps)))
+	for _, s := range steps {
+		e.Uint(uint64(s.What))
+		e.text(s.Who, maxPath)
+		e.text(s.Text, maxNote)
+		e.Uint(s.QueueID)
 	}
 	return e.Bytes()
 }
@@ -257,6 +296,14 @@ func decodeOrigin(b []byte) (*Origin, error) {
 		o.Group = d.Text()
 		for range d.Count() {
 			o.Passed = append(o.Passed, PassedOn{Group: d.Text(), QueueID: d.Uint()})
+		}
+	}
+	if d.More() {
+		for i := range o.Places {
+			o.Places[i].By = d.Text()
+		}
+		for range d.Count() {
+			o.Steps = append(o.Steps, Step{What: StepKind(d.UpTo(uint64(lastStep))), Who: d.Text(), Text: d.Text(), QueueID: d.Uint()})
 		}
 	}
 	if o.QueueID == 0 && len(o.Places) == 0 {

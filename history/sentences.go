@@ -63,12 +63,33 @@ func received(o *Origin) string {
 	return s + fmt.Sprintf(": from <%s>, %d octets, queue id %d", o.From, o.Size, o.QueueID)
 }
 
-// forWhom tells a recipient that is not the account itself.
+// forWhom tells a recipient that is not the account itself, and how it came to be
+// one.
 func forWhom(p Place) string {
-	if p.Recipient == "" || strings.EqualFold(p.Recipient, p.Address) {
-		return ""
+	s := ""
+	if p.Recipient != "" && !strings.EqualFold(p.Recipient, p.Address) {
+		s = fmt.Sprintf(", for <%s>", p.Recipient)
 	}
-	return fmt.Sprintf(", for <%s>", p.Recipient)
+	if p.By != "" {
+		s += fmt.Sprintf(", by way of <%s>", p.By)
+	}
+	return s
+}
+
+// step tells a step, and the word for it.
+func (s *Step) step() (what, text string) {
+	switch s.What {
+	case Ruled:
+		return "ruled", fmt.Sprintf("met the rules of %s: %s", s.Who, s.Text)
+	case Forwarded:
+		return "forwarded", fmt.Sprintf("passed on by the rules of %s to %s, as message %d", s.Who, s.Text, s.QueueID)
+	case NotForwarded:
+		return "kept", fmt.Sprintf("not passed on by the rules of %s, and kept: %s", s.Who, s.Text)
+	case Answered:
+		return "answered", fmt.Sprintf("answered by the rules of %s to <%s>, by message %d", s.Who, s.Text, s.QueueID)
+	default:
+		return "left out", fmt.Sprintf("left out of <%s> is %s", s.Who, s.Text)
+	}
 }
 
 func attempted(a *Attempt, o *Outcome) string {

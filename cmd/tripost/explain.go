@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"tripost/admin"
 	"tripost/history"
@@ -40,6 +41,9 @@ func (e *environment) story(s *history.Story) {
 		default:
 			fmt.Fprintf(e.stdout, "now: gone, was %s; cannot be restored\n", printable(where))
 		}
+	}
+	if s.QueueID != "" && len(s.Copies) == 0 && !slices.ContainsFunc(s.Events, func(e history.Event) bool { return e.What == "queued" }) {
+		fmt.Fprintln(e.stdout, "now: no mailbox has it, and it does not wait to be sent")
 	}
 	if s.Cut {
 		fmt.Fprintln(e.stdout, "There is more than is looked at for one answer.")

@@ -197,7 +197,7 @@ func (p *parcel) without(ctx context.Context, c *copyTo, refusal *RecipientError
 			refusal.Address = m.recipient
 			return root.none(refusal)
 		}
-		p.q.log.memberRefused(m.recipient, c.address, refusal)
+		p.q.memberRefused(p.plan, m.recipient, c.address, refusal)
 		r := recipient{address: c.address, original: m.knownAs(c.address), notify: m.options.Notify, orcpt: m.options.Original}
 		p.plan.lost = append(p.plan.lost, lost(r, refusal))
 	}

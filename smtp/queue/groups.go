@@ -221,7 +221,7 @@ func (p *parcel) dropGroup(g *groupCopy) error {
 	if root := p.root(); root.plan.empty() {
 		return root.none(refusal)
 	}
-	p.q.log.memberRefused(g.of.from.recipient, g.of.list.Address(), refusal)
+	p.q.memberRefused(p.plan, g.of.from.recipient, g.of.list.Address(), refusal)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ func (p *parcel) chronicle() *chronicle {
 	}
 	for _, d := range p.plan.dests {
 		for _, r := range d.recipients {
-			o.Places = append(o.Places, history.Place{Recipient: r.address, Host: d.host})
+			o.Places = append(o.Places, history.Place{Recipient: r.address, By: r.original, Host: d.host})
 		}
 	}
 	for _, addr := range p.plan.discarded {
@@ -78,10 +79,41 @@ func (o *chronicle) delivered(c *copyTo, at store.Appended) {
 		Recipient: c.address, Account: c.account.ID, Address: c.account.Address(),
 		Mailbox: at.Mailbox, Name: c.mailbox, UID: at.UID,
 	}
+	if by := c.recipients(); len(by) > 0 && by[0] != c.address {
+		place.By = by[0]
+	}
 	if place.Name == "" {
 		place.Name = store.Inbox
 	}
 	o.Places = append(o.Places, place)
+}
+
+// maxNoted bounds the steps of one message that the history gets to know.
+const maxNoted = 50
+
+// note adds a step to what the history gets to know of a message.
+func (p *plan) note(what history.StepKind, who, text string) {
+	if len(p.steps) >= maxNoted {
+		return
+	}
+	p.steps = append(p.steps, history.Step{What: what, Who: who, Text: text})
+}
+
+// addSteps adds what happened on the way, and the messages that rules have made.
+func (o *chronicle) addSteps(p *parcel) {
+	if o == nil {
+		return
+	}
+	o.Steps = slices.Clone(p.plan.steps)
+	for _, f := range p.rules.forwards {
+		o.Steps = append(o.Steps, history.Step{What: history.Forwarded, Who: f.origin.account.Address(),
+			Text: "<" + strings.Join(f.env.Recipients, ">, <") + ">", QueueID: f.id})
+	}
+	for _, r := range p.rules.replies {
+		if r.sent {
+			o.Steps = append(o.Steps, history.Step{What: history.Answered, Who: r.by.account.Address(), Text: r.sender, QueueID: r.id})
+		}
+	}
 }
 
 func (o *chronicle) record(tx *store.Tx) error {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"tripost/history"
 	"tripost/router"
 	"tripost/rules"
 	"tripost/store"
@@ -36,20 +37,21 @@ func (p *parcel) dropNamed(ctx context.Context) error {
 	}
 	for _, v := range p.versions {
 		v.copies = slices.DeleteFunc(v.copies, func(c *copyTo) bool {
-			return c.onlyOnce() && accounts[c.account.ID] && p.leaveOut(c.account.Address())
+			return c.onlyOnce() && accounts[c.account.ID] && p.leaveOut(c.members[0].recipient, c.account.Address())
 		})
 	}
 	for _, d := range p.plan.dests {
 		d.recipients = slices.DeleteFunc(d.recipients, func(r recipient) bool {
-			return r.once && elsewhere[strings.ToLower(r.address)] && p.leaveOut(r.address)
+			return r.once && elsewhere[strings.ToLower(r.address)] && p.leaveOut(r.original, r.address)
 		})
 	}
 	p.plan.dropEmptyDestinations()
 	return nil
 }
 
-func (p *parcel) leaveOut(addr string) bool {
+func (p *parcel) leaveOut(group, addr string) bool {
 	p.q.log.leftOut(p.id, addr)
+	p.plan.note(history.LeftOut, group, "<"+addr+">: the header names it, and it has a copy of its own")
 	return true
 }
 

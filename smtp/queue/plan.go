@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tripost/accounts"
+	"tripost/history"
 	"tripost/router"
 	"tripost/store"
 )
@@ -19,6 +20,7 @@ type plan struct {
 
 	kinds   map[string]router.Kind     // of the envelope's recipients
 	refused map[string]*RecipientError // of them, where the others get the message all the same
+	steps   []history.Step             // on the way, for the history
 	lost    []result                   // members of lists that cannot be reached now
 	listed  bool                       // a list was expanded
 	once    bool                       // likewise, one whose members get no second copy
@@ -193,7 +195,7 @@ func (q *Queue) expand(ctx context.Context, p *plan, list *router.Result, from o
 		case err == nil:
 			taken++
 		case errors.As(err, &refused) && !refused.Temporary() && !errors.Is(err, errTooWide):
-			q.log.memberRefused(from.recipient, addr, refused)
+			q.memberRefused(into, from.recipient, addr, refused)
 			refusal = refused
 			if from.owned {
 				into.lose(addr, from, refused)
@@ -209,6 +211,12 @@ func (q *Queue) expand(ctx context.Context, p *plan, list *router.Result, from o
 		p.addGroup(&list.List, from, into)
 	}
 	return nil
+}
+
+// memberRefused logs and notes that a list has lost a member.
+func (q *Queue) memberRefused(p *plan, list, member string, why *RecipientError) {
+	q.log.memberRefused(list, member, why)
+	p.note(history.LeftOut, list, "<"+member+">: "+why.Reason)
 }
 
 func (q *Queue) member(ctx context.Context, p *plan, addr string, from origin, depth int) error {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"tripost/history"
 	"tripost/router"
 	"tripost/rules"
 	"tripost/store"
@@ -187,6 +188,9 @@ func (p *parcel) judge(ctx context.Context, c *copyTo) (*rules.Verdict, error) {
 	m := &rules.Message{From: p.env.From, Recipients: c.recipients(), Header: p.head, Now: p.q.o.Now()}
 	v := rules.Decide(p.rules.lists[c.account.ID], m)
 	p.q.log.ruled(p.id, c, &v)
+	if len(v.Rules) > 0 {
+		p.plan.note(history.Ruled, c.account.Address(), strings.Join(v.Rules, ", ")+" ("+v.String()+")")
+	}
 	if len(v.Forwards) > 0 {
 		kept, err := p.forward(ctx, c, m, v.Forwards)
 		if err != nil {
@@ -218,13 +222,13 @@ func (p *parcel) forward(ctx context.Context, c *copyTo, m *rules.Message, to []
 	address := c.account.Address()
 	switch {
 	case m.Delivered(address):
-		p.q.log.notForwarded(p.id, c, strings.Join(to, " "), "this account has forwarded it before")
+		p.notForwarded(c, strings.Join(to, " "), "this account has forwarded it before")
 		return true, nil
 	case p.rules.depth >= maxForwarded:
-		p.q.log.notForwarded(p.id, c, strings.Join(to, " "), "it was forwarded too often")
+		p.notForwarded(c, strings.Join(to, " "), "it was forwarded too often")
 		return true, nil
 	case *p.rules.made >= maxMade:
-		p.q.log.notForwarded(p.id, c, strings.Join(to, " "), "rules have made too many messages of it")
+		p.notForwarded(c, strings.Join(to, " "), "rules have made too many messages of it")
 		return true, nil
 	}
 	var here, elsewhere []string
@@ -234,10 +238,10 @@ func (p *parcel) forward(ctx context.Context, c *copyTo, m *rules.Message, to []
 		case err != nil:
 			return false, err
 		case res.Kind == router.Refused:
-			p.q.log.notForwarded(p.id, c, addr, refused(addr, &res).Reason)
+			p.notForwarded(c, addr, refused(addr, &res).Reason)
 			kept = true
 		case res.Kind == router.Local && res.Account.ID == c.account.ID:
-			p.q.log.notForwarded(p.id, c, addr, "it leads back to the account")
+			p.notForwarded(c, addr, "it leads back to the account")
 			kept = true
 		case res.Kind == router.Remote:
 			elsewhere = append(elsewhere, addr)
@@ -265,6 +269,12 @@ func (p *parcel) forward(ctx context.Context, c *copyTo, m *rules.Message, to []
 	return kept || p.env.From == "" && len(elsewhere) > 0, nil
 }
 
+// notForwarded logs and notes that a rule does not reach an address.
+func (p *parcel) notForwarded(c *copyTo, to, why string) {
+	p.q.log.notForwarded(p.id, c, to, why)
+	p.plan.note(history.NotForwarded, c.account.Address(), "<"+to+">: "+why)
+}
+
 // passOn begins the message that goes to addresses. The reverse-path of a message
 // that stays here is that of the sender (RFC 5321 section 3.9.1); to other hosts
 // it is the account's, for this server may send in its name (RFC 7208 section
@@ -286,21 +296,21 @@ func (p *parcel) passOn(ctx context.Context, c *copyTo, from string, to []string
 	child, err := p.q.open(ctx, env, p.q.planEach, p.rules.next(p.id))
 	var refusal *RecipientError
 	if errors.As(err, &refusal) {
-		p.q.log.notForwarded(p.id, c, refusal.Address, refusal.Reason)
+		p.notForwarded(c, refusal.Address, refusal.Reason)
 		return true, nil
 	}
 	if err != nil {
 		return false, err
 	}
 	for addr, why := range child.plan.refused {
-		p.q.log.notForwarded(p.id, c, addr, why.Reason)
+		p.notForwarded(c, addr, why.Reason)
 		lost = true
 	}
 	if child.plan.empty() {
 		return true, nil
 	}
 	if err := child.count(); err != nil {
-		p.q.log.notForwarded(p.id, c, strings.Join(to, " "), err.Error())
+		p.notForwarded(c, strings.Join(to, " "), err.Error())
 		return true, nil
 	}
 	p.rules.forwards = append(p.rules.forwards, &forwarded{parcel: child, origin: *c})
@@ -447,7 +457,7 @@ func (p *parcel) mendRuled(ctx context.Context, failed *copyError) (found bool, 
 				continue
 			}
 			if f.plan.empty() { // of the members of a group nobody is left
-				p.q.log.notForwarded(p.id, &f.origin, c.address, failed.err.Error())
+				p.notForwarded(&f.origin, c.address, failed.err.Error())
 				p.takeBack(i)
 				return true, nil
 			}
@@ -457,7 +467,7 @@ func (p *parcel) mendRuled(ctx context.Context, failed *copyError) (found bool, 
 			f.toInbox(c)
 			return true, nil
 		}
-		p.q.log.notForwarded(p.id, &f.origin, c.address, failed.err.Error())
+		p.notForwarded(&f.origin, c.address, failed.err.Error())
 		f.remove(c)
 		if f.plan.empty() {
 			p.takeBack(i)

@@ -415,10 +415,11 @@ func (p *parcel) record(tx *store.Tx) error {
 			return err
 		}
 	}
-	if err := o.record(tx); err != nil {
+	if err := p.recordRuled(tx); err != nil {
 		return err
 	}
-	return p.recordRuled(tx)
+	o.addSteps(p)
+	return o.record(tx)
 }
 
 // receipt is what the submitter is told.
