@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"tripost/accounts"
 	"tripost/router"
+	"tripost/store"
 )
 
 // RouteRequest asks where an address or, with Login, a login name leads.
@@ -28,21 +30,65 @@ type RouteStep struct {
 	Result  string `json:"result"`
 }
 
-// TestRoute routes an address without sending anything, and explains each step.
+// TestRoute routes an address without sending anything, and explains each step. Of
+// a login name the router maps the account part; what stands before it names the
+// mailbox that POP opens.
 func (a *API) TestRoute(ctx context.Context, q RouteRequest) (RouteInfo, error) {
-	purpose := router.ForMail
-	if q.Login {
-		purpose = router.ForLogin
+	if !q.Login {
+		info, _, err := a.testRoute(ctx, q.Address, router.ForMail)
+		return info, err
 	}
-	res, err := a.Router.Route(ctx, q.Address, purpose, true)
+	login, err := accounts.ParseLogin(q.Address)
+	if err != nil || login.Mailbox == "" {
+		info, _, err := a.testRoute(ctx, q.Address, router.ForLogin)
+		return info, err
+	}
+	info, res, err := a.testRoute(ctx, login.Account, router.ForLogin)
 	if err != nil {
-		return RouteInfo{}, err
+		return info, err
+	}
+	info.Steps = append([]RouteStep{{q.Address, "mailbox " + login.Mailbox, login.Account}}, info.Steps...)
+	if res.Kind != router.Local {
+		return info, nil
+	}
+	mailbox, err := a.mailboxOf(ctx, &res.Account, login.Mailbox)
+	info.Outcome += ", " + mailbox
+	return info, err
+}
+
+func (a *API) testRoute(ctx context.Context, name string, purpose router.Purpose) (RouteInfo, router.Result, error) {
+	res, err := a.Router.Route(ctx, name, purpose, true)
+	if err != nil {
+		return RouteInfo{}, res, err
 	}
 	info := RouteInfo{Outcome: outcome(res), Rule: res.Rule, Steps: make([]RouteStep, 0, len(res.Steps))}
 	for _, s := range res.Steps {
 		info.Steps = append(info.Steps, RouteStep(s))
 	}
-	return info, nil
+	return info, res, nil
+}
+
+// mailboxOf says which mailbox a name stands for that an account has written, and
+// whether there is one that it may know of.
+func (a *API) mailboxOf(ctx context.Context, acct *accounts.Account, name string) (string, error) {
+	ref, err := a.Directory.Resolve(ctx, acct.Identity(), name)
+	if err == nil {
+		_, _, err = a.Store.Mailbox(ctx, acct.Identity(), ref)
+	}
+	if errors.Is(err, accounts.ErrNoMailbox) || errors.Is(err, store.ErrNoMailbox) || errors.Is(err, store.ErrBadName) {
+		return "which finds no mailbox " + name, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if ref.Account == acct.ID {
+		return "mailbox " + ref.Name, nil
+	}
+	owner, err := a.Directory.AccountByID(ctx, ref.Account)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("mailbox %s of %s", ref.Name, owner.Address()), nil
 }
 
 // RouteTable is a table of the router: one record a line, as docs/router.md has it.
