@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -36,9 +37,12 @@ func (s *server) runBackups(ctx context.Context) error {
 			return nil
 		}
 		s.reportBackup(ctx, report, err)
-		if err != nil {
+		switch {
+		case errors.Is(err, errFaulty): // so would the next one, which waits its time
+			wait.Reset(cfg.Every.Duration)
+		case err != nil:
 			wait.Reset(min(retryBackup, cfg.Every.Duration))
-		} else {
+		default:
 			wait.Reset(s.untilBackup(time.Now()))
 		}
 	}
@@ -54,8 +58,12 @@ func (s *server) untilBackup(now time.Time) time.Duration {
 	return max(0, list[len(list)-1].Time.Add(s.cfg.Backup.Every.Duration).Sub(now))
 }
 
+// errFaulty is returned where the store in a backup has faults.
+var errFaulty = errors.New("the store in the backup has faults")
+
 // scheduledBackup makes one backup, verifies it where that is asked for, and
-// removes those beyond the number to keep. It returns what it did.
+// removes those beyond the number to keep. One that does not pass is set aside in the
+// place of the last such: it takes the place of no good one. It returns what it did.
 func (s *server) scheduledBackup(ctx context.Context) (string, error) {
 	cfg := s.cfg.Backup
 	made, err := s.api.Backups.Make(ctx, cfg.Directory)
@@ -65,12 +73,17 @@ func (s *server) scheduledBackup(ctx context.Context) (string, error) {
 	report := fmt.Sprintf("backup %s: %d files of %d octets, %d of them not shared with the one before", made.Directory, made.Files, made.Octets, made.Written)
 	if cfg.Verify {
 		found, err := s.api.Backups.Verify(ctx, made.Directory)
+		if err == nil {
+			report += fmt.Sprintf("; verified: %d accounts, %d messages, %d faults", found.Check.Accounts, found.Check.Messages, found.Check.FaultCount)
+			if found.Check.FaultCount > 0 {
+				err = firstFaults(found.Check)
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			err = errors.Join(err, setAside(made.Directory))
+		}
 		if err != nil {
 			return report, err
-		}
-		report += fmt.Sprintf("; verified: %d accounts, %d messages, %d faults", found.Check.Accounts, found.Check.Messages, found.Check.FaultCount)
-		if found.Check.FaultCount > 0 {
-			return report, firstFaults(found.Check)
 		}
 	}
 	gone, err := backup.Prune(cfg.Directory, cfg.Keep)
@@ -80,15 +93,28 @@ func (s *server) scheduledBackup(ctx context.Context) (string, error) {
 	return report, err
 }
 
+// setAside returns an error that tells where the backup is now.
+func setAside(dir string) error {
+	e, err := backup.Find(dir)
+	if err != nil {
+		return err
+	}
+	aside, err := backup.SetAside(e)
+	if err != nil {
+		return fmt.Errorf("setting aside %q: %w", dir, err)
+	}
+	return fmt.Errorf("it is %s now, and not counted among the backups", aside)
+}
+
 // firstFaults makes an error of some faults.
 func firstFaults(c admin.CheckInfo) error {
 	const most = 20
 	var b strings.Builder
-	fmt.Fprintf(&b, "the store in the backup has %d faults:", c.FaultCount)
+	fmt.Fprintf(&b, ": %d", c.FaultCount)
 	for _, f := range c.Faults[:min(most, len(c.Faults))] {
 		fmt.Fprintf(&b, "\n%s: %s", f.Place, f.Text)
 	}
-	return fmt.Errorf("%s", b.String())
+	return fmt.Errorf("%w%s", errFaulty, b.String())
 }
 
 // reportBackup logs the outcome, and mails it to the postmaster when it failed

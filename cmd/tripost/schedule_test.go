@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"tripost/store/backup"
+	"tripost/store/engine"
 )
 
 // TestScheduledBackups runs a server that makes a backup a second, and waits
@@ -98,6 +100,44 @@ func TestBackupReports(t *testing.T) {
 	if len(mail) != 2 || !strings.Contains(mail[0], "Subject: Backup FAILED") || !strings.Contains(mail[0], "not a directory") ||
 		!strings.Contains(mail[1], "Subject: Backup made") || !strings.Contains(mail[1], "; verified: 1 accounts, 1 messages, 0 faults") {
 		t.Errorf("mail: %q", mail)
+	}
+}
+
+// TestFaultyBackups lets verifying fail again and again: one such backup stays, under
+// another name, and the good one from before is still the newest.
+func TestFaultyBackups(t *testing.T) {
+	t.Parallel()
+	s := notServing(t)
+	s.cfg.Backup.Keep = 2
+	good, err := s.api.Backups.Make(t.Context(), s.cfg.Backup.Directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A key that makes no sense is a fault of the store, and so of each backup.
+	if err := s.store.Engine().Update(t.Context(), func(tx engine.Tx) error {
+		tx.Put([]byte("A\x00\x00\x00\x00\x00\x00\x00\x63\x00"), []byte{9})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		report, err := s.scheduledBackup(t.Context())
+		if !errors.Is(err, errFaulty) || !strings.Contains(err.Error(), "faults") {
+			t.Fatalf("%s, %v", report, err)
+		}
+		names, err := os.ReadDir(s.cfg.Backup.Directory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(names) != 2 || names[0].Name() != filepath.Base(good.Directory) || !strings.HasSuffix(names[1].Name(), ".faulty") {
+			t.Errorf("the backups are %v", names)
+		}
+		if newest, err := backup.Find(s.cfg.Backup.Directory); err != nil || newest.Dir != good.Directory {
+			t.Errorf("the newest is %q, %v", newest.Dir, err)
+		}
+		if aside, err := backup.Find(filepath.Join(s.cfg.Backup.Directory, names[1].Name())); err != nil || backup.Verify(t.Context(), aside) != nil {
+			t.Errorf("the one set aside: %v", err)
+		}
 	}
 }
 

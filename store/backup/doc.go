@@ -11,7 +11,8 @@
 // Files that have not changed since are hard links to those of the backup
 // before, or where the disk is the same one to the store's own. A backup can be
 // removed like any directory; the others stay whole. What has no manifest is a
-// backup that was interrupted.
+// backup that was interrupted. One that was found faulty has ".faulty" behind its name
+// and is passed over.
 //
 // The functions may run while a server has the store; nothing here is for
 // concurrent use on one directory of backups.

@@ -207,6 +207,30 @@ func written(dir, before string, m *Manifest) (n int64) {
 	return n
 }
 
+// SetAside takes a backup whose verifying failed out of those that [List] and [Prune]
+// count and [Find] chooses among: its directory gets another name, which is returned and
+// can still be restored by. At most one is kept so in a directory of backups.
+func SetAside(e Entry) (string, error) {
+	parent := filepath.Dir(e.Dir)
+	left, err := filepath.Glob(filepath.Join(parent, "*"+faulty))
+	if err != nil {
+		return "", err
+	}
+	for _, path := range left {
+		if _, err := time.Parse(nameForm, strings.TrimSuffix(filepath.Base(path), faulty)); err != nil {
+			continue
+		}
+		if err := os.RemoveAll(path); err != nil {
+			return "", err
+		}
+	}
+	aside := e.Dir + faulty
+	if err := os.Rename(e.Dir, aside); err != nil {
+		return "", err
+	}
+	return aside, syncDir(parent)
+}
+
 // Prune removes the oldest backups until at most keep are left, and returns
 // those that went.
 func Prune(dir string, keep int) ([]Entry, error) {

@@ -21,6 +21,8 @@ const (
 	filesDir     = "files"
 	// unfinished ends the name of a backup that is being made.
 	unfinished = ".new"
+	// faulty ends the name of one that was set aside.
+	faulty = ".faulty"
 	// nameForm is how a backup is named after its time, in UTC.
 	nameForm = "20060102T150405.000Z"
 	// manifestFormat is the version of the layout.
