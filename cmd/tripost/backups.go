@@ -196,7 +196,7 @@ func storeRestore(e *environment, args []string) error {
 	done := restored{BackupInfo: backupInfo(found), Store: filepath.Join(cfg.Data, "store")}
 	key := filepath.Join(cfg.Data, legacyKeyFile)
 	done.Kept, err = backup.Restore(e.ctx, found, cfg.Data, func(dir string) error { return continueFrom(e.ctx, cfg, dir) })
-	if _, err := os.Lstat(key); errors.Is(err, os.ErrNotExist) {
+	if !exists(key) {
 		done.Lacks = key
 	}
 	switch {

@@ -142,7 +142,7 @@ var commands = []command{
 	{"store drill", "[--rounds N]", "kill a scratch server at work on this disk, and look for what it had acknowledged", storeDrill},
 	{"store restore", "DIR", "bring a backup back where no store is; no server may run", storeRestore},
 	{"store rebuild", "[BACKUP]", "make a new index from its copy or a backup's, and the journal since; no server may run", storeRebuild},
-	{"store rescue", "DIR", "write all mail that can be read without the index into a Maildir; no server may run", storeRescue},
+	{"store rescue", "DIR [STORE]", "write all mail that can be read without the index into a Maildir; no server may have that store", storeRescue},
 
 	{"doctor", "[DOMAIN]", "look at domains as other hosts see them, and tell what the DNS should have", examine},
 

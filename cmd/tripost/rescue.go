@@ -36,13 +36,23 @@ type rescued struct {
 }
 
 // storeRescue writes every message that can still be read from the journal and
-// the body files into a Maildir, without the index.
+// the body files into a Maildir, without the index: of the store in the data directory,
+// beside which no server may run, or of one that was moved away.
 func storeRescue(e *environment, args []string) error {
-	dir, err := directory(args)
+	dir, err := directory(args[:min(1, len(args))])
 	if err != nil {
 		return err
 	}
-	cfg, err := e.alone()
+	var from string
+	if len(args) > 1 {
+		if from, err = directory(args[1:]); err == nil {
+			_, err = os.Stat(filepath.Join(from, "journal"))
+		}
+	} else {
+		var cfg Config
+		cfg, err = e.alone()
+		from = filepath.Join(cfg.Data, "store")
+	}
 	if err != nil {
 		return err
 	}
@@ -51,7 +61,7 @@ func storeRescue(e *environment, args []string) error {
 		return err
 	}
 	var found rescued
-	result, err := local.Rescue(e.ctx, filepath.Join(cfg.Data, "store"), local.Options{}, maildir.add, func(f engine.Fault) {
+	result, err := local.Rescue(e.ctx, from, local.Options{}, maildir.add, func(f engine.Fault) {
 		found.Faults = append(found.Faults, f.Place+": "+f.Text)
 	})
 	found.Messages, found.Octets, found.Removed = result.Bodies, result.Octets, result.Dropped
@@ -141,5 +151,13 @@ func storeRebuild(e *environment, args []string) error {
 		return e.printJSON(struct{}{})
 	}
 	fmt.Fprintln(e.stdout, "the index is rebuilt; run \"store check\" next")
+	if old := filepath.Join(cfg.Data, "store", "index.db.damaged"); exists(old) {
+		fmt.Fprintln(e.stdout, "what was there is "+old+": remove it when all is well")
+	}
 	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }

@@ -102,7 +102,11 @@ func (g ground) openStore(ctx context.Context, cfg Config, log *syslog.Logger, r
 	if _, err := os.Stat(cfg.Data); err != nil {
 		return nil, fmt.Errorf("data directory: %w (\"tripost serve\" makes it)", err)
 	}
-	return g.openStoreIn(ctx, cfg, filepath.Join(cfg.Data, "store"), log, reads)
+	st, err := g.openStoreIn(ctx, cfg, filepath.Join(cfg.Data, "store"), log, reads)
+	if errors.Is(err, local.ErrIndex) {
+		err = fmt.Errorf("%w (\"tripost store rebuild\" makes a new one)", err)
+	}
+	return st, err
 }
 
 // openStoreIn opens the store in a directory with the configuration's settings.

@@ -102,12 +102,12 @@ func (e *Engine) open() error {
 		}
 	}
 	if e.index, err = openIndex(filepath.Join(e.dir, indexName), e.o); err != nil {
-		return err
+		return unusable(err)
 	}
 	return guarded(indexName, func() error {
 		format, cp, err := e.index.load()
 		if err != nil {
-			return err
+			return unusable(err)
 		}
 		if err := checkFormat(format); err != nil {
 			return err

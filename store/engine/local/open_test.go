@@ -66,16 +66,25 @@ func TestNewerFormat(t *testing.T) {
 
 func TestMissingIndex(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	e, err := local.Open(dir, local.Options{})
-	if err != nil {
-		t.Fatal(err)
+	for name, damage := range map[string]func(name string) error{
+		"missing": os.Remove,
+		"cut":     func(name string) error { return os.Truncate(name, 5000) },
+		"empty":   func(name string) error { return os.Truncate(name, 0) },
+		"zeros":   func(name string) error { return errors.Join(os.Truncate(name, 0), os.Truncate(name, 1<<20)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			e, err := local.Open(dir, local.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.Close()
+			if err := damage(filepath.Join(dir, "index.db")); err != nil {
+				t.Fatal(err)
+			}
+			mustRefuse(t, dir, local.Options{}, local.ErrIndex, "index.db")
+		})
 	}
-	e.Close()
-	if err := os.Remove(filepath.Join(dir, "index.db")); err != nil {
-		t.Fatal(err)
-	}
-	mustRefuse(t, dir, local.Options{}, engine.ErrDamaged, "index.db")
 }
 
 // TestModes keeps mail from other users of the machine.

@@ -6,12 +6,27 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"tripost/store/engine"
 )
 
 // damagedIndexName is what [Rebuild] renames the index to.
 const damagedIndexName = indexName + ".damaged"
+
+// ErrIndex is returned by [Open] where the index is missing or makes no sense:
+// [Rebuild] makes a new one.
+var ErrIndex = errors.New("the index cannot be used")
+
+// unusable makes an ErrIndex of what opening the index says, unless that is of the
+// machine.
+func unusable(err error) error {
+	var of syscall.Errno
+	if errors.As(err, &of) && of != syscall.ENOENT {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrIndex, err)
+}
 
 // Rebuild makes a new index for a store whose own is lost or makes no sense. It
 // begins with the store's copy of the index, or with the index of a backup where
