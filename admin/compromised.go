@@ -32,7 +32,8 @@ func (a *API) Compromised(ctx context.Context, q NameRequest) (CompromisedInfo, 
 	if a.Sessions != nil {
 		info.Sessions = a.Sessions.Close(acc.ID)
 	}
-	if info.Messages, err = a.Queue.Steer(ctx, "hold", QueueRequest{Sender: acc.Address()}); err != nil {
+	count, err := a.Queue.Steer(ctx, "hold", QueueRequest{Sender: acc.Address()})
+	if info.Messages = count.Messages; err != nil {
 		return info, fmt.Errorf("hold the mail of %s: %w", acc.Address(), err)
 	}
 	if err := a.Alerts.Notify(ctx, acc.ID, "This account was closed because somebody else may have been using it. Choose a new password that you use nowhere else."); err != nil {
@@ -54,7 +55,8 @@ func (a *API) Release(ctx context.Context, q NameRequest) (CompromisedInfo, erro
 	}
 	info := CompromisedInfo{Account: acc.Address()}
 	a.allowSessions(acc)
-	if info.Messages, err = a.Queue.Steer(ctx, "release", QueueRequest{Sender: acc.Address()}); err != nil {
+	count, err := a.Queue.Steer(ctx, "release", QueueRequest{Sender: acc.Address()})
+	if info.Messages = count.Messages; err != nil {
 		return info, fmt.Errorf("release the mail of %s: %w", acc.Address(), err)
 	}
 	a.logf("account %s is given back, %d messages released", acc.Address(), info.Messages)

@@ -18,8 +18,8 @@ type Queue interface {
 	Items(ctx context.Context) iter.Seq2[QueueItem, error]
 	Item(ctx context.Context, id string) (QueueItem, error)
 	// Steer carries out an order (retry, hold, release, reroute, bounce,
-	// drop) and returns how many messages it was about.
-	Steer(ctx context.Context, order string, q QueueRequest) (int, error)
+	// drop) and returns what it was about.
+	Steer(ctx context.Context, order string, q QueueRequest) (QueueCount, error)
 }
 
 // QueueItem is a queued message as commands show it.
@@ -48,7 +48,7 @@ type QueueRecipient struct {
 // that waits for a domain.
 type QueueRequest struct {
 	ID     string `json:"id,omitempty"`
-	Sender string `json:"sender,omitempty"` // reverse-path or submitting account; "@domain": all of them; "<>": the null one
+	Sender string `json:"sender,omitempty"` // reverse-path or submitting account, without a domain one of the Main Domain; "@domain": all of them; "<>": the null one
 	Domain string `json:"domain,omitempty"` // what of the messages goes there
 	Host   string `json:"host,omitempty"`   // of an order to reroute: where to, "host" or "host:port"
 }
@@ -56,6 +56,7 @@ type QueueRequest struct {
 // QueueCount tells what an order was about.
 type QueueCount struct {
 	Messages int `json:"messages"`
+	Held     int `json:"held,omitempty"` // of which something is held, so that it was not retried or sent elsewhere
 }
 
 // maxListed bounds what one queue listing returns.
@@ -64,6 +65,9 @@ const maxListed = 10_000
 // QueueList lists the queue, or what of it is selected, at most 10,000 messages.
 func (a *API) QueueList(ctx context.Context, q QueueRequest) ([]QueueItem, error) {
 	list := []QueueItem{}
+	if err := a.completeSender(ctx, &q); err != nil {
+		return nil, err
+	}
 	for item, err := range a.Queue.Items(ctx) {
 		if err != nil {
 			return nil, err
@@ -76,6 +80,17 @@ func (a *API) QueueList(ctx context.Context, q QueueRequest) ([]QueueItem, error
 		}
 	}
 	return list, nil
+}
+
+// completeSender gives a sender without a domain the address of the account of that
+// name.
+func (a *API) completeSender(ctx context.Context, q *QueueRequest) error {
+	if q.Sender == "" || q.Sender == "<>" || strings.Contains(q.Sender, "@") {
+		return nil
+	}
+	acc, err := a.Directory.Account(ctx, q.Sender)
+	q.Sender = acc.Address()
+	return err
 }
 
 // selects tells whether a listing shows an item.
@@ -119,7 +134,9 @@ func (a *API) queueOrder(order string) func(context.Context, QueueRequest) (Queu
 		case order == "reroute" && q.Host == "":
 			return QueueCount{}, refuse("the host is missing")
 		}
-		n, err := a.Queue.Steer(ctx, order, q)
-		return QueueCount{n}, err
+		if err := a.completeSender(ctx, &q); err != nil {
+			return QueueCount{}, err
+		}
+		return a.Queue.Steer(ctx, order, q)
 	}
 }

@@ -128,9 +128,9 @@ func (testQueue) Item(_ context.Context, id string) (QueueItem, error) {
 	return QueueItem{ID: id, From: "ann@company.test", Created: time.Unix(0, 0).UTC()}, nil
 }
 
-func (testQueue) Steer(_ context.Context, _ string, q QueueRequest) (int, error) {
+func (testQueue) Steer(_ context.Context, _ string, q QueueRequest) (QueueCount, error) {
 	if q.ID != "7" {
-		return 0, ErrNoItem
+		return QueueCount{}, ErrNoItem
 	}
-	return 0, errDisk
+	return QueueCount{}, errDisk
 }

@@ -73,19 +73,19 @@ func (a adminQueue) Item(ctx context.Context, id string) (admin.QueueItem, error
 }
 
 // Steer is [admin.Queue].
-func (a adminQueue) Steer(ctx context.Context, order string, q admin.QueueRequest) (int, error) {
+func (a adminQueue) Steer(ctx context.Context, order string, q admin.QueueRequest) (admin.QueueCount, error) {
 	host := queue.Host{Name: q.Host}
 	if strings.Contains(q.Host, ":") {
 		var err error
 		if host.Name, host.Port, err = hostPort("host", q.Host); err != nil {
-			return 0, &admin.Refusal{Err: err}
+			return admin.QueueCount{}, &admin.Refusal{Err: err}
 		}
 	}
 	if strings.ContainsFunc(host.Name, func(r rune) bool { return r <= ' ' || r >= 0x7f }) || len(host.Name) > 255 {
-		return 0, &admin.Refusal{Err: fmt.Errorf("%q is not a host", q.Host)}
+		return admin.QueueCount{}, &admin.Refusal{Err: fmt.Errorf("%q is not a host", q.Host)}
 	}
 	n, err := a.queue.Steer(ctx, queue.Selection{ID: q.ID, Sender: q.Sender, Domain: q.Domain}, orders[order], host)
-	return n, adminQueueError(err)
+	return admin.QueueCount(n), adminQueueError(err)
 }
 
 // orders are the words of the administration for what can be done to messages.

@@ -118,10 +118,19 @@ func recipients(m admin.QueueItem) string {
 }
 
 func state(m admin.QueueItem) string {
-	if m.Held {
-		return "held"
+	if !m.Held {
+		return m.LastError
 	}
-	return m.LastError
+	held := 0
+	for _, r := range m.Recipients {
+		if r.Status == "held" {
+			held++
+		}
+	}
+	if held < len(m.Recipients) {
+		return fmt.Sprintf("held for %d of %d", held, len(m.Recipients))
+	}
+	return "held"
 }
 
 func queueShow(e *environment, args []string) error {
@@ -168,6 +177,9 @@ func queueVerb(operation string) func(*environment, []string) error {
 		return ask(e, operation, q, func(c admin.QueueCount) {
 			if several {
 				fmt.Fprintln(e.stdout, c.Messages, "messages")
+			}
+			if c.Held > 0 {
+				fmt.Fprintf(e.stdout, "held, in whole or in part: %d; queue release lets them go on\n", c.Held)
 			}
 		})
 	}

@@ -47,16 +47,22 @@ type Host struct {
 	Port int    // 0: the usual one
 }
 
-// Steer carries out an order and returns how many messages it was about. A
+// Steered tells what an order was about.
+type Steered struct {
+	Messages int
+	Held     int // of these, the ones of which something is held, which neither Retry nor Reroute sends
+}
+
+// Steer carries out an order and returns what it was about. A
 // message that was selected by its id and is not there is ErrNoItem; what was
 // selected otherwise may be none. An order about many messages is carried out in
 // steps, and those that were done stay done when one fails.
-func (q *Queue) Steer(ctx context.Context, sel Selection, o Order, to Host) (count int, err error) {
+func (q *Queue) Steer(ctx context.Context, sel Selection, o Order, to Host) (total Steered, err error) {
 	st := &steering{q: q, order: o, to: to, now: q.o.Now()}
 	if sel.ID != "" || sel.Sender == "" && sel.Domain == "" {
 		id, err := parseID(sel.ID)
 		if err != nil {
-			return 0, err
+			return total, err
 		}
 		return st.page(ctx, []chosen{{id: id, named: true}})
 	}
@@ -67,12 +73,13 @@ func (q *Queue) Steer(ctx context.Context, sel Selection, o Order, to Host) (cou
 	for more := true; more && err == nil; {
 		var page []chosen
 		if page, more, err = next(ctx); err == nil {
-			var n int
-			n, err = st.page(ctx, page)
-			count += n
+			var some Steered
+			some, err = st.page(ctx, page)
+			total.Messages += some.Messages
+			total.Held += some.Held
 		}
 	}
-	return count, err
+	return total, err
 }
 
 // chosen is one message, or with lane what of it goes to one destination.
@@ -157,24 +164,25 @@ type steering struct {
 
 // page carries the order out for some messages: in one transaction, unless
 // reports have to be made.
-func (s *steering) page(ctx context.Context, page []chosen) (count int, err error) {
+func (s *steering) page(ctx context.Context, page []chosen) (some Steered, err error) {
 	if len(page) == 0 {
-		return 0, nil
+		return some, nil
 	}
 	if s.order == Bounce {
 		for _, c := range page {
 			if err := s.bounce(ctx, c); err != nil {
-				return count, err
+				return some, err
 			}
 			s.q.log.changed(formatID(c.id), orderTexts[s.order])
-			count++
+			some.Messages++
 		}
-		return count, nil
+		return some, nil
 	}
 	var done []uint64
 	var due []notice
+	held := 0
 	err = s.q.store.Update(ctx, func(tx *store.Tx) error {
-		done, due = nil, nil
+		done, due, held = nil, nil, 0
 		for _, c := range page {
 			dests, err := s.take(tx, c)
 			if errors.Is(err, ErrNoItem) && !c.named {
@@ -190,6 +198,9 @@ func (s *steering) page(ctx context.Context, page []chosen) (count int, err erro
 				return err
 			}
 			done = append(done, c.id)
+			if slices.ContainsFunc(dests, func(d *destination) bool { return d.held }) {
+				held++
+			}
 			for _, d := range dests {
 				if !d.held {
 					due = append(due, notice{work{d.id, d.name()}, d.next, true})
@@ -199,13 +210,17 @@ func (s *steering) page(ctx context.Context, page []chosen) (count int, err erro
 		return wakeSender(tx)
 	})
 	if err != nil {
-		return 0, err
+		return some, err
 	}
 	s.q.notices.tell(due...)
 	for _, id := range done {
 		s.q.log.changed(formatID(id), orderTexts[s.order])
 	}
-	return len(done), nil
+	some.Messages = len(done)
+	if s.order == Retry || s.order == Reroute {
+		some.Held = held
+	}
+	return some, nil
 }
 
 // take reads the destinations that the order is about.

@@ -19,7 +19,7 @@ func TestRerouteToWhereSomeAre(t *testing.T) {
 		{Selection{Domain: "other.test"}, "b.host.test"},
 		{Selection{ID: id}, "b.host.test"},
 	} {
-		if n, err := w.Steer(w.ctx, order.sel, Reroute, Host{Name: order.to}); n != 1 || err != nil {
+		if n, err := w.Steer(w.ctx, order.sel, Reroute, Host{Name: order.to}); n.Messages != 1 || err != nil {
 			t.Fatalf("%+v to %s: %d, %v", order.sel, order.to, n, err)
 		}
 	}

@@ -123,7 +123,7 @@ func TestHoldWhatRulesSend(t *testing.T) {
 	w.rule("ann", "f: forward x@other.test\n"+away)
 	w.receive("shop@client.test", offer, "ann@example.test")
 	n, err := w.Steer(w.ctx, Selection{Sender: "ann@example.test"}, Hold, Host{})
-	if err != nil || n != 2 {
+	if err != nil || n.Messages != 2 {
 		t.Errorf("%d messages are held (%v), want 2: %+v", n, err, w.items())
 	}
 }
