@@ -178,9 +178,6 @@ func lasting(err error) bool {
 // hostDown tells failures to get a host's attention from those that are about
 // the way in which we speak to it.
 func hostDown(err error) bool {
-	if errors.Is(err, errNoTime) {
-		return true
-	}
 	var refused *send.ReplyError
 	if errors.As(err, &refused) && refused.Command != "greeting" {
 		return false
