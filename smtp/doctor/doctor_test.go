@@ -36,6 +36,7 @@ type world struct {
 	keys *dkim.Keys
 
 	certificate *x509.Certificate // of the exchanger
+	called      string            // by itself; set before anything is examined
 }
 
 func newWorld(t *testing.T, zone string) *world {
@@ -44,8 +45,14 @@ func newWorld(t *testing.T, zone string) *world {
 	t.Cleanup(web.Close)
 	pool := x509.NewCertPool()
 	pool.AddCert(web.Certificate())
-	sink := sinktest.New(t, sinktest.Options{TLS: &tls.Config{Certificates: web.TLS.Certificates}})
-	w := &world{t: t, dns: dnstest.New(t, zone), keys: dkim.New(storetest.New(t), nil), certificate: web.Certificate()}
+	w := &world{called: "example.com"}
+	sink := sinktest.New(t, sinktest.Options{TLS: &tls.Config{Certificates: web.TLS.Certificates}, Reply: func(command, _ string) string {
+		if command == "EHLO" {
+			return "250-" + w.called + " at your service\r\n250 STARTTLS"
+		}
+		return ""
+	}})
+	*w = world{called: w.called, t: t, dns: dnstest.New(t, zone), keys: dkim.New(storetest.New(t), nil), certificate: web.Certificate()}
 	w.Doctor = &Doctor{
 		Hostname: "example.com", DNS: resolve.New(resolve.Options{Servers: []string{w.dns.Addr}, Timeout: 30 * time.Second}),
 		Keys: w.keys, Port: int(sink.Addr.Port()), RootCAs: pool,
@@ -101,6 +108,21 @@ ok TLS: example.com has a certificate until 29 January 2084
 	}
 }
 
+// Where our own name leads to another server, that one does not pass for us.
+func TestAnotherAnswers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, host+"company.test. MX 10 example.com.\n")
+	for called, want := range map[string]string{
+		"mx.Other.test": fmt.Sprintf("\nwrong SMTP: at 127.0.0.1:%d, where example.com should be, somebody answers who is called \"mx.other.test\"\n", w.Port),
+		"EXAMPLE.com":   fmt.Sprintf("\nok SMTP: example.com answers at 127.0.0.1:%d\n", w.Port),
+	} {
+		w.called = called
+		if found, _ := w.examine("company.test"); !strings.Contains(found, want) {
+			t.Errorf("called %s, found:\n%s", called, found)
+		}
+	}
+}
+
 func TestNewDomain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "example.com. A 127.0.0.1\n")
@@ -149,7 +171,7 @@ wrong SPF: for 127.0.0.1 it says fail: matched all
 wrong DKIM: ` + keys[0].Selector + ` (ed25519, signing): the record is another one
 advice DMARC: the policy is none: forged mail is delivered; when SPF and DKIM are right, make it quarantine or reject
 wrong MTA-STS: the policy does not name gone.other.test, to which the MX leads
-ok SMTP: mx.other.test answers at 127.0.0.1:` + fmt.Sprint(w.Port) + `
+ok SMTP: mx.other.test answers at 127.0.0.1:` + fmt.Sprint(w.Port) + `, and is called "example.com"
 wrong TLS: the certificate of mx.other.test is not one that others can verify: `
 	if !strings.HasPrefix(found, want) || !strings.Contains(publish, keys[0].Zone("other.test")) {
 		t.Errorf("found:\n%s%s\nwant:\n%s", found, publish, want)

@@ -84,7 +84,7 @@ func (e *examination) call(host string, addr netip.Addr) (chain []*x509.Certific
 		e.add(Wrong, "SMTP", fmt.Sprintf("%s answers at %s, and not as a mail server should: %v", host, where, err))
 		return nil, false
 	}
-	e.add(OK, "SMTP", host+" answers at "+where)
+	e.answered(host, where, extensions)
 	if !strings.Contains(extensions, "\nSTARTTLS") {
 		e.add(Wrong, "TLS", host+" offers no STARTTLS")
 		return nil, true
@@ -107,6 +107,24 @@ func (e *examination) call(host string, addr netip.Addr) (chain []*x509.Certific
 	chain = conn.ConnectionState().PeerCertificates
 	e.certificate(host, chain)
 	return chain, true
+}
+
+// answered tells who answers as an exchanger, by the name in the reply to EHLO. A
+// domain may have exchangers of others, and some have several names; but where our
+// own name leads to somebody else, so does the mail.
+func (e *examination) answered(host, where, extensions string) {
+	line, _, _ := strings.Cut(extensions, "\n")
+	name, _, _ := strings.Cut(line, " ")
+	name = strings.ToLower(name[:min(len(name), 255)])
+	ours := strings.EqualFold(host, plain(e.Hostname))
+	switch {
+	case name == strings.ToLower(host):
+		e.add(OK, "SMTP", host+" answers at "+where)
+	case ours:
+		e.add(Wrong, "SMTP", fmt.Sprintf("at %s, where %s should be, somebody answers who is called %q", where, host, name))
+	default:
+		e.add(OK, "SMTP", fmt.Sprintf("%s answers at %s, and is called %q", host, where, name))
+	}
 }
 
 // greet takes the greeting and says EHLO.
