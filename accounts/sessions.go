@@ -10,7 +10,7 @@ import (
 // Sessions knows which sessions an account has, in all protocols, and can end
 // them at once. It may be shared by goroutines; the zero value is ready.
 type Sessions struct {
-	mu     sync.Mutex // guards what follows, and account of each session
+	mu     sync.Mutex // guards what follows, and all of each session but its owner
 	of     map[store.AccountID]map[*session]bool
 	closed map[store.AccountID]bool // whose sessions end as they begin
 }
@@ -18,9 +18,17 @@ type Sessions struct {
 // session is one connection of a client.
 type session struct {
 	owner   *Sessions
-	end     func()
+	close   func() // nil: it was called
 	account store.AccountID
 	known   bool // it has signed in
+}
+
+// end closes the session, once. The owner's mutex is held.
+func (one *session) end() {
+	if one.close != nil {
+		one.close()
+		one.close = nil
+	}
 }
 
 type sessionKey struct{}
@@ -30,7 +38,7 @@ type sessionKey struct{}
 // goroutine, at most once, and not after leave, which the caller calls when the
 // session is over.
 func (s *Sessions) Begin(ctx context.Context, end func()) (_ context.Context, leave func()) {
-	one := &session{owner: s, end: sync.OnceFunc(end)}
+	one := &session{owner: s, close: end}
 	return context.WithValue(ctx, sessionKey{}, one), one.leave
 }
 

@@ -39,6 +39,9 @@ func (a *ahead) take(n int) engine.Body {
 
 // close lets go of what was not asked for.
 func (a *ahead) close() {
+	if a == nil {
+		return
+	}
 	for _, b := range a.bodies {
 		b.Close()
 	}
@@ -50,7 +53,10 @@ func (a *ahead) close() {
 // ask for them. What was opened ahead counts only as long as nothing has touched
 // the mailbox: then opening it now would give the same.
 func (s *session) openBody(ctx context.Context, n, waiting int) (engine.Body, error) {
-	a, v := &s.ahead, s.drop.view
+	if s.ahead == nil {
+		s.ahead = new(ahead)
+	}
+	a, v := s.ahead, s.drop.view
 	untouched := !v.Changed()
 	if untouched {
 		if b := a.take(n); b != nil {
@@ -69,7 +75,7 @@ func (s *session) openBody(ctx context.Context, n, waiting int) (engine.Body, er
 // openSome opens message n, and small ones behind it for at most so many commands
 // more.
 func (s *session) openSome(ctx context.Context, n, more int) (engine.Body, error) {
-	a, d := &s.ahead, s.drop
+	a, d := s.ahead, s.drop
 	most := min(aheadMost, 1+more, d.size()-n+1)
 	a.seqs = append(a.seqs[:0], n)
 	for m := n + 1; len(a.seqs) < most && !d.isMarked(m) && d.message(m).Size <= smallMessage; m++ {

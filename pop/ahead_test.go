@@ -22,7 +22,7 @@ func aheadWorld(t *testing.T, n int) (*world, *session) {
 	w.run()
 	s := &session{Server: w.srv, drop: openMaildrop(w.open("ann/INBOX"))}
 	must(t, s.drop.load(w.ctx))
-	t.Cleanup(s.ahead.close)
+	t.Cleanup(func() { s.ahead.close() })
 	return w, s
 }
 

@@ -30,7 +30,7 @@ type session struct {
 	drop   *maildrop          // likewise
 	policy Policy             // likewise
 	seen   seenMarks
-	ahead  ahead
+	ahead  *ahead // nil: no message was opened
 	count  counts
 }
 
@@ -104,7 +104,7 @@ func (s *session) leave() {
 // answer reads and runs commands until the next one has not been received whole.
 // Replies go out when that is so, or when many have come together.
 func (s *session) answer(ctx context.Context) error {
-	defer s.ahead.close()
+	defer func() { s.ahead.close() }()
 	for {
 		if s.log.On(syslog.Raw) {
 			s.conn.Secret(s.state == authorization || mayHoldSecret(s.waitingLine()))

@@ -25,7 +25,7 @@ func (c *Conn) Compress() error {
 		z.takeRaw(n)
 		z.w = copy(z.raw, c.in[c.r:c.w])
 	}
-	c.r, c.w, c.long, c.body = 0, 0, nil, nil
+	c.r, c.w, c.line, c.body = 0, 0, nil, nil
 	c.releaseInput()
 	c.nc, c.sys = z, nil
 	return nil

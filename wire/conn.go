@@ -41,29 +41,30 @@ type Conn struct {
 	sys syscall.RawConn // of raw, nil when TLS is on or raw is no socket: see attempt
 	nc  net.Conn        // raw, or the TLS connection over it
 
-	certificate *x509.Certificate // see ServerCertificate
+	config Config
+	remote netip.AddrPort
+	local  *netip.AddrPort // where a proxy tells it; nil: as raw does
+	over   *overSocket     // nil: nothing
 
-	config        Config
-	remote, local netip.AddrPort
-	secret        bool // lines are logged as ***
-	opaque        bool // output is not logged
+	secret bool // lines are logged as ***
+	opaque bool // output is not logged
+	bareLF bool // the last line had no CR
+	armed  bool // readDeadline is set on raw
 
-	// Input: in[r:w] is read and not consumed. in is inPooled.b, or small, or
-	// nil.
+	woken atomic.Bool // set by Wake, taken by WaitInput
+
+	// Input: in[r:w] is read and not consumed. in is inPooled.b, or over.small,
+	// or nil.
 	in       []byte
 	r, w     int
 	inPooled *buffer
-	small    [smallInput]byte
-	long     []byte  // of a line that does not fit into in
-	tail     []byte  // of a line that was too long
-	bareLF   bool    // the last line had no CR
-	body     drainer // literal or data that is not at its end, or nil
+	line     *oddLine  // nil: none
+	transfer *transfer // nil: none since the last wait for a command
+	body     drainer   // literal or data that is not at its end, or nil
 
 	read         readAttempt
-	armed        bool      // readDeadline is set on raw
 	readDeadline time.Time // zero: none
 	limit        time.Time // no read waits beyond; zero: none
-	lineLimit    time.Time // likewise for the rest of a line
 	silentSince  time.Time // from when WaitInput counts the read timeout; zero: from its call
 
 	// Output: out waits to be sent, out[:logged] is in the log.
@@ -73,16 +74,47 @@ type Conn struct {
 	writeDeadline time.Time
 	werr          error // the first failure, which sticks
 
-	literal LiteralReader
-	data    DataReader
-	dot     dotWriter
-
 	soonWaiting *atomic.Int32 // how many sessions of the server are in soon; nil: no server
 
 	serverDone <-chan struct{}       // of the context at whose end the server interrupts
 	stop       atomic.Pointer[error] // set by Interrupt
-	woken      atomic.Bool           // set by Wake, taken by WaitInput
 }
+
+// What few connections need at a moment is apart from a Conn, so that the many that
+// wait take less.
+type (
+	// overSocket is what TLS or compression add, and what is no socket.
+	overSocket struct {
+		certificate *x509.Certificate // see ServerCertificate
+		small       [smallInput]byte
+	}
+
+	// transfer is what the readers and writers of message data work with.
+	transfer struct {
+		literal LiteralReader
+		data    DataReader
+		dot     dotWriter
+	}
+)
+
+// layer returns what lies over the socket.
+func (c *Conn) layer() *overSocket {
+	if c.over == nil {
+		c.over = new(overSocket)
+	}
+	return c.over
+}
+
+// moving returns what a transfer of message data works with.
+func (c *Conn) moving() *transfer {
+	if c.transfer == nil {
+		c.transfer = new(transfer)
+	}
+	return c.transfer
+}
+
+// rest gives back what only a command under way needs.
+func (c *Conn) rest() { c.transfer, c.line = nil, nil }
 
 // drainer is a body that the next command has to wait for.
 type drainer interface{ Drain() error }
@@ -90,7 +122,7 @@ type drainer interface{ Drain() error }
 // NewConn returns a Conn over nc, which it owns from now on.
 func NewConn(nc net.Conn, config Config) *Conn {
 	c := &Conn{raw: nc, nc: nc, config: config}
-	c.remote, c.local = addrPort(nc.RemoteAddr()), addrPort(nc.LocalAddr())
+	c.remote = addrPort(nc.RemoteAddr())
 	switch s := nc.(type) {
 	case *net.TCPConn:
 		c.sys, _ = s.SyscallConn()
@@ -117,7 +149,12 @@ func (c *Conn) Remote() netip.AddrPort { return c.remote }
 
 // Local returns the address that the peer connected to; the zero value for a
 // Unix socket.
-func (c *Conn) Local() netip.AddrPort { return c.local }
+func (c *Conn) Local() netip.AddrPort {
+	if c.local != nil {
+		return *c.local
+	}
+	return addrPort(c.raw.LocalAddr())
+}
 
 // Logger returns the session's logger, which may be nil and is then silent.
 func (c *Conn) Logger() *syslog.Logger { return c.config.Log }
@@ -186,7 +223,7 @@ func (c *Conn) Close() error {
 	if closeErr := c.nc.Close(); err == nil {
 		err = closeErr
 	}
-	c.r, c.w, c.long, c.body = 0, 0, nil, nil
+	c.r, c.w, c.line, c.body = 0, 0, nil, nil
 	c.releaseInput()
 	c.out = c.out[:0]
 	c.releaseOutput()

@@ -52,10 +52,11 @@ func (p problem) err() error {
 // makes the reader fail with ErrBareCR, ErrBareLF, ErrNUL or ErrDataTooLong,
 // but only when the end has been read; some data may have been yielded before.
 func (c *Conn) Data(max int64) *DataReader {
-	c.data = DataReader{c: c, max: max, begin: true}
-	c.body = &c.data
-	c.long = nil
-	return &c.data
+	d := &c.moving().data
+	*d = DataReader{c: c, max: max, begin: true}
+	c.body = d
+	c.line = nil
+	return d
 }
 
 // Read yields data, io.EOF after sound data, and the error of the data if there

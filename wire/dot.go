@@ -48,8 +48,9 @@ func (s lineState) beginsLine() bool { return s == atBegin || s == afterCRLF || 
 // CRLF if need be; it flushes nothing. One such writer can be in use at a time.
 func (c *Conn) DotWriter() io.WriteCloser {
 	c.Opaque(true)
-	c.dot = dotWriter{c: c}
-	return &c.dot
+	d := &c.moving().dot
+	*d = dotWriter{c: c}
+	return d
 }
 
 func (d *dotWriter) Write(p []byte) (int, error) {
@@ -108,11 +109,12 @@ func (d *dotWriter) begin() {
 // was written: the peer can still be told. Without stuff the caller vouches that
 // no line begins with a dot, and nothing is looked at.
 func (c *Conn) DotCopy(reply func(), from io.WriterTo, stuff bool) (begun bool, err error) {
-	c.dot = dotWriter{c: c, reply: reply, plain: !stuff}
-	if _, err := from.WriteTo(&c.dot); err != nil {
+	d := &c.moving().dot
+	*d = dotWriter{c: c, reply: reply, plain: !stuff}
+	if _, err := from.WriteTo(d); err != nil {
 		c.Opaque(false)
-		return c.dot.reply == nil, err
+		return d.reply == nil, err
 	}
-	c.dot.begin()
-	return true, c.dot.Close()
+	d.begin()
+	return true, d.Close()
 }

@@ -157,7 +157,7 @@ func (c *Conn) readOnce(idle bool, into []byte) (int, error) {
 	}
 	if into == nil {
 		if idle && c.in == nil {
-			c.in = c.small[:]
+			c.in = c.layer().small[:]
 		} else {
 			c.takeInput()
 		}
@@ -168,7 +168,7 @@ func (c *Conn) readOnce(idle bool, into []byte) (int, error) {
 
 // armRead sets the read deadline, unless the one that is set will do.
 func (c *Conn) armRead() {
-	want, slack := earlier(c.limit, c.lineLimit), time.Duration(0)
+	want, slack := earlier(c.limit, c.line.deadline()), time.Duration(0)
 	if c.config.Read > 0 {
 		from := c.silentSince
 		if from.IsZero() {

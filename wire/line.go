@@ -27,9 +27,9 @@ func (c *Conn) ReadLine(max int) ([]byte, error) {
 	if err := c.stopped(); err != nil {
 		return nil, err
 	}
-	c.long, c.tail = nil, c.tail[:0]
+	c.line = nil
 	line, err := c.readLine(max)
-	c.lineLimit = time.Time{}
+	c.line.inTime()
 	if c.config.Log.On(syslog.Raw) {
 		c.logLine(line, err)
 	}
@@ -43,14 +43,14 @@ func (c *Conn) readLine(max int) ([]byte, error) {
 			return c.endLine(scanned+i+1, max)
 		}
 		scanned = c.Buffered()
-		if len(c.long)+scanned >= max {
+		if c.line.size()+scanned >= max {
 			return nil, c.drainLine()
 		}
 		if scanned == inputSize {
-			c.long = append(c.long, c.in[c.r:c.w]...)
+			c.odd().keep(c.in[c.r:c.w])
 			c.r, c.w, scanned = 0, 0, 0
 		}
-		if err := c.fillLine(scanned == 0 && c.long == nil); err != nil {
+		if err := c.fillLine(scanned == 0 && c.line.size() == 0); err != nil {
 			return nil, err
 		}
 	}
@@ -61,8 +61,8 @@ func (c *Conn) fillLine(first bool) error {
 	if first {
 		return c.fill(c.stopped)
 	}
-	if c.lineLimit.IsZero() && c.config.Read > 0 {
-		c.lineLimit = time.Now().Add(c.config.Read)
+	if c.config.Read > 0 && c.line.deadline().IsZero() {
+		c.odd().limit = time.Now().Add(c.config.Read)
 	}
 	return unexpected(c.fill(nil))
 }
@@ -71,15 +71,12 @@ func (c *Conn) fillLine(first bool) error {
 func (c *Conn) endLine(n, max int) ([]byte, error) {
 	line := c.in[c.r : c.r+n]
 	c.r += n
-	if len(c.long)+n > max {
-		c.keepTail(c.long)
-		c.keepTail(line)
-		c.long = nil
+	if c.line.size()+n > max {
+		c.odd().drop(line)
 		return nil, ErrLineTooLong
 	}
-	if c.long != nil {
-		c.long = append(c.long, line...)
-		line = c.long
+	if c.line.size() > 0 {
+		line = c.line.keep(line)
 	}
 	line = line[:len(line)-1]
 	n = len(line)
@@ -96,17 +93,15 @@ func (c *Conn) BareLF() bool { return c.bareLF }
 
 // drainLine reads to the end of the line, keeping nothing.
 func (c *Conn) drainLine() error {
-	dropped := len(c.long)
-	c.keepTail(c.long)
-	c.long = nil
+	dropped := c.line.size()
 	for {
 		if i := bytes.IndexByte(c.in[c.r:c.w], '\n'); i >= 0 {
-			c.keepTail(c.in[c.r : c.r+i+1])
+			c.odd().drop(c.in[c.r : c.r+i+1])
 			c.r += i + 1
 			return ErrLineTooLong
 		}
 		dropped += c.Buffered()
-		c.keepTail(c.in[c.r:c.w])
+		c.odd().drop(c.in[c.r:c.w])
 		c.r, c.w = 0, 0
 		if dropped > maxDrain {
 			return ErrEndless

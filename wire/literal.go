@@ -13,14 +13,15 @@ type LiteralReader struct {
 // Literal returns a reader of exactly the next n octets, as they are. It is
 // valid until the next ReadLine, which drains what is left of it.
 func (c *Conn) Literal(n int64) *LiteralReader {
-	c.literal = LiteralReader{c: c, left: n}
+	l := &c.moving().literal
+	*l = LiteralReader{c: c, left: n}
 	c.body = nil
 	if n > 0 {
-		c.body = &c.literal
+		c.body = l
 	}
-	c.long = nil
+	c.line = nil
 	c.logBody("literal", n)
-	return &c.literal
+	return l
 }
 
 // Read reads from the literal. It returns io.EOF at its end, and

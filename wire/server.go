@@ -163,7 +163,10 @@ func (l *listener) converse(nc net.Conn, config Config, from proxied) {
 	log := l.server.Log.Session(from.remote)
 	config.Log = log
 	c := NewConn(nc, config)
-	c.remote, c.local = from.remote, from.local
+	if c.remote = from.remote; from.local != c.Local() {
+		local := from.local
+		c.local = &local
+	}
 	c.serverDone, c.soonWaiting = l.ctx.Done(), &l.server.soonWaiting
 	defer func() {
 		if p := recover(); p != nil {

@@ -24,7 +24,12 @@ func (c *Conn) TLS() *tls.ConnectionState {
 // ServerCertificate returns the certificate of the TLS connection, by which the
 // client knows the server (RFC 5929 section 4); nil without TLS. Where a session
 // was resumed, none was shown: then it is the one that would have been.
-func (c *Conn) ServerCertificate() *x509.Certificate { return c.certificate }
+func (c *Conn) ServerCertificate() *x509.Certificate {
+	if c.over == nil {
+		return nil
+	}
+	return c.over.certificate
+}
 
 // underTLS is the socket as the TLS connection over it has it. It takes note of
 // the certificate that is shown, which crypto/tls does not tell.
@@ -56,7 +61,7 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 	if n := c.Buffered(); n > 0 {
 		c.config.Log.Logf(syslog.Problem, "%d octets of plain-text input before the TLS handshake dropped", n)
 	}
-	c.r, c.w, c.long, c.body = 0, 0, nil, nil
+	c.r, c.w, c.line, c.body = 0, 0, nil, nil
 	c.releaseInput()
 	c.releaseOutput()
 	return c.handshake(ctx)
@@ -81,6 +86,7 @@ func (c *Conn) handshake(ctx context.Context) error {
 			return fmt.Errorf("TLS handshake: find the certificate: %w", err)
 		}
 	}
-	c.nc, c.sys, c.certificate = t, nil, under.shown
+	c.nc, c.sys = t, nil
+	c.layer().certificate = under.shown
 	return nil
 }

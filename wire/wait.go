@@ -27,6 +27,7 @@ func (c *Conn) WaitInput(ctx context.Context, wake <-chan struct{}) error {
 	if c.Buffered() > 0 {
 		return nil
 	}
+	c.rest()
 	if err := c.beforeRead(); err != nil {
 		return err
 	}

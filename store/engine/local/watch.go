@@ -2,39 +2,62 @@ package local
 
 import "sync"
 
-// watchers are the functions to call when a key has changed.
+// watchers are the functions to call when a key has changed. Thousands of sessions
+// that wait have some each, so those of a key are a list through themselves.
 type watchers struct {
 	mu    sync.RWMutex // held for reading while functions run: stop waits for them
-	byKey map[string]map[*watcher]struct{}
+	byKey map[string]*watcher
 }
 
-type watcher struct{ wake func() }
+// watcher is one call of Watch.
+type watcher struct {
+	set            *watchers
+	key            string // the same string for all that watch it
+	wake           func()
+	previous, next *watcher
+}
 
 // Watch calls wake after commits that changed key; see [engine.Engine]. wake
 // must not call stop or Watch.
 func (e *Engine) Watch(key []byte, wake func()) (stop func()) {
-	return e.watchers.add(string(key), wake)
+	return e.watchers.add(key, wake).stop
 }
 
-func (w *watchers) add(key string, wake func()) (stop func()) {
+func (w *watchers) add(key []byte, wake func()) *watcher {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	one := &watcher{wake}
 	if w.byKey == nil {
-		w.byKey = map[string]map[*watcher]struct{}{}
+		w.byKey = map[string]*watcher{}
 	}
-	if w.byKey[key] == nil {
-		w.byKey[key] = map[*watcher]struct{}{}
+	one := &watcher{set: w, wake: wake, next: w.byKey[string(key)]}
+	if one.next == nil {
+		one.key = string(key)
+	} else {
+		one.key, one.next.previous = one.next.key, one
 	}
-	w.byKey[key][one] = struct{}{}
-	return func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		delete(w.byKey[key], one)
-		if len(w.byKey[key]) == 0 {
-			delete(w.byKey, key)
-		}
+	w.byKey[one.key] = one
+	return one
+}
+
+// stop takes the watcher out of its list. It does nothing the second time.
+func (one *watcher) stop() {
+	w := one.set
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case one.wake == nil:
+		return
+	case one.previous != nil:
+		one.previous.next = one.next
+	case one.next != nil:
+		w.byKey[one.key] = one.next
+	default:
+		delete(w.byKey, one.key)
 	}
+	if one.next != nil {
+		one.next.previous = one.previous
+	}
+	one.wake, one.previous, one.next = nil, nil, nil
 }
 
 // wake calls those who watch a key among ops.
@@ -45,7 +68,7 @@ func (w *watchers) wake(ops []op) {
 		return
 	}
 	for i := range ops {
-		for one := range w.byKey[string(ops[i].now.key)] {
+		for one := w.byKey[string(ops[i].now.key)]; one != nil; one = one.next {
 			one.wake()
 		}
 	}
