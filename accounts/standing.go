@@ -2,14 +2,23 @@ package accounts
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 
 	"tripost/store"
 )
 
 // Standing is what a session's right to go on rests on. As long as two of an
-// account are equal, who had the first may have the second too.
-type Standing struct{ password string }
+// account are equal, who had the first may have the second too. Each session keeps
+// one, so it is short: of the stored form of the password, which is a hash with a salt
+// already, a digest.
+type Standing struct{ password [sha256.Size / 2]byte }
+
+func standingOn(password string) (s Standing) {
+	sum := sha256.Sum256([]byte(password))
+	copy(s.password[:], sum[:])
+	return s
+}
 
 // Standing returns what an account's sessions rest on. The errors say that nobody
 // may have one: [ErrNoAccount], [ErrLocked], and [ErrService] where the service is
@@ -27,7 +36,7 @@ func (d *Directory) Standing(ctx context.Context, id store.AccountID, service Se
 	if err != nil {
 		return Standing{}, err
 	}
-	return Standing{rec.credentials.hash}, nil
+	return standingOn(rec.credentials.hash), nil
 }
 
 // WatchStanding calls wake after commits that may have changed an account's

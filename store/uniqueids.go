@@ -95,12 +95,12 @@ type uniqueIDs struct {
 	text string
 }
 
-// readUniqueIDs reads the unique-ids of a mailbox with this state.
-func readUniqueIDs(r engine.Reader, k boxKey, st *State) (uniqueIDs, error) {
-	var ids uniqueIDs
+// readUniqueIDs reads the unique-ids of a mailbox with this state; nil: none.
+func readUniqueIDs(r engine.Reader, k boxKey, st *State) (*uniqueIDs, error) {
 	if st.UniqueIDs == 0 {
-		return ids, nil
+		return nil, nil
 	}
+	ids := new(uniqueIDs)
 	var text []byte
 	for item, err := range r.Range(uniqueIDRange(k)) {
 		var id string
@@ -108,7 +108,7 @@ func readUniqueIDs(r engine.Reader, k boxKey, st *State) (uniqueIDs, error) {
 			id, err = decodeUniqueID(item.Value)
 		}
 		if err != nil {
-			return uniqueIDs{}, err
+			return nil, err
 		}
 		text = append(text, id...)
 		ids.uids = append(ids.uids, uidOf(item.Key))
@@ -137,7 +137,7 @@ func (ids *uniqueIDs) of(u UID) string {
 // [Store.OpenQuietly] or [Store.OpenIndividual]; other views know the ordinary ones
 // alone.
 func (v *View) AppendUniqueID(b []byte, u UID) []byte {
-	if len(v.ids.uids) > 0 {
+	if v.ids != nil {
 		if id := v.ids.of(u); id != "" {
 			return append(b, id...)
 		}

@@ -62,9 +62,9 @@ type View struct {
 	untold   UIDSet // flags changed by others, taken up on the way of own changes
 	recent   UIDSet
 	nRecent  int
-	ids      uniqueIDs
-	keywords int    // how many of the keywords' names Refresh has told of
-	only     string // the individual whose messages it is limited to, folded; "": all
+	ids      *uniqueIDs // nil: all are ordinary
+	keywords int        // how many of the keywords' names Refresh has told of
+	only     string     // the individual whose messages it is limited to, folded; "": all
 	readOnly bool
 	withIDs  bool // it reads the unique-ids
 	closed   bool
