@@ -29,7 +29,7 @@ func trimmed(t *testing.T, name string) (octets []byte, zeros int) {
 	return octets, len(b) - len(octets)
 }
 
-// settled waits until the committer has done what it does behind its last answer.
+// settled makes sure that the committer has done what it does behind its last answer.
 func settled(t *testing.T, e *local.Engine) {
 	t.Helper()
 	if err := e.Settle(); err != nil {

@@ -17,8 +17,8 @@ func (e *Engine) Hold(release <-chan struct{}) {
 	<-held
 }
 
-// Settle waits until the committer has done what it does behind its last answer.
-func (e *Engine) Settle() error { return e.onCommitter(func() {}) }
+// Settle does what the committer does behind its last answer, if it has not yet.
+func (e *Engine) Settle() error { return e.onCommitter(e.committer.doChores) }
 
 // Checkpoint brings the index up to the journal's end.
 func (e *Engine) Checkpoint() error { return e.checkpoint() }

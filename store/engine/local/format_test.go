@@ -95,6 +95,7 @@ func TestBodyEntry(t *testing.T) {
 func FuzzRecords(f *testing.F) {
 	f.Add(exampleSegment())
 	f.Add(exampleSegment()[:100])
+	f.Add(append(exampleSegment(), make([]byte, 100)...)) // written ahead
 	f.Add([]byte(segmentMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := parseSegmentHeader(b)
