@@ -3,7 +3,7 @@
 GO ?= go
 VERSION := 0.1.0
 
-.PHONY: build run test lint bench compare fuzz crash deb clean
+.PHONY: build run test lint bench compare fuzz crash hostile deb clean
 
 build:
 	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/tripost ./cmd/tripost
@@ -42,9 +42,18 @@ FUZZTIME ?= 1m
 fuzz:
 	GO=$(GO) FUZZTIME=$(FUZZTIME) ./e2e/fuzz.sh
 
-# Kill under load, reopen, compare with what was acknowledged: the long form.
+# The long forms of the tests that kill, cut, fill and flood the server; the
+# variables are those of docs/promises.md. -timeout is that of each package.
+LONG ?= Crash|Kill|PowerCut|Fault|Unreadable|Clock|FullDisk|FewFile|LittleMemory|NoDNS|Random|Model|Crowd|Exchange|Hostile
 crash:
-	TRIPOST_CRASH_ROUNDS=$${TRIPOST_CRASH_ROUNDS:-300} $(GO) test -count=1 -timeout 4h -run 'Crash|Kill|PowerCut|Fault' -v ./store/... ./e2e/...
+	TRIPOST_CRASH_ROUNDS=$${TRIPOST_CRASH_ROUNDS:-1000} TRIPOST_STORE_ROUNDS=$${TRIPOST_STORE_ROUNDS:-1000} \
+	TRIPOST_IMAP_ROUNDS=$${TRIPOST_IMAP_ROUNDS:-100000} TRIPOST_CROWD_ROUNDS=$${TRIPOST_CROWD_ROUNDS:-50} \
+	TRIPOST_EXCHANGE_MESSAGES=$${TRIPOST_EXCHANGE_MESSAGES:-2000} TRIPOST_HOSTILE=$${TRIPOST_HOSTILE:-3} \
+	$(GO) test -count=1 -p 1 -timeout 6h -run '$(LONG)' -v ./...
+
+# The hostile load of crash alone.
+hostile:
+	TRIPOST_HOSTILE=$${TRIPOST_HOSTILE:-3} $(GO) test -count=1 -timeout 1h -run '^TestHostile$$' -v ./e2e
 
 # A Debian package of the binary, in dist/.
 deb: build
