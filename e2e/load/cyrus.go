@@ -146,8 +146,10 @@ func (c *cyrus) settings(shipped string) string {
 }
 
 func (c *cyrus) launch(ctx context.Context, _ []popBox) error {
-	c.cmd = c.command("master", "-M", c.file("cyrus.conf"), "-p", c.file("pid"), "-D")
+	// The package's listen queue of 32 is for clients that do not all come at once.
+	c.cmd = c.command("master", "-M", c.file("cyrus.conf"), "-p", c.file("pid"), "-l", "1000", "-D")
 	c.cmd.Stdout, c.cmd.Stderr = &c.output, &c.output
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that stop finds its processes
 	if err := c.cmd.Start(); err != nil {
 		return err
 	}
@@ -203,9 +205,12 @@ func (c *cyrus) addUsers(_ context.Context, boxes []popBox) error {
 func cyrusUser(i int) string { return "user" + strconv.Itoa(i) }
 
 // fill writes the messages as its files, and has it make the index anew.
-func (c *cyrus) fill(_ context.Context, boxes []popBox) error {
+func (c *cyrus) fill(ctx context.Context, boxes []popBox) error {
 	for i, b := range boxes {
 		for n := range b.messages {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			name := filepath.Join(c.spools[i], strconv.Itoa(n+1)+".")
 			if err := errors.Join(os.WriteFile(name, mail(n, b.size), 0o600), os.Chown(name, nobody, nobody)); err != nil {
 				return err
@@ -263,6 +268,7 @@ func (c *cyrus) stop() {
 		timer := time.AfterFunc(20*time.Second, func() { c.cmd.Process.Kill() })
 		c.cmd.Wait()
 		timer.Stop()
+		_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL) // those that it has not ended
 	}
 	if c.passwords != nil {
 		c.passwords.Close()
