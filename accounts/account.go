@@ -85,7 +85,7 @@ func (w *writer) addAccount(addr string, cred *credentials, mailboxes []InitialM
 	}
 	acct := Account{ID: id, Local: local, Domain: dom, Created: now.UTC().Truncate(time.Second)}
 	w.put(objectKey(dom, local), encodeObject(object{id: id}))
-	w.put(byAgeKey(dom, id), newRecord().b)
+	w.put(byAgeKey(dom, id), newStored().b)
 	w.put(idKey(keyAccount, id), encodeAccount(acct))
 	if cred != nil {
 		w.put(idKey(keyPassword, id), encodeCredentials(*cred))

@@ -32,7 +32,7 @@ func (n *Names) DomainAt(local netip.Addr) (Domain, error) {
 		return Domain{}, fmt.Errorf("address %s: %w", local, ErrNoDomain)
 	}
 	f := readRecord(b)
-	name := f.text()
+	name := f.Text()
 	if err := f.end(keyAddress); err != nil {
 		return Domain{}, err
 	}
@@ -68,7 +68,7 @@ func (w *writer) replaceAddresses(dom *Domain, old []netip.Addr) error {
 		} else if b != nil {
 			return fmt.Errorf("address %s is another domain's: %w", ip, ErrExists)
 		}
-		w.put(addressKey(ip), newRecord().text(dom.Name).b)
+		w.put(addressKey(ip), newStored().text(dom.Name).b)
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ func (w *writer) addAlias(alias, account string) error {
 		return fmt.Errorf("the account is in domain %s, an alias has to be in the same: %w", obj.Account.Domain, ErrBadName)
 	}
 	w.put(objectKey(dom, local), encodeObject(object{kind: isAlias, id: obj.Account.ID}))
-	w.put(aliasOfKey(obj.Account.ID, local), newRecord().b)
+	w.put(aliasOfKey(obj.Account.ID, local), newStored().b)
 	return nil
 }
 

@@ -58,7 +58,7 @@ func (w *writer) replaceCertificate(acct *Account, old string) error {
 	if owner != 0 {
 		return fmt.Errorf("certificate %s is another account's: %w", fingerprint, ErrExists)
 	}
-	w.put(certificateKey(fingerprint), newRecord().number(uint64(acct.ID)).b)
+	w.put(certificateKey(fingerprint), newStored().number(uint64(acct.ID)).b)
 	return nil
 }
 
@@ -69,6 +69,6 @@ func (n *Names) certificateOwner(fingerprint string) (store.AccountID, error) {
 		return 0, err
 	}
 	f := readRecord(b)
-	id := store.AccountID(f.number())
+	id := store.AccountID(f.Uint())
 	return id, f.end(keyCertificate)
 }

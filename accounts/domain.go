@@ -91,7 +91,7 @@ func (w *writer) domainIsFree(name string) error {
 }
 
 func (w *writer) setMain(name string) {
-	w.put([]byte{keyMain}, newRecord().text(name).b)
+	w.put([]byte{keyMain}, newStored().text(name).b)
 	w.main = name
 }
 
@@ -165,7 +165,7 @@ func (n *Names) Main() (string, error) {
 		return "", err
 	}
 	f := readRecord(b)
-	name := f.text()
+	name := f.Text()
 	if err := f.end(keyMain); err != nil {
 		return "", err
 	}

@@ -80,7 +80,7 @@ func (s Senders) String() string { return sendersNames()[min(s, lastSenders)] }
 // Or returns s, or what the default stands for.
 func (s Senders) Or(usual Senders) Senders { return cmp.Or(s, usual) }
 
-func (r *record) group(g Group) *record {
+func (r *stored) group(g Group) *stored {
 	r.text(g.Name).number(uint64(g.Senders)).choice(g.NoMail).choice(g.Flat).number(uint64(len(g.Members)))
 	for _, m := range g.Members {
 		r.text(m)
@@ -89,15 +89,15 @@ func (r *record) group(g Group) *record {
 }
 
 func (f *fields) group(g *Group) {
-	g.Name, g.Senders, g.NoMail, g.Flat = f.text(), Senders(f.upTo(int(lastSenders))), f.choice(), f.choice()
-	for range min(f.number(), uint64(len(f.b))) {
-		g.Members = append(g.Members, f.text())
+	g.Name, g.Senders, g.NoMail, g.Flat = f.Text(), Senders(f.upTo(int(lastSenders))), f.Bool(), f.Bool()
+	for range f.Count() {
+		g.Members = append(g.Members, f.Text())
 	}
-	if f.more() {
-		g.Once = f.choice()
+	if f.More() {
+		g.Once = f.Bool()
 	}
-	if f.more() {
-		g.ReplyTo, g.Owner = f.choice(), f.text()
+	if f.More() {
+		g.ReplyTo, g.Owner = f.Bool(), f.Text()
 	}
 }
 
@@ -172,7 +172,7 @@ func (w *writer) putGroup(g *Group, old []string) error {
 		w.delete(memberKey(m, g.Address()))
 	}
 	for _, m := range g.Members {
-		w.put(memberKey(m, g.Address()), newRecord().b)
+		w.put(memberKey(m, g.Address()), newStored().b)
 	}
 	w.put(objectKey(g.Domain, g.Local), encodeObject(object{kind: isGroup, group: *g}))
 	return nil

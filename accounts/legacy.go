@@ -112,7 +112,7 @@ func sealContext(id store.AccountID) []byte { return idKey(keyLegacy, id) }
 // putSecret keeps the password of an account sealed. nonce must be fresh.
 func (w *writer) putSecret(seal cipher.AEAD, id store.AccountID, nonce []byte, password string) {
 	sealed := seal.Seal(nonce[:len(nonce):len(nonce)], nonce, []byte(password), sealContext(id))
-	w.put(idKey(keyLegacy, id), newRecord().text(string(sealed)).b)
+	w.put(idKey(keyLegacy, id), newStored().text(string(sealed)).b)
 }
 
 // secretOf returns an account's password, "" when it has none that can be read.
@@ -122,7 +122,7 @@ func (n *Names) secretOf(seal cipher.AEAD, id store.AccountID) (string, error) {
 		return "", err
 	}
 	f := readRecord(b)
-	sealed := []byte(f.text())
+	sealed := []byte(f.Text())
 	if err := f.end(keyLegacy); err != nil {
 		return "", err
 	}

@@ -73,7 +73,7 @@ func (w *writer) addMailboxAlias(addr string, alias MailboxAlias) error {
 	if err != nil {
 		return err
 	}
-	w.put(mailboxAliasKey(acct.ID, alias.Name), newRecord().text(alias.Target).b)
+	w.put(mailboxAliasKey(acct.ID, alias.Name), newStored().text(alias.Target).b)
 	return nil
 }
 
@@ -123,7 +123,7 @@ func (n *Names) mailboxAliases(id store.AccountID) ([]MailboxAlias, error) {
 	var all []MailboxAlias
 	err := n.each(prefix, func(key, value []byte) error {
 		f := readRecord(value)
-		all = append(all, MailboxAlias{string(key[len(prefix):]), f.text()})
+		all = append(all, MailboxAlias{string(key[len(prefix):]), f.Text()})
 		return f.end(keyMailboxAlias)
 	})
 	return all, err
@@ -139,7 +139,7 @@ func (n *Names) aliased(id store.AccountID, name string) (target string, found b
 		}
 		if b != nil {
 			f := readRecord(b)
-			target = f.text() + name[end:]
+			target = f.Text() + name[end:]
 			return target, true, f.end(keyMailboxAlias)
 		}
 	}

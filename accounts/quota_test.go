@@ -141,7 +141,7 @@ func TestUpgrade(t *testing.T) {
 				return err
 			}
 			w.tx.RemovePool(dom.Pool)
-			w.put(domainKey(name), newRecord().number(0).number(0).time(dom.Created).number(0).b)
+			w.put(domainKey(name), newStored().number(0).number(0).time(dom.Created).number(0).b)
 		}
 		return nil
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tripost/store"
+	"tripost/store/record"
 )
 
 // The directory space. Every key begins with one octet that names its kind;
@@ -96,92 +97,46 @@ func after(prefix []byte) []byte {
 	return nil
 }
 
-// record builds a value: fields one after the other, strings with their length.
-type record struct{ b []byte }
+// stored builds a record's value: fields one after the other, strings with their
+// length, as package record reads them.
+type stored struct{ b []byte }
 
-func newRecord() *record { return &record{b: []byte{recordVersion}} }
+func newStored() *stored { return &stored{b: []byte{recordVersion}} }
 
-func (r *record) number(n uint64) *record {
+func (r *stored) number(n uint64) *stored {
 	r.b = binary.AppendUvarint(r.b, n)
 	return r
 }
 
-func (r *record) text(s string) *record {
+func (r *stored) text(s string) *stored {
 	r.b = append(binary.AppendUvarint(r.b, uint64(len(s))), s...)
 	return r
 }
 
-func (r *record) choice(b bool) *record {
+func (r *stored) choice(b bool) *stored {
 	if b {
 		return r.number(1)
 	}
 	return r.number(0)
 }
 
-func (r *record) time(t time.Time) *record {
+func (r *stored) time(t time.Time) *stored {
 	r.b = binary.AppendVarint(r.b, t.Unix())
 	return r
 }
 
-// fields reads a value. After the first field that is not there all others are
-// zero and err is set, so that it is asked once, at the end.
-type fields struct {
-	b   []byte
-	err error
-}
+// fields reads the fields of a value.
+type fields struct{ record.Reader }
 
-func readRecord(b []byte) *fields {
-	if len(b) == 0 || b[0] != recordVersion {
-		return &fields{err: errRecord}
-	}
-	return &fields{b: b[1:]}
-}
+func readRecord(b []byte) *fields { return &fields{record.Read(b, recordVersion)} }
 
-func (f *fields) number() uint64 {
-	n, size := binary.Uvarint(f.b)
-	if size <= 0 {
-		f.fail()
-		return 0
-	}
-	f.b = f.b[size:]
-	return n
-}
-
-func (f *fields) text() string {
-	n := f.number()
-	if n > uint64(len(f.b)) {
-		f.fail()
-		return ""
-	}
-	s := string(f.b[:n])
-	f.b = f.b[n:]
-	return s
-}
-
-func (f *fields) time() time.Time {
-	n, size := binary.Varint(f.b)
-	if size <= 0 {
-		f.fail()
-		return time.Time{}
-	}
-	f.b = f.b[size:]
-	return time.Unix(n, 0).UTC()
-}
-
-// choice reads a number that has only these meanings: 0 and 1.
-func (f *fields) choice() bool {
-	n := f.number()
-	if n > 1 {
-		f.fail()
-	}
-	return n == 1
-}
+func (f *fields) time() time.Time { return time.Unix(f.Int(), 0).UTC() }
 
 // setting reads a [Choice].
 func (f *fields) setting() Choice {
-	n := f.number()
+	n := f.Uint()
 	if n > uint64(Off) {
-		f.fail()
+		f.Fail()
 		return Default
 	}
 	return Choice(n)
@@ -189,7 +144,7 @@ func (f *fields) setting() Choice {
 
 // policy adds what a [Policy] got later than SecureMethodRequired. A setting is a
 // switch that tells whether it is made, and its value.
-func (r *record) policy(p Policy) *record {
+func (r *stored) policy(p Policy) *stored {
 	days, hasDays := p.POPExpire.Get()
 	delay, hasDelay := p.POPLoginDelay.Get()
 	hold, hasHold := p.POPHold.Get()
@@ -208,72 +163,72 @@ func (r *record) policy(p Policy) *record {
 		choice(hasServices)
 }
 
-func (r *record) limit(s Setting[int64]) *record {
+func (r *stored) limit(s Setting[int64]) *stored {
 	n, set := s.Get()
 	return r.choice(set).number(uint64(n))
 }
 
-func (r *record) toggle(s Setting[bool]) *record {
+func (r *stored) toggle(s Setting[bool]) *stored {
 	on, set := s.Get()
 	return r.choice(set).choice(on)
 }
 
 func (f *fields) limit(s *Setting[int64]) {
-	if set, n := f.choice(), f.number(); set {
+	if set, n := f.Bool(), f.Uint(); set {
 		if n > maxQuota {
-			f.fail()
+			f.Fail()
 		}
 		*s = Set(int64(n))
 	}
 }
 
 func (f *fields) toggle(s *Setting[bool]) {
-	if set, on := f.choice(), f.choice(); set {
+	if set, on := f.Bool(), f.Bool(); set {
 		*s = Set(on)
 	}
 }
 
-// policy reads what [record.policy] added.
+// policy reads what [stored.policy] added.
 func (f *fields) policy(p *Policy) {
 	f.earlierPolicy(p)
-	if f.more() {
+	if f.More() {
 		f.servicesSet(&p.Services)
 	}
 }
 
 // earlierPolicy reads what a policy had while it stood among the fields of a domain.
 func (f *fields) earlierPolicy(p *Policy) {
-	if set, days := f.choice(), f.upTo(maxExpire); set {
+	if set, days := f.Bool(), f.upTo(maxExpire); set {
 		p.POPExpire = Set(days)
 	}
-	if set, seconds := f.choice(), f.upTo(int(maxLoginDelay/time.Second)); set {
+	if set, seconds := f.Bool(), f.upTo(int(maxLoginDelay/time.Second)); set {
 		p.POPLoginDelay = Set(time.Duration(seconds) * time.Second)
 	}
-	if set, hold := f.choice(), (Hold{f.upTo(maxHold), f.upTo(99)}); set {
+	if set, hold := f.Bool(), (Hold{f.upTo(maxHold), f.upTo(99)}); set {
 		p.POPHold = Set(hold)
 	}
-	if set, percent := f.choice(), f.upTo(100); set {
+	if set, percent := f.Bool(), f.upTo(100); set {
 		p.QuotaAlert = Set(percent)
 	}
-	if f.more() {
+	if f.More() {
 		f.handling(&p.DMARC)
 		f.handling(&p.Spam)
 	}
-	if f.more() {
-		if set, list := f.choice(), f.text(); set {
+	if f.More() {
+		if set, list := f.Bool(), f.Text(); set {
 			p.SendAs = Set(list)
 		}
 	}
-	if f.more() {
+	if f.More() {
 		f.limit(&p.MaxOctets)
 		f.limit(&p.MaxMessages)
 		f.toggle(&p.MailToAll)
 	}
-	if f.more() {
-		if set, hide := f.choice(), Hidden(f.text()); set && hide.check() == nil {
+	if f.More() {
+		if set, hide := f.Bool(), Hidden(f.Text()); set && hide.check() == nil {
 			p.IMAPHide = Set(hide)
 		} else if set {
-			f.fail()
+			f.Fail()
 		}
 	}
 }
@@ -286,34 +241,12 @@ func (f *fields) handling(s *Setting[Handling]) {
 }
 
 // upTo reads a number that is at most so large.
-func (f *fields) upTo(most int) int {
-	n := f.number()
-	if n > uint64(most) {
-		f.fail()
-		return 0
-	}
-	return int(n)
-}
-
-// more reports whether there is another field.
-func (f *fields) more() bool { return len(f.b) > 0 }
-
-func (f *fields) fail() { f.b, f.err = nil, errRecord }
-
-// join takes over what went wrong in reading a part of the value.
-func (f *fields) join(part *fields) {
-	if part.err != nil || len(part.b) > 0 {
-		f.fail()
-	}
-}
+func (f *fields) upTo(most int) int { return int(f.UpTo(uint64(most))) }
 
 // end returns what went wrong in reading a record of kind.
 func (f *fields) end(kind byte) error {
-	if f.err == nil && len(f.b) > 0 {
-		f.err = errRecord
-	}
-	if f.err != nil {
-		return fmt.Errorf("reading a record of kind %c: %w", kind, f.err)
+	if !f.Whole() {
+		return fmt.Errorf("reading a record of kind %c: %w", kind, errRecord)
 	}
 	return nil
 }
@@ -330,14 +263,14 @@ func servicesOff(s Setting[Service]) uint64 {
 }
 
 func (f *fields) servicesOff(s *Setting[Service]) {
-	if off := Service(f.number()); off != 0 {
+	if off := Service(f.Uint()); off != 0 {
 		*s = Set(AllServices &^ off)
 	}
 }
 
 // servicesSet reads whether services are set where none is off.
 func (f *fields) servicesSet(s *Setting[Service]) {
-	if set := f.choice(); set && *s == (Setting[Service]{}) {
+	if set := f.Bool(); set && *s == (Setting[Service]{}) {
 		*s = Set(AllServices)
 	}
 }
@@ -350,7 +283,7 @@ const (
 )
 
 func encodeDomain(d Domain) []byte {
-	r := newRecord().number(domainRecord).number(servicesOff(d.Services)).time(d.Created).number(uint64(len(d.Aliases)))
+	r := newStored().number(domainRecord).number(servicesOff(d.Services)).time(d.Created).number(uint64(len(d.Aliases)))
 	for _, a := range d.Aliases {
 		r.text(a)
 	}
@@ -358,46 +291,48 @@ func encodeDomain(d Domain) []byte {
 	for _, ip := range d.Addresses {
 		r.text(string(ip.AsSlice()))
 	}
-	policy := (&record{}).policy(d.Policy)
+	policy := (&stored{}).policy(d.Policy)
 	return r.text(string(policy.b)).text(d.Unknown).number(uint64(d.AllSenders)).
 		number(uint64(d.Pool)).number(uint64(d.TotalOctets)).number(uint64(d.TotalMessages)).b
 }
 
-func encodeDomainAlias(of string) []byte { return newRecord().number(domainAlias).text(of).b }
+func encodeDomainAlias(of string) []byte { return newStored().number(domainAlias).text(of).b }
 
 // decodeDomain returns the domain, or the name of the one that this is an alias of.
 func decodeDomain(name string, b []byte) (d Domain, aliasOf string, err error) {
 	f := readRecord(b)
 	kind := f.upTo(domainRecord)
 	if kind == domainAlias {
-		aliasOf = f.text()
+		aliasOf = f.Text()
 		return d, aliasOf, f.end(keyDomain)
 	}
 	d.Name = name
 	f.servicesOff(&d.Services)
 	d.Created = f.time()
-	for range min(f.number(), uint64(len(b))) {
-		d.Aliases = append(d.Aliases, f.text())
+	for range f.Count() {
+		d.Aliases = append(d.Aliases, f.Text())
 	}
-	if f.more() {
+	if f.More() {
 		d.SecureMethodRequired = f.setting()
-		for range min(f.number(), uint64(len(b))) {
+		for range f.Count() {
 			d.Addresses = append(d.Addresses, f.address())
 		}
 	}
 	switch {
 	case kind == domainRecord:
-		policy := fields{b: []byte(f.text())}
+		policy := fields{record.Part(f.Text())}
 		policy.policy(&d.Policy)
-		f.join(&policy)
-	case f.more():
+		if !policy.Whole() {
+			f.Fail()
+		}
+	case f.More():
 		f.earlierPolicy(&d.Policy)
 	}
-	if f.more() {
-		d.Unknown, d.AllSenders = f.text(), Senders(f.upTo(int(lastSenders)))
+	if f.More() {
+		d.Unknown, d.AllSenders = f.Text(), Senders(f.upTo(int(lastSenders)))
 	}
-	if f.more() {
-		d.Pool = store.PoolID(f.number())
+	if f.More() {
+		d.Pool = store.PoolID(f.Uint())
 		f.quota(&d.TotalOctets)
 		f.quota(&d.TotalMessages)
 	}
@@ -406,15 +341,15 @@ func decodeDomain(name string, b []byte) (d Domain, aliasOf string, err error) {
 
 // quota reads what may be kept at most.
 func (f *fields) quota(n *int64) {
-	if *n = int64(min(f.number(), maxQuota+1)); *n > maxQuota {
-		f.fail()
+	if *n = int64(min(f.Uint(), maxQuota+1)); *n > maxQuota {
+		f.Fail()
 	}
 }
 
 func (f *fields) address() netip.Addr {
-	ip, ok := netip.AddrFromSlice([]byte(f.text()))
+	ip, ok := netip.AddrFromSlice([]byte(f.Text()))
 	if !ok {
-		f.fail()
+		f.Fail()
 	}
 	return ip
 }
@@ -438,7 +373,7 @@ const (
 )
 
 func encodeObject(o object) []byte {
-	r := newRecord().number(uint64(o.kind))
+	r := newStored().number(uint64(o.kind))
 	switch o.kind {
 	case isForwarder:
 		r.text(o.target)
@@ -455,24 +390,24 @@ func decodeObject(b []byte) (object, error) {
 	o := object{kind: objectKind(f.upTo(int(isGroup)))}
 	switch o.kind {
 	case isForwarder:
-		o.target = f.text()
+		o.target = f.Text()
 	case isGroup:
 		f.group(&o.group)
 	default:
-		o.id = store.AccountID(f.number())
+		o.id = store.AccountID(f.Uint())
 	}
 	return o, f.end(keyObject)
 }
 
 func encodeAccount(a Account) []byte {
-	return newRecord().text(a.Local).text(a.Domain).text(a.RealName).number(servicesOff(a.Services)).
+	return newStored().text(a.Local).text(a.Domain).text(a.RealName).number(servicesOff(a.Services)).
 		number(0).lock(a).time(a.Created).
 		choice(a.LegacyAuth).number(uint64(a.SecureMethodRequired)).text(a.Certificate).policy(a.Policy).b
 }
 
 // lock writes in one number whether an account is locked, and whether that is
 // because it is compromised.
-func (r *record) lock(a Account) *record {
+func (r *stored) lock(a Account) *stored {
 	switch {
 	case a.Locked && a.Compromised:
 		return r.number(2)
@@ -485,32 +420,32 @@ func (r *record) lock(a Account) *record {
 func decodeAccount(id store.AccountID, b []byte) (Account, error) {
 	f := readRecord(b)
 	a := Account{
-		ID: id, Local: f.text(), Domain: f.text(), RealName: f.text(),
+		ID: id, Local: f.Text(), Domain: f.Text(), RealName: f.Text(),
 	}
 	f.servicesOff(&a.Services)
-	quota := f.number() // where it stood before domains had one
+	quota := f.Uint() // where it stood before domains had one
 	lock := f.upTo(2)
 	a.Locked, a.Compromised, a.Created = lock > 0, lock == 2, f.time()
 	if quota > 0 && quota <= maxQuota {
 		a.MaxOctets = Set(int64(quota))
 	}
-	if f.more() {
-		a.LegacyAuth, a.SecureMethodRequired, a.Certificate = f.choice(), f.setting(), f.text()
+	if f.More() {
+		a.LegacyAuth, a.SecureMethodRequired, a.Certificate = f.Bool(), f.setting(), f.Text()
 	}
-	if f.more() {
+	if f.More() {
 		f.policy(&a.Policy)
 	}
 	return a, f.end(keyAccount)
 }
 
 func encodeCredentials(c credentials) []byte {
-	return newRecord().text(c.hash).text(c.scram.salt).number(uint64(c.scram.rounds)).
+	return newStored().text(c.hash).text(c.scram.salt).number(uint64(c.scram.rounds)).
 		text(string(c.scram.storedKey)).text(string(c.scram.serverKey)).b
 }
 
 func decodeCredentials(b []byte) (credentials, error) {
 	f := readRecord(b)
-	c := credentials{hash: f.text()}
-	c.scram = scramKeys{salt: f.text(), rounds: int(f.number()), storedKey: []byte(f.text()), serverKey: []byte(f.text())}
+	c := credentials{hash: f.Text()}
+	c.scram = scramKeys{salt: f.Text(), rounds: int(f.Uint()), storedKey: []byte(f.Text()), serverKey: []byte(f.Text())}
 	return c, f.end(keyPassword)
 }

@@ -49,12 +49,12 @@ func TestRecordsComeBack(t *testing.T) {
 func TestEarlierRecords(t *testing.T) {
 	t.Parallel()
 	when := time.Unix(1_800_000_000, 0).UTC()
-	b := newRecord().text("jsmith").text("company.test").text("").number(0).number(5).number(1).time(when).b
+	b := newStored().text("jsmith").text("company.test").text("").number(0).number(5).number(1).time(when).b
 	want := Account{ID: 7, Local: "jsmith", Domain: "company.test", Locked: true, Created: when, Policy: Policy{MaxOctets: Set[int64](5)}}
 	if got, err := decodeAccount(7, b); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
-	b = newRecord().number(0).number(0).time(when).number(1).text("a.test").b
+	b = newStored().number(0).number(0).time(when).number(1).text("a.test").b
 	dom := Domain{Name: "company.test", Aliases: []string{"a.test"}, Created: when}
 	if got, _, err := decodeDomain("company.test", b); err != nil || !reflect.DeepEqual(got, dom) {
 		t.Errorf("%+v, %v", got, err)
@@ -80,8 +80,8 @@ func TestEarlierDomain(t *testing.T) {
 	when := time.Unix(1_800_000_000, 0).UTC()
 	want := Domain{Name: "company.test", Created: when, Unknown: "x@y.test", AllSenders: SendersUsers,
 		Policy: Policy{SecureMethodRequired: On, POPExpire: Set(3), IMAPHide: Set(Hidden("IDLE")), Services: Set(POP | Mail)}}
-	policy := (&record{}).policy(Policy{POPExpire: Set(3), IMAPHide: Set(Hidden("IDLE"))}).b
-	r := newRecord().number(0).number(uint64(IMAP | Relay)).time(when).number(0).number(uint64(On)).number(0)
+	policy := (&stored{}).policy(Policy{POPExpire: Set(3), IMAPHide: Set(Hidden("IDLE"))}).b
+	r := newStored().number(0).number(uint64(IMAP | Relay)).time(when).number(0).number(uint64(On)).number(0)
 	r.b = append(r.b, policy[:len(policy)-1]...) // without what it got later
 	b := r.text("x@y.test").number(uint64(SendersUsers)).b
 	if got, _, err := decodeDomain("company.test", b); err != nil || !reflect.DeepEqual(got, want) {
@@ -117,7 +117,7 @@ func TestLaterRecordIsRefused(t *testing.T) {
 	b[0]++
 	_, err := decodeAccount(1, b)
 	wantError(t, err, errRecord)
-	_, err = decodeObject(newRecord().number(2).number(7).b) // a kind of object to come
+	_, err = decodeObject(newStored().number(2).number(7).b) // a kind of object to come
 	wantError(t, err, errRecord)
 	_, err = decodeObject(append(encodeObject(object{id: 7}), 0))
 	wantError(t, err, errRecord)

@@ -27,7 +27,7 @@ func removedKey(domain, local string) []byte {
 }
 
 func encodeRemoved(a removedAccount) []byte {
-	r := newRecord().number(uint64(a.account.ID)).time(a.until).text(string(encodeAccount(a.account))).
+	r := newStored().number(uint64(a.account.ID)).time(a.until).text(string(encodeAccount(a.account))).
 		text(string(a.password)).text(string(a.legacy)).number(uint64(len(a.aliases)))
 	for _, name := range a.aliases {
 		r.text(name)
@@ -45,21 +45,21 @@ func encodeRemoved(a removedAccount) []byte {
 
 func decodeRemoved(b []byte) (a removedAccount, err error) {
 	f := readRecord(b)
-	id := store.AccountID(f.number())
+	id := store.AccountID(f.Uint())
 	a.until = f.time()
-	if a.account, err = decodeAccount(id, []byte(f.text())); err != nil {
+	if a.account, err = decodeAccount(id, []byte(f.Text())); err != nil {
 		return a, err
 	}
-	a.password, a.legacy = []byte(f.text()), []byte(f.text())
-	for range min(f.number(), uint64(len(f.b))) {
-		a.aliases = append(a.aliases, f.text())
+	a.password, a.legacy = []byte(f.Text()), []byte(f.Text())
+	for range f.Count() {
+		a.aliases = append(a.aliases, f.Text())
 	}
-	for range min(f.number(), uint64(len(f.b))) {
-		a.groups = append(a.groups, f.text())
+	for range f.Count() {
+		a.groups = append(a.groups, f.Text())
 	}
-	if f.more() {
-		for range min(f.number(), uint64(len(f.b))) {
-			a.boxes = append(a.boxes, MailboxAlias{f.text(), f.text()})
+	if f.More() {
+		for range f.Count() {
+			a.boxes = append(a.boxes, MailboxAlias{f.Text(), f.Text()})
 		}
 	}
 	return a, f.end(keyRemoved)
@@ -207,7 +207,7 @@ func (w *writer) restoreAccount(addr string, now time.Time) (removedAccount, err
 	}
 	acct := &was.account
 	w.put(objectKey(acct.Domain, acct.Local), encodeObject(object{id: acct.ID}))
-	w.put(byAgeKey(acct.Domain, acct.ID), newRecord().b)
+	w.put(byAgeKey(acct.Domain, acct.ID), newStored().b)
 	if len(was.password) > 0 {
 		w.put(idKey(keyPassword, acct.ID), was.password)
 	}
@@ -242,7 +242,7 @@ func (w *writer) restoreNames(was removedAccount) error {
 		}
 	}
 	for _, box := range was.boxes {
-		w.put(mailboxAliasKey(was.account.ID, box.Name), newRecord().text(box.Target).b)
+		w.put(mailboxAliasKey(was.account.ID, box.Name), newStored().text(box.Target).b)
 	}
 	for _, name := range was.groups {
 		g, err := w.group(name)

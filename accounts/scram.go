@@ -62,7 +62,7 @@ func (w *writer) ensureSecret(fresh []byte) error {
 	if err != nil || b != nil {
 		return err
 	}
-	w.put([]byte{keySecret}, newRecord().text(string(fresh)).b)
+	w.put([]byte{keySecret}, newStored().text(string(fresh)).b)
 	return nil
 }
 
@@ -73,6 +73,6 @@ func (n *Names) secret() ([]byte, error) {
 		return nil, err
 	}
 	f := readRecord(b)
-	s := []byte(f.text())
+	s := []byte(f.Text())
 	return s, f.end(keySecret)
 }

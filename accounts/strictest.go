@@ -42,7 +42,7 @@ func (w *writer) replaceStrict(owner []byte, policy, old Policy) {
 		w.delete(key)
 	}
 	for _, key := range policy.strictKeys(owner) {
-		w.put(key, newRecord().b)
+		w.put(key, newStored().b)
 	}
 }
 
