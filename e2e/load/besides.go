@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // besides starts the other servers that are there, for a protocol of readers and
@@ -38,4 +39,15 @@ func absent(what string, err error) error {
 		return nil
 	}
 	return err
+}
+
+// missed says of a figure that another server does not give it, and why: its cell
+// stays empty. Ours, the first, must give all of them.
+func missed(figure string, server int, name string, err error) error {
+	if err == nil || server == 0 {
+		return err
+	}
+	why, _, _ := strings.Cut(err.Error(), "\n")
+	fmt.Printf("%s: %s: %s: left empty\n", figure, name, why)
+	return nil
 }

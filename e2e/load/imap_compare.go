@@ -272,10 +272,10 @@ func compareIMAP(m imapMeasure, servers []*popServer, a asked) error {
 	for range 2 {
 		for i, s := range servers {
 			r, err := m.run(s, m.box, a.length/2)
-			if err != nil {
+			if err := missed(m.name, i, s.name, err); err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
-			if best[i].done == 0 || r.rate() > best[i].rate() {
+			if err == nil && (best[i].done == 0 || r.rate() > best[i].rate()) {
 				best[i] = r
 			}
 		}
@@ -283,6 +283,9 @@ func compareIMAP(m imapMeasure, servers []*popServer, a asked) error {
 	line := fmt.Sprintf("imap: %-36s", m.name)
 	rival := 0.0
 	for i, r := range best {
+		if r.done == 0 {
+			continue
+		}
 		line += fmt.Sprintf(" %s %.4g/s", servers[i].name, r.rate())
 		if i > 0 {
 			rival = max(rival, r.rate())

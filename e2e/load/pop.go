@@ -138,10 +138,10 @@ func compare(m popMeasure, servers []*popServer, a asked) error {
 				continue
 			}
 			r, err := m.run(s, m.box, a.length/2)
-			if err != nil {
+			if err := missed(m.name, i, s.name, err); err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
-			if best[i].done == 0 || r.rate() > best[i].rate() {
+			if err == nil && (best[i].done == 0 || r.rate() > best[i].rate()) {
 				best[i] = r
 			}
 		}

@@ -72,16 +72,19 @@ func (t *target) alternate(ctx context.Context, s shape, servers []*receiver) er
 	for range 2 {
 		for i, one := range servers {
 			r, err := one.receive(ctx, s, t.length/2)
-			if err != nil {
+			if err := missed(s.String(), i, one.name, err); err != nil {
 				return fmt.Errorf("%s: %w", one.name, err)
 			}
-			if best[i].messages == 0 || r.rate() > best[i].rate() {
+			if err == nil && (best[i].messages == 0 || r.rate() > best[i].rate()) {
 				best[i] = r
 			}
 		}
 	}
 	var alone, whole []value
 	for i, r := range best {
+		if r.messages == 0 {
+			continue
+		}
 		fmt.Printf("receive: %-39s %-24s %6.0f messages/s accepted, %6.0f/s readable, %7.0f us of CPU each",
 			s, servers[i].name, float64(r.messages)/r.accepted.Seconds(), r.rate(), r.each())
 		v := value{servers[i].name, r.rate(), r.each()}

@@ -164,3 +164,27 @@ func TestLessIsBetter(t *testing.T) {
 		t.Errorf("best %v, ratio %v; want another, 4", best, ratio)
 	}
 }
+
+// TestMissed has a server fail in a figure: that of another leaves a cell empty,
+// ours ends the run.
+func TestMissed(t *testing.T) {
+	r := &report{Results: map[string]*result{}}
+	a := asked{length: 1, report: r}
+	r.begin("imap", time.Now(), 1, nil)
+	one := func(name string) *popServer { return &popServer{name: name} }
+	m := imapMeasure{"FETCH", 0, func(s *popServer, _ int, _ time.Duration) (popResult, error) {
+		if s.name == "broken" {
+			return popResult{}, errors.New("it broke")
+		}
+		return popResult{done: 10, took: time.Second}, nil
+	}}
+	if err := compareIMAP(m, []*popServer{one("tripost"), one("broken"), one("another")}, a); err != nil {
+		t.Fatal(err)
+	}
+	if v := r.current.Figures[0].Values; len(v) != 2 || v[1].Server != "another" {
+		t.Errorf("%+v", v)
+	}
+	if err := compareIMAP(m, []*popServer{one("broken"), one("another")}, a); err == nil {
+		t.Error("ours failed, and the figure stands")
+	}
+}

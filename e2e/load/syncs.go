@@ -39,12 +39,14 @@ func syncsPerMessage(ctx context.Context, t *target) error {
 			return err
 		}
 		list := []value{{Server: "tripost", Amount: ours}}
-		for _, r := range others {
+		for i, r := range others {
 			n, err := r.syncsAt(ctx, strace, filepath.Join(t.dir, "strace"), s, t.length)
-			if err != nil {
-				return fmt.Errorf("%s: %w", r.name, err)
+			if err := missed(s.String(), i+1, r.name, err); err != nil {
+				return err
 			}
-			list = append(list, value{Server: r.name, Amount: n})
+			if err == nil {
+				list = append(list, value{Server: r.name, Amount: n})
+			}
 		}
 		t.report.addLess(s.String(), "", list...)
 	}
