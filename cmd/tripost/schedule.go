@@ -51,7 +51,7 @@ func (s *server) runBackups(ctx context.Context) error {
 // untilBackup is the time until the next backup is due. It goes by those that
 // are there, so that a restart neither skips one nor adds one.
 func (s *server) untilBackup(now time.Time) time.Duration {
-	list, err := backup.List(s.cfg.Backup.Directory)
+	list, _, err := backup.List(s.cfg.Backup.Directory)
 	if err != nil || len(list) == 0 {
 		return 0 // an unreadable one is found and told by the attempt
 	}
@@ -89,6 +89,9 @@ func (s *server) scheduledBackup(ctx context.Context) (string, error) {
 	gone, err := backup.Prune(cfg.Directory, cfg.Keep)
 	if len(gone) > 0 {
 		report += fmt.Sprintf("; %d old ones removed", len(gone))
+	}
+	if _, damaged, _ := backup.List(cfg.Directory); damaged != nil {
+		report += "; cannot be read: " + damaged.Error()
 	}
 	return report, err
 }

@@ -22,7 +22,7 @@ func TestScheduledBackups(t *testing.T) {
 	backups := filepath.Join(dir, "backups")
 	var first string
 	eventually(t, "there is a backup", func() bool {
-		list, err := backup.List(backups)
+		list, _, err := backup.List(backups)
 		if err != nil || len(list) == 0 {
 			return false
 		}

@@ -340,8 +340,8 @@ func TestPrune(t *testing.T) {
 	if err != nil || len(gone) != 3 {
 		t.Fatalf("%d went, %v", len(gone), err)
 	}
-	list, err := backup.List(w.dir)
-	if err != nil || len(list) != 2 || !list[1].Time.Equal(w.now) {
+	list, damaged, err := backup.List(w.dir)
+	if errors.Join(damaged, err) != nil || len(list) != 2 || !list[1].Time.Equal(w.now) {
 		t.Fatalf("%v, %v", list, err)
 	}
 	for _, e := range list {
@@ -351,6 +351,31 @@ func TestPrune(t *testing.T) {
 	}
 	if gone, err := backup.Prune(w.dir, 0); err != nil || len(gone) > 0 {
 		t.Errorf("%d went without a limit, %v", len(gone), err)
+	}
+}
+
+// TestDamagedManifest: a backup that cannot be read stands in the way of no other,
+// but is never taken for one that is not there.
+func TestDamagedManifest(t *testing.T) {
+	w := newWorld(t)
+	w.deliver(3)
+	old, made := w.make(), w.make()
+	if err := os.WriteFile(filepath.Join(made.Dir, "MANIFEST.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backup.Find(w.dir); err == nil || !strings.Contains(err.Error(), made.Dir) {
+		t.Errorf("the newest one: %v", err)
+	}
+	if e, err := backup.Find(old.Dir); err != nil || e.Dir != old.Dir {
+		t.Errorf("one by its name: %v, %v", e, err)
+	}
+	last := w.make()
+	list, damaged, err := backup.List(w.dir)
+	if err != nil || damaged == nil || len(list) != 2 || list[1].Dir != last.Dir {
+		t.Errorf("listed are %v, damaged %v, %v", list, damaged, err)
+	}
+	if gone, err := backup.Prune(w.dir, 1); err != nil || len(gone) != 1 || gone[0].Dir != old.Dir {
+		t.Errorf("went %v, %v", gone, err)
 	}
 }
 

@@ -43,7 +43,7 @@ func Make(ctx context.Context, dir string, o Options) (Made, error) {
 	if err := clear(dir); err != nil {
 		return Made{}, err
 	}
-	list, err := List(dir)
+	list, _, err := List(dir)
 	if err != nil {
 		return Made{}, err
 	}
@@ -234,7 +234,7 @@ func SetAside(e Entry) (string, error) {
 // Prune removes the oldest backups until at most keep are left, and returns
 // those that went.
 func Prune(dir string, keep int) ([]Entry, error) {
-	list, err := List(dir)
+	list, _, err := List(dir)
 	if err != nil || keep < 1 || len(list) <= keep {
 		return nil, err
 	}

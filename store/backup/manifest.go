@@ -207,16 +207,16 @@ type Entry struct {
 }
 
 // List returns the finished backups in dir, the oldest first. A directory that
-// is not there has none.
-func List(dir string) ([]Entry, error) {
+// is not there has none. damaged is what is wrong with those that cannot be read:
+// they stand in the way of no other one.
+func List(dir string) (list []Entry, damaged, err error) {
 	names, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var list []Entry
 	for _, d := range names {
 		if _, err := time.Parse(nameForm, d.Name()); err != nil || !d.IsDir() {
 			continue
@@ -227,15 +227,17 @@ func List(dir string) ([]Entry, error) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			damaged = errors.Join(damaged, fmt.Errorf("%s: %w", path, err))
+			continue
 		}
 		list = append(list, Entry{path, *m})
 	}
 	slices.SortFunc(list, func(a, b Entry) int { return a.Time.Compare(b.Time) })
-	return list, nil
+	return list, damaged, nil
 }
 
-// Find returns the backup that dir is, or the newest one in it.
+// Find returns the backup that dir is, or the newest one in it. Where one in it
+// cannot be read that is an error: the others are found by their own names.
 func Find(dir string) (Entry, error) {
 	m, err := read(dir)
 	if err == nil {
@@ -244,8 +246,8 @@ func Find(dir string) (Entry, error) {
 	if !errors.Is(err, ErrNoBackup) {
 		return Entry{}, err
 	}
-	list, err := List(dir)
-	if err != nil {
+	list, damaged, err := List(dir)
+	if err := errors.Join(err, damaged); err != nil { // which may be the newest
 		return Entry{}, err
 	}
 	if len(list) == 0 {
