@@ -73,7 +73,11 @@ func (g *grower) inTurn(s *popServer, pop, imap string) (popResult, error) {
 				return popResult{}, err
 			}
 			defer c.nc.Close()
-			each = append(each, func(n int) error { _, err := c.listing(numbered(pop, n)); return err })
+			one := func(n int) error { _, err := c.listing(numbered(pop, n)); return err }
+			each = append(each, one)
+			if err := seen(pop, one); err != nil {
+				return popResult{}, err
+			}
 		default:
 			c, err := s.open(box, stock)
 			if err != nil {
@@ -96,6 +100,20 @@ func (g *grower) inTurn(s *popServer, pop, imap string) (popResult, error) {
 		}
 		return done, 0, nil
 	})
+}
+
+// seen has each message read that a command will name: what the first time adds, the
+// mark \Seen and its commit, is then over, and every round measures the same.
+func seen(command string, do func(n int) error) error {
+	if !strings.Contains(command, "%d") {
+		return nil
+	}
+	for n := 0; n < 2*stocked; n += 2 {
+		if err := do(n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // numbered is a command for the nth time: with a message-number where %d stands, each

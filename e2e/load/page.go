@@ -22,7 +22,7 @@ func sections() []section {
 		{"idle", "Idle connections", "What a connection adds that is signed in, has a mailbox open, and waits."},
 		{"push", "News", "From a change to the news of it in sessions that idle."},
 		{"memory", "Memory", "Resident memory when the server has settled."},
-		{"growth", "Growth", "The same workloads on one store that grows; mailboxes have 1,000 messages, and the further accounts are empty. Microseconds are the server's CPU time for each, with what it does in the background meanwhile, the least of three turns."},
+		{"growth", "Growth", "The same workloads on one store that grows; mailboxes have 1,000 messages, and the further accounts are empty. Microseconds are the server's CPU time for each, with what it does in the background meanwhile, the least of three turns. What is read has been read before."},
 	}
 }
 
