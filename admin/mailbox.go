@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"tripost/accounts"
@@ -132,7 +133,7 @@ func (a *API) SetACL(ctx context.Context, q SetACLRequest) ([]ACLInfo, error) {
 		return nil, err
 	}
 	id, err := a.Directory.Identifier(ctx, owner.Domain, q.ID)
-	if err != nil {
+	if err != nil && (q.Rights != "" || !a.hasEntry(ctx, ref, id)) { // whose name is gone can be taken off
 		return nil, err
 	}
 	op, letters := store.RightsReplace, q.Rights
@@ -150,6 +151,11 @@ func (a *API) SetACL(ctx context.Context, q SetACLRequest) ([]ACLInfo, error) {
 		return nil, err
 	}
 	return a.ACL(ctx, MailboxRequest{Account: q.Account, Mailbox: q.Mailbox})
+}
+
+func (a *API) hasEntry(ctx context.Context, ref store.MailboxRef, id string) bool {
+	acl, err := a.Store.ACL(ctx, store.System(), ref)
+	return err == nil && slices.ContainsFunc(acl, func(e store.ACLEntry) bool { return e.ID == id })
 }
 
 // RightsRequest asks what a person may do in a mailbox.

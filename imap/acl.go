@@ -82,15 +82,16 @@ func (s *session) aclOf(ctx context.Context, name string) (ref store.MailboxRef,
 	return ref, acl, owner, err
 }
 
-// identifier completes what a client wrote for somebody. ofOwner says that it is
-// the mailbox's owner, who has all rights always.
+// identifier completes what a client wrote for somebody, also where it refuses the
+// name because nobody has it. ofOwner says that it is the mailbox's owner, who has
+// all rights always.
 func (s *session) identifier(ctx context.Context, owner accounts.Account, text string) (id string, ofOwner bool, err error) {
 	id, err = s.srv.cfg.Directory.Identifier(ctx, owner.Domain, text)
 	switch {
 	case errors.Is(err, accounts.ErrBadName), errors.Is(err, accounts.ErrBadValue):
 		return "", false, refuse(bad("That is no identifier"))
-	case errors.Is(err, accounts.ErrNoAccount), errors.Is(err, accounts.ErrNoDomain):
-		return "", false, refuse(no("NONEXISTENT", "Nobody here has that name"))
+	case errors.Is(err, accounts.ErrNoAccount), errors.Is(err, accounts.ErrNoGroup), errors.Is(err, accounts.ErrNoDomain):
+		return id, false, refuse(no("NONEXISTENT", "Nobody here has that name"))
 	}
 	name := strings.TrimPrefix(id, "-")
 	return id, name == "owner" || name == owner.Address(), err
@@ -141,7 +142,7 @@ func (s *session) deleteACL(ctx context.Context, cmd *command) (completion, erro
 	}
 	id := strings.ToLower(who)
 	if !hasEntry(acl, id) {
-		if id, _, err = s.identifier(ctx, owner, who); err != nil {
+		if id, _, err = s.identifier(ctx, owner, who); err != nil && !hasEntry(acl, id) {
 			return completion{}, err
 		}
 	}

@@ -217,6 +217,8 @@ func (w *world) open(box string) *store.View {
 //	rename ann/private new
 //	alert server TEXT          posts an alert; also for an address or a domain
 //	alias ann News ~public/announces   a name of ann's for a mailbox of another's
+//	group team boss            there is a group, of example.test
+//	ungroup team               it is removed
 //	lock ann                   the account is locked
 //	password ann TEXT          the account gets another password
 //	spoil ann/INBOX 2          what is stored about a message is damaged
@@ -274,6 +276,11 @@ func (w *world) do(line string) {
 		must(w.t, err)
 	case "alias":
 		must(w.t, w.dir.AddMailboxAlias(w.ctx, w.account(words[1]).Address(), accounts.MailboxAlias{Name: words[2], Target: words[3]}))
+	case "group":
+		_, err := w.dir.AddGroup(w.ctx, words[1]+"@example.test", words[2:])
+		must(w.t, err)
+	case "ungroup":
+		must(w.t, w.dir.RemoveGroup(w.ctx, words[1]+"@example.test"))
 	case "lock":
 		_, err := w.dir.SetAccount(w.ctx, w.account(words[1]).Address(), func(a *accounts.Account) error {
 			a.Locked = true

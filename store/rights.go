@@ -39,7 +39,7 @@ func ParseRights(s string) (Rights, error) {
 		}
 		i := strings.IndexByte(rightLetters, c)
 		if i < 0 {
-			return 0, fmt.Errorf("%q is not a right", string(rune(c)))
+			return 0, fmt.Errorf("%q is not a right: use letters of %s", string(rune(c)), rightLetters)
 		}
 		r |= 1 << i
 	}
