@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -34,6 +36,10 @@ func TestDebianPackage(t *testing.T) {
 	}
 	root := filepath.Join(dist, "root")
 	tool(t, "", "dpkg-deb", "--extract", found[0], root)
+	linksLead(t, filepath.Join(root, "usr/share/doc/tripost"))
+	if control := tool(t, "", "dpkg-deb", "--field", found[0]); strings.Contains(control, "mail-transport-agent") {
+		t.Errorf("the package has no /usr/sbin/sendmail, which Debian Policy 11.6 asks of a mail-transport-agent:\n%s", control)
+	}
 	out, err := exec.Command(filepath.Join(root, "usr/bin/tripost"), "--config", filepath.Join(root, "etc/tripost/tripost.toml"), "config", "check").CombinedOutput()
 	if err != nil {
 		t.Errorf("the configuration: %v: %s", err, out)
@@ -51,5 +57,32 @@ func TestDebianPackage(t *testing.T) {
 		if out, err := exec.Command("systemd-analyze", "verify", unit).CombinedOutput(); err != nil || strings.Contains(string(out), "tripost.service:") {
 			t.Errorf("the unit: %v: %s", err, out)
 		}
+	}
+}
+
+// linksLead looks up what the pages in a directory link to, and their pictures.
+// What is beside the documentation in the source is not in the package.
+func linksLead(t *testing.T, dir string) {
+	t.Helper()
+	form := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	links := 0
+	err := filepath.WalkDir(dir, func(page string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(page, ".md") {
+			return err
+		}
+		text, err := os.ReadFile(page)
+		if err != nil {
+			return err
+		}
+		for _, link := range form.FindAllStringSubmatch(string(text), -1) {
+			links++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), link[1])); err != nil {
+				t.Errorf("%s: %v", filepath.Base(page), err)
+			}
+		}
+		return nil
+	})
+	if err != nil || links == 0 {
+		t.Errorf("%d links: %v", links, err)
 	}
 }

@@ -22,19 +22,34 @@ const (
 )
 
 // binary is the program under test, built once for all tests of the package.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "tripost-e2e-")
+var binary = sync.OnceValues(func() (string, error) { return build(buildFlags...) })
+
+// plainBinary is the program without the race detector, for tests that measure
+// its memory.
+var plainBinary = sync.OnceValues(func() (string, error) {
+	if len(buildFlags) == 0 {
+		return binary()
+	}
+	return build()
+})
+
+// build builds the program in the directory of all that this process builds.
+func build(flags ...string) (string, error) {
+	dir, err := binaries()
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "tripost")
-	args := append(append([]string{"build"}, buildFlags...), "-o", path, "tripost/cmd/tripost")
+	path := filepath.Join(dir, "tripost"+strings.Join(flags, ""))
+	args := append(append([]string{"build"}, flags...), "-o", path, "tripost/cmd/tripost")
 	out, err := exec.Command("go", args...).CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("building: %w: %s", err, out)
 	}
 	return path, err
-})
+}
+
+// binaries is where the programs under test are, until TestMain removes it.
+var binaries = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "tripost-e2e-") })
 
 func TestMain(m *testing.M) {
 	// A program with the race detector sleeps for a second before it ends. Races are
@@ -42,8 +57,8 @@ func TestMain(m *testing.M) {
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	syscall.Umask(0o022) // what other users' programs are given they must be able to read
 	code := m.Run()
-	if path, err := binary(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if dir, err := binaries(); err == nil {
+		os.RemoveAll(dir)
 	}
 	os.Exit(code)
 }
@@ -53,6 +68,8 @@ type server struct {
 	t      testing.TB
 	dir    string
 	config string
+	binary func() (string, error)
+	env    []string  // of its processes, beside that of the test
 	cmd    *exec.Cmd // nil: it was stopped or killed
 	output *bytes.Buffer
 	ended  chan struct{} // closed when the process is gone
@@ -67,19 +84,34 @@ type server struct {
 func newServer(t testing.TB, extra string, accounts ...string) *server {
 	t.Helper()
 	s := prepare(t, extra)
+	s.begin(accounts...)
+	return s
+}
+
+// begin starts a server until the end of the test and makes a domain with
+// accounts.
+func (s *server) begin(accounts ...string) {
+	s.t.Helper()
 	s.start()
-	t.Cleanup(s.stop)
+	s.t.Cleanup(s.stop)
 	s.run("domain", "add", domain)
 	for _, name := range accounts {
 		s.runWith(password+"\n", "account", "add", name+"@"+domain, "--password-stdin")
 	}
+}
+
+// preparePlain is prepare for a server without the race detector.
+func preparePlain(t testing.TB, extra string) *server {
+	t.Helper()
+	s := prepare(t, extra)
+	s.binary = plainBinary
 	return s
 }
 
 // prepare writes a configuration on ports that are free now.
 func prepare(t testing.TB, extra string) *server {
 	t.Helper()
-	s := &server{t: t, dir: t.TempDir()}
+	s := &server{t: t, dir: t.TempDir(), binary: binary}
 	s.config = filepath.Join(s.dir, "tripost.toml")
 	addrs := freeAddresses(t, 7)
 	s.smtp, s.submission, s.pop, s.imap = addrs[0], addrs[1], addrs[2], addrs[3]
@@ -162,11 +194,13 @@ func takePorts() bool {
 // command makes a command of the program.
 func (s *server) command(args ...string) *exec.Cmd {
 	s.t.Helper()
-	path, err := binary()
+	path, err := s.binary()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return exec.Command(path, append([]string{"--config", s.config}, args...)...)
+	cmd := exec.Command(path, append([]string{"--config", s.config}, args...)...)
+	cmd.Env = append(os.Environ(), s.env...)
+	return cmd
 }
 
 // start starts the server and waits until it answers.

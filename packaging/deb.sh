@@ -12,7 +12,8 @@ install -D -m 0755 "$binary" "$root/usr/bin/tripost"
 install -D -m 0644 "$here/tripost.service" "$root/usr/lib/systemd/system/tripost.service"
 install -D -m 0640 "$here/tripost.toml" "$root/etc/tripost/tripost.toml"
 install -d -m 0755 "$root/usr/share/doc/tripost"
-install -m 0644 "$here"/../docs/*.md "$here"/../CHANGELOG.md "$root/usr/share/doc/tripost/"
+cp -R "$here"/../docs/. "$here"/../CHANGELOG.md "$root/usr/share/doc/tripost/"
+chmod -R u=rwX,go=rX "$root/usr/share/doc/tripost"
 install -d -m 0755 "$root/DEBIAN"
 install -m 0755 "$here/postinst" "$here/prerm" "$root/DEBIAN/"
 echo /etc/tripost/tripost.toml > "$root/DEBIAN/conffiles"
@@ -24,8 +25,7 @@ Section: mail
 Priority: optional
 Depends: adduser
 Recommends: ca-certificates
-Provides: mail-transport-agent, imap-server, pop3-server
-Conflicts: mail-transport-agent
+Provides: imap-server, pop3-server
 Maintainer: the tripost developers <postmaster@localhost>
 Installed-Size: $(du -sk "$root" | cut -f1)
 Description: mail server: SMTP, POP3 and IMAP over one store
