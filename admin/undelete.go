@@ -25,14 +25,34 @@ type ExpungedInfo struct {
 	Until   time.Time `json:"until"`
 }
 
-// Expunged lists what can be restored, at most 10,000 messages of it.
+// Expunged lists what can be restored, at most 10,000 messages of it. A mailbox
+// that there is not, and of which nothing can be restored, is refused.
 func (a *API) Expunged(ctx context.Context, q ExpungedRequest) ([]ExpungedInfo, error) {
 	list := []ExpungedInfo{}
 	err := a.eachExpunged(ctx, q, func(e store.Expunged) bool {
 		list = append(list, ExpungedInfo{e.Mailbox, uint32(e.UID), e.Size, time.Unix(e.Date, 0).UTC(), e.At, e.Until})
 		return len(list) < maxListed
 	})
+	if err == nil && len(list) == 0 {
+		err = a.nothingOf(ctx, q)
+	}
 	return list, err
+}
+
+// nothingOf refuses a request that names what is nowhere: a message that cannot be
+// restored, or a mailbox that is neither there nor was there.
+func (a *API) nothingOf(ctx context.Context, q ExpungedRequest) error {
+	switch {
+	case q.UID != 0:
+		return refuse("there is no message %d of %q to restore", q.UID, q.Mailbox)
+	case q.Mailbox == "":
+		return nil
+	}
+	ref, err := a.ref(ctx, q.Account, q.Mailbox)
+	if err == nil {
+		_, _, err = a.Store.Mailbox(ctx, store.System(), ref)
+	}
+	return err
 }
 
 // RestoreInfo counts what was restored.
@@ -43,7 +63,8 @@ type RestoreInfo struct {
 // restoreBatch bounds how many removed messages are held in memory at once.
 const restoreBatch = 1000
 
-// Restore puts removed messages back into the mailboxes they were in.
+// Restore puts removed messages back into the mailboxes they were in. A message,
+// or a mailbox, of which there is nothing is refused.
 func (a *API) Restore(ctx context.Context, q ExpungedRequest) (RestoreInfo, error) {
 	var info RestoreInfo
 	acc, err := a.Directory.Account(ctx, q.Account)
@@ -56,6 +77,9 @@ func (a *API) Restore(ctx context.Context, q ExpungedRequest) (RestoreInfo, erro
 			batch = append(batch, e)
 			return len(batch) < restoreBatch
 		})
+		if err == nil && len(batch) == 0 && info.Restored == 0 {
+			err = a.nothingOf(ctx, q)
+		}
 		if err != nil || len(batch) == 0 {
 			return info, err
 		}
