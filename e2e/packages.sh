@@ -44,7 +44,12 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 	case "$missing" in
 	*postfix*) echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections ;;
 	esac
-	if (apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing) >"$log" 2>&1; then
+	# What comes over the network is bounded: a mirror that hangs costs the tests of
+	# these programs, not the run. Installing what is there is not interrupted.
+	export DEBIAN_FRONTEND=noninteractive
+	bounded="-o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 -o Acquire::Retries=2"
+	install="install -y --no-install-recommends $missing"
+	if (timeout 300 apt-get $bounded update && timeout 900 apt-get $bounded --download-only $install && apt-get $bounded $install) >"$log" 2>&1; then
 		rm -f "$log"
 		exit 0
 	fi
