@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"tripost/store"
@@ -23,20 +24,44 @@ type ExpungedInfo struct {
 	Date    time.Time `json:"date"`
 	At      time.Time `json:"removed"`
 	Until   time.Time `json:"until"`
+	From    string    `json:"from,omitempty"`    // decoded, as far as it is told
+	Subject string    `json:"subject,omitempty"` // likewise
 }
 
 // Expunged lists what can be restored, at most 10,000 messages of it. A mailbox
 // that there is not, and of which nothing can be restored, is refused.
 func (a *API) Expunged(ctx context.Context, q ExpungedRequest) ([]ExpungedInfo, error) {
 	list := []ExpungedInfo{}
+	var bodies []store.Body
 	err := a.eachExpunged(ctx, q, func(e store.Expunged) bool {
-		list = append(list, ExpungedInfo{e.Mailbox, uint32(e.UID), e.Size, time.Unix(e.Date, 0).UTC(), e.At, e.Until})
+		list = append(list, ExpungedInfo{
+			Mailbox: e.Mailbox, UID: uint32(e.UID), Size: e.Size, Date: time.Unix(e.Date, 0).UTC(), At: e.At, Until: e.Until,
+		})
+		bodies = append(bodies, e.Body)
 		return len(list) < maxListed
 	})
 	if err == nil && len(list) == 0 {
 		err = a.nothingOf(ctx, q)
 	}
-	return list, err
+	if err != nil {
+		return nil, err
+	}
+	return list, a.Store.View(ctx, func(r *store.Snapshot) error {
+		for i := range list {
+			// A record that cannot be read is no reason to hide the message.
+			if m, err := r.Record(bodies[i]); err == nil && m.ValidTexts() {
+				list[i].From, list[i].Subject = clip(m.From()), clip(m.Subject())
+			}
+		}
+		return nil
+	})
+}
+
+// maxTold bounds what is told of a field, in octets.
+const maxTold = 200
+
+func clip(field []byte) string {
+	return strings.ToValidUTF8(string(field[:min(len(field), maxTold)]), "")
 }
 
 // nothingOf refuses a request that names what is nowhere: a message that cannot be

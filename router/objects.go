@@ -258,7 +258,7 @@ func (w *walk) reader(role string, dom accounts.Domain) error {
 			return err
 		}
 		// The mail service being off does not matter: somebody has to read this.
-		w.decide(role, Result{Kind: Local, Account: *obj.Account})
+		w.decide(role, Result{Kind: Local, Account: *obj.Account, Role: true})
 		return nil
 	}
 	w.refuse(role, 450, "4.2.1", "nobody reads this mail yet")

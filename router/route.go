@@ -42,6 +42,7 @@ type Result struct {
 	Mailbox    string // "" is INBOX; always one of the account's own, which may not exist
 	Individual string // for whom of those who share the account, as written
 	Detail     string // "news" of jsmith+news@company.test
+	Role       bool   // the account reads it for postmaster or abuse, as nobody has that name
 
 	// Of Remote.
 	Host    string // the domain whose MX hosts are asked; with Direct the host itself, a name or an IP address

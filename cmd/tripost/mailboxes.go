@@ -147,9 +147,9 @@ func undeleteList(e *environment, args []string) error {
 		return err
 	}
 	return ask(e, "undelete/list", q, func(list []admin.ExpungedInfo) {
-		e.table("MAILBOX|UID|SIZE|RECEIVED|REMOVED|RESTORABLE UNTIL", func(row func(...any)) {
+		e.table("MAILBOX|UID|SIZE|RECEIVED|REMOVED|RESTORABLE UNTIL|FROM|SUBJECT", func(row func(...any)) {
 			for _, m := range list {
-				row(m.Mailbox, m.UID, m.Size, when(m.Date), when(m.At), when(m.Until))
+				row(m.Mailbox, m.UID, m.Size, when(m.Date), when(m.At), when(m.Until), m.From, m.Subject)
 			}
 		})
 	})

@@ -125,14 +125,16 @@ func imapMeasures(match string) []imapMeasure {
 		each("THREAD by references of "+name, box, "THREAD REFERENCES UTF-8 ALL")
 		each("STORE one flag on "+name, box, `STORE 1:* +FLAGS.SILENT (\Flagged)`, `STORE 1:* -FLAGS.SILENT (\Flagged)`)
 	}
-	fetch("FETCH BODYSTRUCTURE of 10,000", 0, "(BODYSTRUCTURE)")
-	fetch("FETCH BODY.PEEK[] of 10,000", 0, "(BODY.PEEK[])")
-	each("SEARCH HEADER, a field that none has, in 10,000", 0, "SEARCH HEADER X-Nothing x")
-	each("SEARCH HEADER, a field that all have, in 10,000", 0, "SEARCH HEADER MIME-Version x")
-	each("SEARCH BODY, nothing, in 10,000", 0, "SEARCH BODY nowhere")
+	for box, name := range []string{"10,000", "100,000"} {
+		fetch("FETCH BODYSTRUCTURE of "+name, box, "(BODYSTRUCTURE)")
+		fetch("FETCH BODY.PEEK[] of "+name, box, "(BODY.PEEK[])")
+		each("SEARCH HEADER, a field that none has, in "+name, box, "SEARCH HEADER X-Nothing x")
+		each("SEARCH HEADER, a field that all have, in "+name, box, "SEARCH HEADER MIME-Version x")
+		each("SEARCH BODY, nothing, in "+name, box, "SEARCH BODY nowhere")
+		add("STORE one flag on random messages of "+name, box, (*popServer).randomStores)
+	}
 	each("SEARCH BODY, everything, in 10,000", 0, `SEARCH BODY "lazy dog"`)
 	each("SEARCH TEXT, nothing, in 10,000", 0, "SEARCH TEXT nowhere")
-	add("STORE one flag on random messages", 0, (*popServer).randomStores)
 	for _, command := range []string{"COPY", "MOVE", "EXPUNGE"} {
 		add(command+" of 10,000", 0, func(s *popServer, box int, d time.Duration) (popResult, error) {
 			return s.churn(box, command, d)
@@ -184,7 +186,7 @@ func (s *popServer) randomStores(box int, d time.Duration) (popResult, error) {
 	return s.timed(d, func(until time.Time) (done, octets int64, err error) {
 		for ; time.Now().Before(until); done++ {
 			sign := []string{"+", "-"}[done%2]
-			if _, _, err := c.do(fmt.Sprintf(`STORE %d %sFLAGS (\Flagged)`, 1+rand.IntN(10_000), sign)); err != nil {
+			if _, _, err := c.do(fmt.Sprintf(`STORE %d %sFLAGS (\Flagged)`, 1+rand.IntN(imapBoxes()[box].messages), sign)); err != nil {
 				return done, 0, err
 			}
 		}

@@ -247,6 +247,9 @@ func (p *plan) addLocal(res *router.Result, addr string, from origin) {
 		p.byPlace[at] = c
 		p.copies = append(p.copies, c)
 	}
+	if res.Role {
+		c.exceed()
+	}
 	if from.listed {
 		c.members = append(c.members, from)
 	} else {

@@ -16,9 +16,10 @@ const (
 	maxReturned = 64 << 10
 	// maxFull is the largest message that a report brings back whole.
 	maxFull = 10 << 20
-	// maxBeyond is how far reports may take an account past its quota, in octets
-	// and in messages: who has too much mail must still hear that his own did not
-	// arrive (RFC 5321 section 6.1), but nobody fills the disk with reports.
+	// maxBeyond is how far reports, and mail for the postmaster, may take an
+	// account past its quota, in octets and in messages: who has too much mail must
+	// still hear that his own did not arrive (RFC 5321 section 6.1), and the
+	// postmaster be reached (section 4.5.1), but nobody fills the disk with either.
 	maxBeyond         = 2 * maxFull
 	maxBeyondMessages = 1000
 )
@@ -26,8 +27,12 @@ const (
 // exceed lets all copies exceed the quotas of their accounts.
 func (p *plan) exceed() {
 	for _, c := range p.copies {
-		c.beyond = store.Allowance{Octets: maxBeyond, Messages: maxBeyondMessages}
+		c.exceed()
 	}
+}
+
+func (c *copyTo) exceed() {
+	c.beyond = store.Allowance{Octets: maxBeyond, Messages: maxBeyondMessages}
 }
 
 // report prepares the message that tells the sender what became of recipients,

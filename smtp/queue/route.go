@@ -143,7 +143,7 @@ func (q *Queue) mayUserRelay(ctx context.Context, addr string, a *accounts.Accou
 
 // room refuses a local recipient whose quota does not allow another message of
 // that size, so that the others of the message need not wait for that mailbox. An
-// account whose rules keep no copy needs no room.
+// account whose rules keep no copy needs no room, nor does mail for the postmaster.
 func (q *Queue) room(ctx context.Context, addr string, res *router.Result, size int64) error {
 	full, passes := false, false
 	err := q.store.View(ctx, func(r *store.Snapshot) error {
@@ -151,7 +151,7 @@ func (q *Queue) room(ctx context.Context, addr string, res *router.Result, size 
 		if err != nil {
 			return err
 		}
-		full = octets < max(size, 1) || messages < 1
+		full = !res.Role && (octets < max(size, 1) || messages < 1)
 		if !full || q.o.Rules == nil {
 			return nil
 		}
